@@ -1,0 +1,7 @@
+"""``python -m DosePredictionLib``."""
+
+import sys
+
+from DosePredictionLib.cli.main import main
+
+sys.exit(main())

@@ -1,0 +1,157 @@
+"""A patient as the channels that a model sees. Training and prediction both come through here."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from DosePredictionLib.conditioning.distance import FARTHEST_MM, signed_distance
+from DosePredictionLib.conditioning.dose_region import dose_region
+from DosePredictionLib.conditioning.grid import NOMINAL_SPACING_MM, box_of, model_geometry
+from DosePredictionLib.conditioning.padding import window
+from DosePredictionLib.conditioning.resampling import resample
+from DosePredictionLib.errors import InputError
+from DosePredictionLib.patient.geometry import Geometry
+from DosePredictionLib.patient.patient import Patient
+
+#: OARs with a channel of their own (TG-263), as OpenKBP has them.
+OAR_CHANNELS = ("Brainstem", "SpinalCord", "Parotid_R", "Parotid_L", "Esophagus", "Larynx", "Bone_Mandible")
+CHANNELS = (
+    "ct",
+    "prescription",
+    "distance_high",
+    "distance_any",
+    "region",
+    *OAR_CHANNELS,
+    "beams_high",
+    "beams_any",
+)
+#: Patient-wide numbers: voxel spacing relative to the nominal one, and which optional conditions are there.
+SCALARS = ("spacing_x", "spacing_y", "spacing_z", "has_ct", "has_beams")
+
+
+@dataclass(frozen=True)
+class ModelInput:
+    """What a network gets for one patient.
+
+    Attributes:
+        names: one name a channel.
+        channels: (C, Z, Y, X) float32 (float16 in a training cache) on ``geometry``.
+        scalars: (S,) float32, in the order of `SCALARS`.
+        region: (Z, Y, X) boolean, where dose can be other than zero.
+        geometry: the box around the region, a part of the model's grid.
+        prescription_gy: highest prescription; doses are divided by it.
+    """
+
+    names: tuple[str, ...]
+    channels: np.ndarray
+    scalars: np.ndarray
+    region: np.ndarray
+    geometry: Geometry
+    prescription_gy: float
+
+    def padded_channels(self, shape: tuple[int, ...], offset: tuple[int, ...]) -> np.ndarray:
+        """The channels laid into a larger volume, float32 (C, *shape), each continued with its value far away."""
+        padded = np.zeros((len(self.names), *shape), dtype=np.float32)
+        for index, name in enumerate(self.names):
+            if name.startswith("distance_"):
+                padded[index] = FARTHEST_MM / 50.0
+        padded[(slice(None), *window(self.region.shape, offset))] = self.channels
+        return padded
+
+    def without(self, condition: str) -> ModelInput:
+        """The same patient with an optional condition ("ct" or "beams") missing, as `model_input` would give it."""
+        channels, scalars = self.channels.copy(), self.scalars.copy()
+        for index, name in enumerate(self.names):
+            if name == condition or name.startswith(condition + "_"):
+                channels[index] = 0.0
+        scalars[SCALARS.index(f"has_{condition}")] = 0.0
+        return replace(self, channels=channels, scalars=scalars)
+
+    def mirrored(self) -> ModelInput:
+        """The patient's mirror image: left and right change places, in space and in the names of paired organs.
+
+        Coplanar beams are mirrored with the patient, because their channels are.
+        """
+        partner = {name: name.replace("_L", "_R") if name.endswith("_L") else name.replace("_R", "_L")
+                   for name in self.names if name.endswith(("_L", "_R"))}  # fmt: skip
+        order = [self.names.index(partner.get(name, name)) for name in self.names]
+        return replace(self, channels=self.channels[order, :, :, ::-1], region=self.region[:, :, ::-1])
+
+
+def model_input(patient: Patient, names: Sequence[str] = CHANNELS) -> ModelInput:
+    """Everything a network needs to know of a patient.
+
+    Channels (all zero outside the dose region but for the distances):
+
+    - ``ct``: HU / 1000 clipped to [-1, 1.5]; zero when there is no CT, and then the scalar ``has_ct`` is 0.
+    - ``prescription``: the highest prescription among the targets at a voxel over the plan's highest.
+    - ``distance_high``, ``distance_any``: signed distance to the highest target and to all targets together.
+    - ``region``: where dose can be other than zero.
+    - one mask for each organ of `OAR_CHANNELS`.
+    - ``beams_high``, ``beams_any``: open beams shaped to the same targets; zero when the beams are unknown.
+
+    Args:
+        patient: a checked patient.
+        names: which channels, in which order.
+
+    Raises:
+        InputError: there is no body or no target on the grid.
+        ValueError: a name isn't one of `CHANNELS`.
+    """
+    whole = model_geometry(patient.geometry)
+    region = dose_region(patient, whole)
+    if not region.any():
+        raise InputError(
+            f"No voxel of {patient.identifier} lies both in the body and near a target, so there is nowhere to predict; "
+            "check that the targets and the external structure belong to this CT."
+        )
+    start, shape = box_of(region)
+    geometry = whole.cropped(start, shape)
+    region = np.ascontiguousarray(region[tuple(slice(a, a + n) for a, n in zip(start, shape, strict=True))])
+
+    masks = [(resample(target.mask, geometry) >= 0.5, float(target.prescription_gy or 0.0))
+             for target in patient.targets]  # fmt: skip
+    highest_gy = patient.prescription_gy
+    any_target = np.logical_or.reduce([mask for mask, _ in masks]) & region
+    high_target = np.logical_or.reduce([mask for mask, dose_gy in masks if dose_gy >= highest_gy - 1e-3]) & region
+    if not any_target.any():
+        raise InputError(
+            f"The targets of {patient.identifier} lie outside its body or are smaller than a voxel of the model's grid; "
+            "check that they belong to this CT."
+        )
+    if not high_target.any():
+        high_target = any_target
+
+    made: dict[str, np.ndarray] = {}
+    if "ct" in names and patient.ct is not None:
+        hu = resample(patient.ct, geometry, outside=-1024.0)
+        made["ct"] = np.clip(hu / 1000.0, -1.0, 1.5) * region
+    prescription = np.zeros(geometry.shape, dtype=np.float32)
+    for mask, dose_gy in masks:
+        np.maximum(prescription, mask * np.float32(dose_gy / highest_gy), out=prescription)
+    made["prescription"] = prescription * region
+    made["distance_high"] = signed_distance(high_target, geometry.spacing_mm)
+    made["distance_any"] = signed_distance(any_target, geometry.spacing_mm)
+    made["region"] = region
+    for organ in OAR_CHANNELS:
+        structure = patient.standard(organ)
+        if structure is not None:
+            made[organ] = (resample(structure.mask, geometry) >= 0.5) & region
+    if patient.beams is not None and any(name.startswith("beams_") for name in names):
+        from DosePredictionLib.conditioning.beam_channels import beam_channels
+
+        made["beams_high"], made["beams_any"] = beam_channels(
+            patient.beams, [high_target, any_target], region, geometry
+        )
+    channels = np.zeros((len(names), *geometry.shape), dtype=np.float32)
+    for index, name in enumerate(names):
+        if name not in CHANNELS:
+            raise ValueError(f"there is no channel {name!r}")
+        if name in made:
+            channels[index] = made[name]
+    spacing = np.asarray(geometry.spacing_mm) / np.asarray(NOMINAL_SPACING_MM) - 1.0
+    scalars = np.array([*spacing, patient.ct is not None, patient.beams is not None], dtype=np.float32)
+    return ModelInput(tuple(names), channels, scalars, region, geometry, highest_gy)

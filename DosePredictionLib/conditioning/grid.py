@@ -1,0 +1,42 @@
+"""The grid on which the model sees a patient."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from DosePredictionLib.patient.geometry import IDENTITY_DIRECTION, Geometry
+
+#: Voxel sizes (x, y, z) that the models are trained on, mm. A patient whose own axial grid lies within is not resampled.
+FINEST_SPACING_MM = (3.2, 3.2, 1.4)
+COARSEST_SPACING_MM = (5.2, 5.2, 3.4)
+#: Voxel size for everybody else: the median of the OpenKBP training patients.
+NOMINAL_SPACING_MM = (3.906, 3.906, 2.5)
+
+
+def model_geometry(patient_geometry: Geometry) -> Geometry:
+    """The axial (LPS-aligned) grid over the whole patient on which channels are made.
+
+    The patient's own grid when it is axial and of a trained voxel size, so that nothing is interpolated; otherwise a grid
+    of the nominal voxel size that covers the patient's.
+    """
+    spacing = patient_geometry.spacing_mm
+    axial = np.allclose(patient_geometry.direction, IDENTITY_DIRECTION, atol=1e-4)
+    trained = all(a <= s <= b for a, s, b in zip(FINEST_SPACING_MM, spacing, COARSEST_SPACING_MM, strict=True))
+    if axial and trained:
+        return patient_geometry
+    corners = np.array(np.meshgrid(*[(-0.5, n - 0.5) for n in patient_geometry.shape], indexing="ij")).reshape(3, -1).T
+    points = patient_geometry.lps_of_index(corners)
+    low, high = points.min(axis=0), points.max(axis=0)
+    size = np.maximum(1, np.ceil((high - low) / NOMINAL_SPACING_MM - 1e-6)).astype(int)
+    origin = (low + high) / 2 - (size - 1) / 2 * np.asarray(NOMINAL_SPACING_MM)
+    return Geometry(tuple(int(n) for n in size[::-1]), NOMINAL_SPACING_MM, tuple(float(v) for v in origin))
+
+
+def box_of(mask: np.ndarray) -> tuple[tuple[int, int, int], tuple[int, int, int]]:
+    """First index and shape (z, y, x) of the smallest box that holds all of a mask's voxels."""
+    start, shape = [], []
+    for axis in range(3):
+        occupied = np.flatnonzero(mask.any(axis=tuple(a for a in range(3) if a != axis)))
+        start.append(int(occupied[0]))
+        shape.append(int(occupied[-1]) - int(occupied[0]) + 1)
+    return tuple(start), tuple(shape)

@@ -1,0 +1,77 @@
+"""Where the voxels of an array lie in the patient."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    import SimpleITK
+
+FloatArray = np.ndarray
+IDENTITY_DIRECTION = (1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 1.0)
+
+
+@dataclass(frozen=True)
+class Geometry:
+    """A regular grid of voxels in the patient's coordinates (LPS, mm).
+
+    Attributes:
+        shape: number of voxels (z, y, x), the shape of the array that lies on this grid.
+        spacing_mm: distance between voxel centres along the grid's own axes (x, y, z), as SimpleITK orders them.
+        origin_mm: centre of the first voxel, LPS (x, y, z).
+        direction: row-major 3 x 3 direction cosines; column i is the direction of grid axis i, as in SimpleITK.
+    """
+
+    shape: tuple[int, int, int]
+    spacing_mm: tuple[float, float, float]
+    origin_mm: tuple[float, float, float] = (0.0, 0.0, 0.0)
+    direction: tuple[float, ...] = IDENTITY_DIRECTION
+
+    @classmethod
+    def of_image(cls, image: SimpleITK.Image) -> Geometry:
+        """The grid of a 3D SimpleITK image."""
+        x, y, z = image.GetSize()
+        return cls((z, y, x), tuple(image.GetSpacing()), tuple(image.GetOrigin()), tuple(image.GetDirection()))
+
+    @property
+    def voxel_volume_cc(self) -> float:
+        """Volume of one voxel in cubic centimetres."""
+        return float(np.prod(self.spacing_mm)) / 1000.0
+
+    @property
+    def index_to_lps(self) -> FloatArray:
+        """4 x 4 matrix from voxel index (x, y, z, 1) to LPS millimetres."""
+        matrix = np.eye(4)
+        matrix[:3, :3] = np.asarray(self.direction).reshape(3, 3) * np.asarray(self.spacing_mm)
+        matrix[:3, 3] = self.origin_mm
+        return matrix
+
+    @property
+    def lps_to_index(self) -> FloatArray:
+        """4 x 4 matrix from LPS millimetres to (fractional) voxel index (x, y, z, 1)."""
+        return np.linalg.inv(self.index_to_lps)
+
+    def lps_of_index(self, index_zyx: FloatArray) -> FloatArray:
+        """LPS millimetres (..., 3) of voxel indices (..., 3) given in array order (z, y, x)."""
+        matrix = self.index_to_lps
+        return np.asarray(index_zyx)[..., ::-1] @ matrix[:3, :3].T + matrix[:3, 3]
+
+    def index_of_lps(self, points_mm: FloatArray) -> FloatArray:
+        """Fractional voxel indices (..., 3) in array order (z, y, x) of points in LPS millimetres (..., 3)."""
+        matrix = self.lps_to_index
+        return (np.asarray(points_mm) @ matrix[:3, :3].T + matrix[:3, 3])[..., ::-1]
+
+    def cropped(self, start_zyx: tuple[int, int, int], shape: tuple[int, int, int]) -> Geometry:
+        """The grid of ``array[start : start + shape]``; a negative start or a large shape pads instead."""
+        origin = self.lps_of_index(np.asarray(start_zyx, dtype=float))
+        return Geometry(tuple(shape), self.spacing_mm, tuple(float(v) for v in origin), self.direction)
+
+    def is_close(self, other: Geometry, tolerance_mm: float = 1e-3) -> bool:
+        """Whether both grids have the same shape and put every voxel within ``tolerance_mm`` of each other."""
+        if self.shape != other.shape:
+            return False
+        corners = np.array(np.meshgrid(*[(0, n - 1) for n in self.shape], indexing="ij")).reshape(3, -1).T
+        return bool(np.abs(self.lps_of_index(corners) - other.lps_of_index(corners)).max() <= tolerance_mm)

@@ -1,0 +1,62 @@
+"""A patient as the rest of the library sees one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
+
+from DosePredictionLib.patient.beams import BeamArrangement
+from DosePredictionLib.patient.geometry import Geometry
+from DosePredictionLib.patient.structure import Structure, StructureRole
+from DosePredictionLib.patient.volume import Volume
+
+
+@dataclass(frozen=True)
+class Patient:
+    """CT, structures and what is known of the plan.
+
+    Attributes:
+        identifier: a name for files and messages ("pt_201"); never a person's name.
+        geometry: the CT's grid (or, without a CT, the grid of the structures); predictions come back on it.
+        ct: HU on ``geometry``; None when the data hold no CT (some OpenKBP patients).
+        structures: all structures, in the order of the data.
+        fractions: number of fractions; None when unknown.
+        technique: "IMRT", "VMAT", ...; None when unknown.
+        site: "head-and-neck", ...; None when unknown.
+        beams: the beam arrangement; None when unknown.
+        reference_dose: clinical or reference dose in Gy on its own grid; None when there is none.
+        warnings: what the reader found odd but could live with, one sentence each.
+    """
+
+    identifier: str
+    geometry: Geometry
+    ct: Volume | None
+    structures: tuple[Structure, ...]
+    fractions: int | None = None
+    technique: str | None = None
+    site: str | None = None
+    beams: BeamArrangement | None = None
+    reference_dose: Volume | None = None
+    warnings: tuple[str, ...] = field(default=())
+
+    def with_role(self, role: StructureRole) -> tuple[Structure, ...]:
+        """All structures that play ``role``."""
+        return tuple(structure for structure in self.structures if structure.role is role)
+
+    @property
+    def targets(self) -> tuple[Structure, ...]:
+        """Targets, highest prescription first."""
+        return tuple(sorted(self.with_role(StructureRole.TARGET), key=lambda s: -(s.prescription_gy or 0.0)))
+
+    @property
+    def prescription_gy(self) -> float:
+        """The highest prescribed dose in Gy; 0 when no target has one."""
+        return max((target.prescription_gy or 0.0 for target in self.targets), default=0.0)
+
+    def standard(self, standard_name: str) -> Structure | None:
+        """The structure with this TG-263 name, or None."""
+        return next((s for s in self.structures if s.standard_name == standard_name), None)
+
+    def with_structures(self, structures: Iterable[Structure]) -> Patient:
+        """The same patient with other structures."""
+        return replace(self, structures=tuple(structures))

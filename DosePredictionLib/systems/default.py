@@ -1,0 +1,49 @@
+"""The default system: whole-volume 3D diffusion of the dose, guided by the anatomy at every level."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from DosePredictionLib.conditioning.channels import CHANNELS, SCALARS
+from DosePredictionLib.networks.guided_unet import GuidedUNet
+
+
+@dataclass(frozen=True)
+class DefaultSystem:
+    """What the default system is made of. Its fields are the ``config`` of a weights file.
+
+    The network predicts the clean dose (x0) in units where the highest prescription is +1 and zero dose is -1.
+
+    Attributes:
+        channels: the patient's channels, in order.
+        widths: channels of the U-Net's levels.
+        blocks: residual blocks of each level.
+        guidance: width of the anatomical guidance; 0 for none.
+        pure_noise: share of the training draws that start from pure noise.
+        drop: probability that an optional condition (CT, beams) is left out of a training draw.
+    """
+
+    channels: tuple[str, ...] = CHANNELS
+    widths: tuple[int, ...] = (32, 64, 128, 192)
+    blocks: tuple[int, ...] = (1, 2, 2, 2)
+    guidance: int = 16
+    pure_noise: float = 0.5
+    drop: float = 0.05
+
+    name = "default"
+    optional_conditions = ("ct", "beams")
+
+    def __post_init__(self) -> None:
+        # Lists come out of JSON; tuples keep the configuration hashable and comparable.
+        for field in ("channels", "widths", "blocks"):
+            object.__setattr__(self, field, tuple(getattr(self, field)))
+
+    def build_network(self) -> GuidedUNet:
+        """The denoiser with fresh weights."""
+        return GuidedUNet(
+            conditions=len(self.channels),
+            scalars=len(SCALARS),
+            channels=self.widths,
+            blocks=self.blocks,
+            guidance=self.guidance,
+        )

@@ -1,0 +1,22 @@
+"""Systems by name."""
+
+from __future__ import annotations
+
+from DosePredictionLib.errors import InputError
+from DosePredictionLib.systems.default import DefaultSystem
+
+SYSTEMS = {DefaultSystem.name: DefaultSystem}
+
+
+def system_from_config(name: str, config: dict[str, object]) -> DefaultSystem:
+    """The system ``name`` with the given fields.
+
+    Raises:
+        InputError: there is no such system, or it has no such field.
+    """
+    if name not in SYSTEMS:
+        raise InputError(f"There is no system called {name!r}; choose one of: {', '.join(sorted(SYSTEMS))}.")
+    try:
+        return SYSTEMS[name](**config)  # type: ignore[arg-type]
+    except TypeError as error:
+        raise InputError(f"The configuration of system {name!r} does not fit this version: {error}.") from error

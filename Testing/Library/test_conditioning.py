@@ -1,0 +1,202 @@
+"""What the model sees of a patient, and the way back."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from phantom import AXIAL, ball, ball_patient, oblique_geometry, points_mm
+
+from DosePredictionLib.conditioning.beam_channels import (
+    ATTENUATION_PER_MM,
+    SOURCE_AXIS_DISTANCE_MM,
+    beam_channels,
+)
+from DosePredictionLib.conditioning.channels import CHANNELS, SCALARS, model_input
+from DosePredictionLib.conditioning.distance import signed_distance
+from DosePredictionLib.conditioning.dose_region import CAUDAL_MARGIN_MM, CRANIAL_MARGIN_MM, dose_region
+from DosePredictionLib.conditioning.grid import NOMINAL_SPACING_MM
+from DosePredictionLib.conditioning.way_back import to_patient_grid
+from DosePredictionLib.errors import InputError
+from DosePredictionLib.patient.beams import Beam, BeamArrangement
+from DosePredictionLib.patient.geometry import Geometry
+from DosePredictionLib.patient.structure import Structure, StructureRole
+from DosePredictionLib.patient.volume import Volume
+
+
+def smooth_dose_gy(points: np.ndarray) -> np.ndarray:
+    """A dose that varies slowly enough for linear interpolation."""
+    return 35.0 + 0.2 * points[..., 0] - 0.15 * points[..., 1] + 0.1 * points[..., 2]
+
+
+def channel(inputs, name):  # noqa: ANN001, ANN201
+    """One channel by name."""
+    return inputs.channels[inputs.names.index(name)]
+
+
+def test_an_axial_patient_of_trained_voxel_size_is_not_resampled():
+    patient = ball_patient()
+    inputs = model_input(patient)
+    assert inputs.geometry.spacing_mm == AXIAL.spacing_mm
+    offset = AXIAL.index_of_lps(np.asarray(inputs.geometry.origin_mm))
+    assert np.allclose(offset, np.rint(offset))
+    rng = np.random.default_rng(0)
+    dose = rng.uniform(0, 70, inputs.region.shape).astype(np.float32) * inputs.region
+    back = to_patient_grid(dose, inputs.region, inputs.geometry, patient)
+    first = np.rint(offset).astype(int)
+    part = back.array[tuple(slice(a, a + n) for a, n in zip(first, dose.shape, strict=True))]
+    assert np.array_equal(part, dose)
+    assert back.array.sum() == pytest.approx(dose.sum(), rel=1e-5)
+
+
+@pytest.mark.parametrize("spacing_mm", [(1.7, 2.3, 3.1), (0.98, 0.98, 2.0), (6.0, 5.5, 5.0)])
+def test_the_way_back_puts_a_dose_on_the_right_voxel_of_an_oblique_ct(spacing_mm):
+    geometry = oblique_geometry(spacing_mm)
+    patient = ball_patient(geometry, centre_mm=(11.0, -23.0, 37.0))
+    inputs = model_input(patient)
+    assert inputs.geometry.spacing_mm == NOMINAL_SPACING_MM
+    on_model_grid = smooth_dose_gy(points_mm(inputs.geometry)) * inputs.region
+    back = to_patient_grid(on_model_grid, inputs.region, inputs.geometry, patient)
+    assert back.geometry == patient.geometry
+    wanted = smooth_dose_gy(points_mm(geometry))
+    predicted = back.array > 0
+    distance = np.linalg.norm(points_mm(geometry) - (11.0, -23.0, 37.0), axis=-1)
+    height = points_mm(geometry)[..., 2]
+    target_heights = points_mm(geometry)[patient.targets[1].mask.array > 0][:, 2]
+    slab = (height > target_heights.min() - CAUDAL_MARGIN_MM + 5) & (height < target_heights.max() + CRANIAL_MARGIN_MM - 5)
+    deep = (distance < 70.0) & slab
+    assert predicted[deep].all()
+    assert np.abs(back.array - wanted)[deep].max() < 0.01  # a linear field is interpolated exactly
+    assert np.abs(back.array - wanted)[predicted].max() < 1.5  # at the skin, at most one model voxel's gradient off
+    outside = patient.with_role(StructureRole.EXTERNAL)[0].mask.array == 0
+    assert back.array[outside].max() == 0.0
+    assert back.array.min() >= 0.0
+
+
+def test_channels_lie_on_the_targets_in_lps():
+    patient = ball_patient(oblique_geometry(), centre_mm=(11.0, -23.0, 37.0))
+    inputs = model_input(patient)
+    position = points_mm(inputs.geometry)
+    high = channel(inputs, "prescription") == 1.0
+    assert np.allclose(position[high].mean(axis=0), (19.0, -33.0, 41.0), atol=0.7)
+    any_target = channel(inputs, "prescription") > 0
+    assert np.unique(channel(inputs, "prescription")[any_target]) == pytest.approx([0.8, 1.0])
+    left = channel(inputs, "Parotid_L") > 0
+    assert np.allclose(position[left].mean(axis=0), (56.0, -23.0, 57.0), atol=0.7)
+    volume_cc = left.sum() * inputs.geometry.voxel_volume_cc
+    assert volume_cc == pytest.approx(4 / 3 * np.pi * 1.2**3, rel=0.05)
+    assert channel(inputs, "Brainstem").max() == 0.0
+    deep = np.linalg.norm(position - (11.0, -23.0, 37.0), axis=-1) < 70.0
+    assert channel(inputs, "ct")[deep & inputs.region] == pytest.approx(0.02, abs=1e-5)
+
+
+def test_signed_distance_of_a_ball():
+    geometry = Geometry((50, 50, 60), (3.0, 4.0, 2.5), (0.0, 0.0, 0.0))
+    centre = geometry.lps_of_index((np.asarray(geometry.shape) - 1) / 2)
+    mask = ball(geometry, tuple(centre), 30.0)
+    distance_mm = signed_distance(mask.array > 0, geometry.spacing_mm) * 50.0
+    exact = np.linalg.norm(points_mm(geometry) - centre, axis=-1) - 30.0
+    near = np.abs(exact) < 45
+    assert np.abs(distance_mm - exact)[near].max() < np.linalg.norm(geometry.spacing_mm)  # the mask's surface is a voxel wide
+    assert np.abs(np.mean((distance_mm - exact)[near])) < 1.5
+
+
+def test_without_an_external_contour_the_body_is_found_on_the_ct_and_cut_near_the_targets():
+    patient = ball_patient()
+    patient = patient.with_structures(s for s in patient.structures if s.role is not StructureRole.EXTERNAL)
+    region = dose_region(patient, AXIAL)
+    body = ball_patient().structures[0].mask.array > 0
+    heights = points_mm(AXIAL)[..., 2]
+    target = points_mm(AXIAL)[patient.targets[1].mask.array > 0][:, 2]
+    slab = (heights >= target.min() - CAUDAL_MARGIN_MM) & (heights <= target.max() + CRANIAL_MARGIN_MM)
+    assert (region == (body & slab)).mean() > 0.995
+
+
+def test_one_beam_follows_depth_and_distance():
+    geometry = Geometry((21, 81, 41), (4.0, 4.0, 4.0), (-80.0, -160.0, -40.0))
+    body = np.ones(geometry.shape, dtype=bool)
+    target = ball(geometry, (0.0, 0.0, 0.0), 20.0).array > 0
+    anterior = BeamArrangement((Beam(0.0),), (0.0, 0.0, 0.0))
+    dose = beam_channels(anterior, [target], body, geometry)[0]
+    axis = dose[10, :, 20]  # along the beam through the isocentre, anterior to posterior
+    y_mm = geometry.origin_mm[1] + 4.0 * np.arange(81)
+    source_mm = SOURCE_AXIS_DISTANCE_MM + y_mm
+    wanted = np.exp(-ATTENUATION_PER_MM * (y_mm - y_mm[0])) / source_mm**2
+    inner = slice(5, -5)
+    ratio = axis[inner] / wanted[inner]
+    assert ratio.std() / ratio.mean() < 0.01
+    # The field diverges: its half width grows with the distance from the source.
+    def half_width_mm(row: int) -> float:
+        profile = dose[10, row]
+        return float((profile > profile.max() / 2).sum() * 4.0 / 2)
+
+    front, back = half_width_mm(8), half_width_mm(72)
+    assert back > front
+    assert half_width_mm(40) == pytest.approx(27.0, abs=4.0)  # 20 mm and the margin
+
+
+@pytest.mark.parametrize(("gantry_deg", "toward"), [(0, (0, -1, 0)), (90, (1, 0, 0)), (180, (0, 1, 0)), (270, (-1, 0, 0))])
+def test_gantry_angles_are_iec_for_head_first_supine(gantry_deg, toward):
+    geometry = Geometry((25, 41, 41), (4.0, 4.0, 4.0), (-80.0, -80.0, -48.0))
+    target = ball(geometry, (0.0, 0.0, 0.0), 16.0).array > 0
+    beams = BeamArrangement((Beam(float(gantry_deg)),), (0.0, 0.0, 0.0))
+    dose = beam_channels(beams, [target], np.ones(geometry.shape, bool), geometry)[0]
+    entry = np.rint(geometry.index_of_lps(np.asarray(toward) * 60.0)).astype(int)
+    beyond = np.rint(geometry.index_of_lps(-np.asarray(toward) * 60.0)).astype(int)
+    assert dose[tuple(entry)] > 1.5 * dose[tuple(beyond)] > 0
+
+
+def test_couch_turns_the_beam_out_of_the_axial_plane():
+    assert np.allclose(Beam(90.0, 90.0).to_source, (0.0, 0.0, -1.0), atol=1e-12)
+    assert np.allclose(Beam(0.0, 70.0).to_source, (0.0, -1.0, 0.0), atol=1e-12)
+
+
+def test_the_mirrored_input_is_the_input_of_the_mirrored_patient():
+    patient = ball_patient()
+
+    def mirror(volume: Volume) -> Volume:
+        # The grid is symmetric about x = 0, so the mirror image is the flipped array on the same grid.
+        assert volume.geometry == AXIAL
+        return Volume(volume.array[:, :, ::-1].copy(), AXIAL)
+
+    partner = {"Parotid_L": "Parotid_R", "Parotid_R": "Parotid_L"}
+    mirrored = replace(
+        patient,
+        ct=mirror(patient.ct),
+        structures=tuple(
+            replace(s, mask=mirror(s.mask), standard_name=partner.get(s.standard_name, s.standard_name))
+            for s in patient.structures
+        ),
+    )
+    seen, wanted = model_input(patient).mirrored(), model_input(mirrored)
+    assert seen.channels.shape == wanted.channels.shape
+    for name, ours, theirs in zip(CHANNELS, seen.channels, wanted.channels, strict=True):
+        tolerance = 0.06 if name.startswith("beams") else 1e-6
+        assert np.abs(ours - theirs).max() <= tolerance, name
+
+
+def test_missing_conditions_look_the_same_in_training_and_prediction():
+    patient = ball_patient()
+    full = model_input(patient)
+    no_ct, no_beams = model_input(replace(patient, ct=None)), model_input(replace(patient, beams=None))
+    for dropped, missing in ((full.without("ct"), no_ct), (full.without("beams"), no_beams)):
+        assert np.array_equal(dropped.channels, missing.channels)
+        assert np.array_equal(dropped.scalars, missing.scalars)
+    assert full.scalars[SCALARS.index("has_ct")] == 1.0
+    assert no_beams.scalars[SCALARS.index("has_beams")] == 0.0
+
+
+def test_targets_outside_the_body_are_refused():
+    patient = ball_patient()
+    far = Structure("PTV70", ball(AXIAL, (88.0, 80.0, 50.0), 6.0), StructureRole.TARGET, None, 70.0)
+    others = [s for s in patient.structures if s.role is not StructureRole.TARGET]
+    with pytest.raises(InputError, match="lie outside its body"):
+        model_input(patient.with_structures([*others, far]))
+
+
+def test_a_patient_without_ct_and_outline_is_refused():
+    patient = replace(ball_patient(), ct=None)
+    patient = patient.with_structures(s for s in patient.structures if s.role is not StructureRole.EXTERNAL)
+    with pytest.raises(InputError, match="neither a CT nor an external"):
+        model_input(patient)

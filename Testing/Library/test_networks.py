@@ -1,0 +1,86 @@
+"""The default denoiser's parts."""
+
+from __future__ import annotations
+
+import torch
+
+from DosePredictionLib.networks.blocks import ModulatedInstanceNorm, SpatialGuidance, depth_to_space, space_to_depth
+from DosePredictionLib.networks.guided_unet import GuidedUNet
+
+
+def test_depth_to_space_undoes_space_to_depth():
+    x = torch.randn(2, 3, 4, 6, 8)
+    packed = space_to_depth(x)
+    assert packed.shape == (2, 24, 2, 3, 4)
+    assert torch.equal(depth_to_space(packed), x)
+    # Channel 0 holds the even voxels of every axis, so neighbours stay neighbours.
+    assert torch.equal(packed[:, 0], x[:, 0, ::2, ::2, ::2])
+
+
+def test_modulated_norm_is_instance_norm_for_each_item():
+    torch.manual_seed(0)
+    norm = ModulatedInstanceNorm(4, 8)
+    x = torch.randn(3, 4, 5, 5, 5) * torch.tensor([1.0, 5.0, 0.1]).reshape(3, 1, 1, 1, 1)
+    wanted = torch.nn.functional.instance_norm(x)
+    assert torch.allclose(norm(x, torch.randn(3, 8)), wanted, atol=1e-4)
+
+
+def small_unet(guidance: int = 4) -> GuidedUNet:
+    torch.manual_seed(0)
+    return GuidedUNet(3, 2, channels=(8, 12, 16), blocks=(1, 1, 1), embedding=16, guidance=guidance)
+
+
+def inputs(seed: int = 1) -> tuple[torch.Tensor, ...]:
+    draw = torch.Generator().manual_seed(seed)
+    return (
+        torch.randn(1, 1, 16, 8, 24, generator=draw),
+        torch.randn(1, 3, 16, 8, 24, generator=draw),
+        torch.tensor([0.7]),
+        torch.zeros(1, 2),
+    )
+
+
+def test_output_has_the_shape_of_the_dose_and_every_parameter_learns():
+    network = small_unet()
+    # Modulations and residual ends start at zero: after one step every parameter must receive a gradient.
+    optimiser = torch.optim.SGD(network.parameters(), lr=0.05)
+    for _ in range(3):
+        optimiser.zero_grad()
+        predicted = network(*inputs())
+        assert predicted.shape == (1, 1, 16, 8, 24)
+        (predicted - 1).square().mean().backward()
+        optimiser.step()
+    for name, parameter in network.named_parameters():
+        assert parameter.grad is not None and parameter.grad.abs().max() > 0, name
+
+
+def test_guidance_reaches_every_level():
+    network = small_unet()
+    for level in network.guidance:
+        assert isinstance(level, SpatialGuidance)
+        torch.nn.init.normal_(level.shift.weight)
+    for block in [b for level in (*network.encoder, *network.decoder) for b in level]:
+        torch.nn.init.normal_(block.conv_out.weight, std=0.1)
+    noisy, conditions, time, scalars = inputs()
+    with torch.no_grad():
+        plain = network(noisy, conditions, time, scalars)
+        for level in range(len(network.guidance)):
+            maps = network.guide(conditions)
+            scale, shift = maps[level]
+            maps[level] = (scale, torch.zeros_like(shift))
+            assert (network(noisy, conditions, time, scalars, maps) - plain).abs().max() > 1e-3
+
+
+def test_maps_computed_once_give_the_same_dose():
+    network = small_unet()
+    noisy, conditions, time, scalars = inputs()
+    with torch.no_grad():
+        assert torch.equal(
+            network(noisy, conditions, time, scalars), network(noisy, conditions, time, scalars, network.guide(conditions))
+        )
+
+
+def test_without_guidance_there_are_no_maps():
+    network = small_unet(guidance=0)
+    assert list(network.guidance) == []
+    assert network(*inputs()).shape == (1, 1, 16, 8, 24)

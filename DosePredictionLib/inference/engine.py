@@ -1,0 +1,168 @@
+"""Predicts doses; lives in the worker process."""
+
+from __future__ import annotations
+
+import platform
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from DosePredictionLib.conditioning.channels import ModelInput, model_input
+from DosePredictionLib.conditioning.way_back import to_patient_grid
+from DosePredictionLib.inference.device import choose_device, describe_device
+from DosePredictionLib.inference.forward import sample_dose
+from DosePredictionLib.inference.options import PredictionOptions, Provenance
+from DosePredictionLib.inference.progress import Progress, ProgressReporter
+from DosePredictionLib.inference.weights import LoadedWeights, default_weights, load_weights
+from DosePredictionLib.patient.checks import check_patient
+from DosePredictionLib.patient.patient import Patient
+from DosePredictionLib.patient.volume import Volume
+
+
+@dataclass(frozen=True)
+class PredictedDose:
+    """A predicted dose on the patient's grid.
+
+    Attributes:
+        dose: mean of the samples, Gy.
+        dose_std: their standard deviation, Gy; None for a single sample.
+        provenance: how it was made.
+    """
+
+    dose: Volume
+    dose_std: Volume | None
+    provenance: Provenance
+
+
+class PredictionEngine:
+    """A system's weights on a device.
+
+    Args:
+        system: name of the system.
+        weights: a weights file; None takes the one that ships with the system.
+        device: "auto", "cpu", "cuda", "mps".
+        tell: receives messages for the user, one sentence each (such as a fall back to the processor).
+    """
+
+    def __init__(
+        self, system: str = "default", weights: str | Path | None = None, device: str = "auto",
+        tell: Callable[[str], None] = lambda message: None,
+    ) -> None:  # fmt: skip
+        self.device = choose_device(device)
+        self.loaded: LoadedWeights = load_weights(weights if weights is not None else default_weights(system))
+        self.network = self.loaded.network.to(self.device)
+        self._tell = tell
+
+    def predict(
+        self,
+        patient: Patient,
+        options: PredictionOptions,
+        report: Callable[[Progress], None] = lambda progress: None,
+        cancelled: Callable[[], bool] = lambda: False,
+    ) -> PredictedDose:
+        """Predict the dose of a patient.
+
+        Every second sample sees the patient's mirror image, which the networks are trained on too: averaging both is
+        free and takes away some of the error.
+
+        Raises:
+            InputError: the patient can't be predicted.
+            Cancelled: ``cancelled`` said so.
+        """
+        began = time.perf_counter()
+        recommended = self.loaded.header.recommended
+        samples = options.samples or recommended.get("samples", 1)
+        steps = options.steps or recommended.get("steps", 1)
+        reporter = ProgressReporter(samples * steps, report, cancelled)
+        reporter.enter("conditioning")
+        patient = check_patient(patient)
+        names = self.loaded.header.config["channels"]
+        inputs = model_input(patient, tuple(names))  # type: ignore[arg-type]
+        conditioned = time.perf_counter()
+        reporter.enter("sampling")
+        mean, deviation = self._sample_all(inputs, samples, steps, options.seed, reporter)
+        sampled = time.perf_counter()
+        reporter.enter("finishing")
+        dose = to_patient_grid(mean, inputs.region, inputs.geometry, patient)
+        dose_std = None
+        if deviation is not None:
+            dose_std = to_patient_grid(deviation, inputs.region, inputs.geometry, patient)
+        finished = time.perf_counter()
+        seconds = {
+            "conditioning": round(conditioned - began, 3),
+            "sampling": round(sampled - conditioned, 3),
+            "finishing": round(finished - sampled, 3),
+            "total": round(finished - began, 3),
+        }
+        return PredictedDose(dose, dose_std, self._provenance(patient, samples, steps, options.seed, seconds))
+
+    def _sample_all(
+        self, inputs: ModelInput, samples: int, steps: int, seed: int, reporter: ProgressReporter
+    ) -> tuple[np.ndarray, np.ndarray | None]:
+        """Mean and standard deviation over the samples (Welford's recurrence: no sample is kept)."""
+        mean = np.zeros(inputs.region.shape, dtype=np.float32)
+        squares = np.zeros_like(mean)
+        mirrored = inputs.mirrored() if samples > 1 else None
+        for index in range(samples):
+            seen = mirrored if mirrored is not None and index % 2 else inputs
+            one = self._sample(seen, steps, seed * 1000 + index, reporter)
+            if seen is mirrored:
+                one = one[:, :, ::-1]
+            change = one - mean
+            mean += change / (index + 1)
+            squares += change * (one - mean)
+        return mean, np.sqrt(squares / (samples - 1)) if samples > 1 else None
+
+    def _sample(self, inputs: ModelInput, steps: int, seed: int, reporter: ProgressReporter) -> np.ndarray:
+        done = reporter.step
+        try:
+            return sample_dose(self.network, inputs, steps, seed, lambda _: reporter.advance())
+        except torch.OutOfMemoryError:
+            if self.device.type == "cpu":
+                raise
+        # Outside the handler, so that the failed attempt's tensors are free before the second one begins.
+        self._tell(f"The memory of {describe_device(self.device)} ran out; going on with the processor, which is slower.")
+        self.device = torch.device("cpu")
+        self.network = self.network.to(self.device)
+        reporter.step = done
+        return sample_dose(self.network, inputs, steps, seed, lambda _: reporter.advance())
+
+    def _provenance(
+        self, patient: Patient, samples: int, steps: int, seed: int, seconds: dict[str, float]
+    ) -> Provenance:
+        return Provenance(
+            system=self.loaded.header.system,
+            weights=self.loaded.path.name,
+            weights_sha256=self.loaded.sha256,
+            trained_on=str(self.loaded.header.training.get("data", "")),
+            patient=patient.identifier,
+            samples=samples,
+            steps=steps,
+            seed=seed,
+            device=self.device.type,
+            device_name=describe_device(self.device),
+            seconds=seconds,
+            versions={"python": platform.python_version(), **_package_versions()},
+            structures=tuple(
+                f"{s.name} -> {s.role.value}"
+                + (f" {s.standard_name}" if s.standard_name else "")
+                + (f" {s.prescription_gy:g} Gy" if s.prescription_gy else "")
+                for s in patient.structures
+            ),
+            warnings=patient.warnings,
+        )
+
+
+def _package_versions() -> dict[str, str]:
+    versions = {}
+    for package in ("DosePrediction", "torch", "numpy", "SimpleITK"):
+        try:
+            versions[package] = version(package)
+        except PackageNotFoundError:
+            versions[package] = "from source"
+    return versions

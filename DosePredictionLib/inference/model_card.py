@@ -1,0 +1,53 @@
+"""What a person should know of a set of weights before using them."""
+
+from __future__ import annotations
+
+from DosePredictionLib.inference.weights import WeightsHeader
+
+
+def model_card(header: WeightsHeader) -> str:
+    """The model card as Markdown, from the header of a weights file."""
+    training, validation = header.training, header.validation
+    criteria = validation.get("criteria_gy", {})
+    assert isinstance(criteria, dict)
+    rows = "\n".join(f"| {name} | {value:.2f} |" for name, value in criteria.items())
+    channels = header.config.get("channels", ())
+    assert isinstance(channels, (list, tuple))
+    return f"""# Model card: {header.system}
+
+**Research use, not for clinical decisions.**
+
+## Intended use
+Predicts the dose of a head-and-neck IMRT plan (simultaneous integrated boost, up to three target levels, nine coplanar
+6 MV fields) from a CT and contours, for research in planning and plan quality. It has seen no other site, technique or
+fractionation; there its doses mean nothing.
+
+## Training
+- Data: {training.get("data", "")}
+- {training.get("steps", "?")} steps of batch {training.get("batch", "?")}, {training.get("hours", "?")} hours on
+  {training.get("hardware", "?")}, seed {training.get("seed", "?")}
+- Source: commit {header.commit or "unknown"}
+- Channels: {", ".join(str(name) for name in channels)}
+
+## Validation
+{validation.get("patients", "?")} patients ({validation.get("dataset", "?")}) that were not trained on, with
+{validation.get("samples", "?")} samples of {validation.get("steps", "?")} steps, seed {validation.get("seed", "?")}.
+
+| score (OpenKBP, lower is better) | Gy |
+| --- | --- |
+| dose score | {validation.get("dose_score_gy", float("nan")):.3f} |
+| DVH score | {validation.get("dvh_score_gy", float("nan")):.3f} |
+| DVH score, organs | {validation.get("dvh_score_organs_gy", float("nan")):.3f} |
+| DVH score, targets | {validation.get("dvh_score_targets_gy", float("nan")):.3f} |
+
+Mean absolute difference by criterion:
+
+| criterion | Gy |
+| --- | --- |
+{rows}
+
+## Limits
+- The reference plans are OpenKBP's synthetic ones, not plans that were delivered.
+- The standard deviation over samples has not been calibrated against the error.
+- Without a CT or without beam angles it predicts too, somewhat worse.
+"""

@@ -1,0 +1,131 @@
+"""Weights files: safetensors whose header says what the weights are, what they were trained on and how well they do."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from DosePredictionLib.conditioning.channels import CHANNELS
+from DosePredictionLib.errors import InputError
+from DosePredictionLib.networks.guided_unet import GuidedUNet
+from DosePredictionLib.resources import resource_path
+from DosePredictionLib.systems.registry import system_from_config
+from DosePredictionLib.whole_file import whole_file
+
+FORMAT = "DosePrediction weights 1"
+
+
+@dataclass(frozen=True)
+class WeightsHeader:
+    """What a weights file says of itself.
+
+    Attributes:
+        system: name of the system.
+        config: the system's fields, the channel list among them.
+        training: what they were trained on: data, patients, steps, hours, hardware, seed.
+        validation: figures on named data.
+        commit: of the source they were trained with.
+        recommended: samples and steps that the figures hold for.
+    """
+
+    system: str
+    config: dict[str, object]
+    training: dict[str, object] = field(default_factory=dict)
+    validation: dict[str, object] = field(default_factory=dict)
+    commit: str = ""
+    recommended: dict[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class LoadedWeights:
+    """A network ready to predict, and where it came from.
+
+    Attributes:
+        network: on the processor, in evaluation mode, float32.
+        header: see `WeightsHeader`.
+        path: the file.
+        sha256: of the whole file.
+    """
+
+    network: GuidedUNet
+    header: WeightsHeader
+    path: Path
+    sha256: str
+
+
+def default_weights(system: str) -> Path:
+    """The weights that ship with a system.
+
+    Raises:
+        InputError: none ship with it.
+    """
+    return resource_path("Models", f"{system}.safetensors")
+
+
+def save_weights(state: dict[str, Tensor], header: WeightsHeader, path: str | Path) -> None:
+    """Write weights in half precision; the file appears whole or not at all."""
+    from safetensors.torch import save_file
+
+    half = {name: value.detach().cpu().to(torch.float16).contiguous() for name, value in state.items()}
+    described = json.dumps(asdict(header), sort_keys=True)
+    metadata = {"format": FORMAT, "header": described, "sha256": _checksum(half, described)}
+    with whole_file(path) as temporary:
+        save_file(half, temporary, metadata=metadata)
+
+
+def load_weights(path: str | Path) -> LoadedWeights:
+    """Read a weights file, check it to the last byte, and build its network.
+
+    Raises:
+        InputError: the file is missing, damaged, not ours, or made for other channels than this version makes.
+    """
+    from safetensors import SafetensorError, safe_open
+
+    path = Path(path)
+    if not path.is_file():
+        raise InputError(f"There is no weights file {path}; give the path of a .safetensors file.")
+    try:
+        with safe_open(path, framework="pt") as file:
+            metadata = file.metadata() or {}
+            state = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a dict)
+    except (SafetensorError, ValueError, OSError) as error:
+        raise InputError(f"The weights file {path} is damaged or not safetensors ({error}); fetch it again.") from error
+    described = metadata.get("header", "")
+    if metadata.get("format") != FORMAT:
+        raise InputError(f"{path} is not a weights file of DosePrediction; choose one made by its train command.")
+    if metadata.get("sha256") != _checksum(state, described):
+        raise InputError(f"The weights file {path} is damaged: its content does not match its checksum; fetch it again.")
+    header = WeightsHeader(**json.loads(described))
+    _check_channels(header, path)
+    network = system_from_config(header.system, header.config).build_network()
+    try:
+        network.load_state_dict({name: value.float() for name, value in state.items()})
+    except RuntimeError as error:
+        problem = str(error).splitlines()[1].strip() if "\n" in str(error) else str(error)
+        raise InputError(f"The weights in {path} do not fit the network they name: {problem}") from error
+    network = network.to(memory_format=torch.channels_last_3d).eval()  # type: ignore[call-overload]
+    return LoadedWeights(network, header, path, hashlib.sha256(path.read_bytes()).hexdigest())
+
+
+def _check_channels(header: WeightsHeader, path: Path) -> None:
+    wanted = [str(name) for name in header.config.get("channels", [])]  # type: ignore[attr-defined]
+    unknown = [name for name in wanted if name not in CHANNELS]
+    if unknown or not wanted:
+        raise InputError(
+            f"The weights {path} were trained on channels that this version does not make "
+            f"({', '.join(unknown) or 'none are named'}); it makes {', '.join(CHANNELS)}. Use the version they came with."
+        )
+
+
+def _checksum(state: dict[str, Tensor], described: str) -> str:
+    digest = hashlib.sha256(described.encode())
+    for name in sorted(state):
+        value = state[name]
+        digest.update(f"{name}{tuple(value.shape)}{value.dtype}".encode())
+        digest.update(value.numpy().tobytes())
+    return digest.hexdigest()

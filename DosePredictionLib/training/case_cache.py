@@ -1,0 +1,105 @@
+"""Conditioned training cases on disk, so that a run starts at once."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from DosePredictionLib.conditioning.channels import ModelInput, model_input
+from DosePredictionLib.conditioning.resampling import resample
+from DosePredictionLib.errors import InputError
+from DosePredictionLib.patient.geometry import Geometry
+from DosePredictionLib.patient.patient import Patient
+
+
+@dataclass(frozen=True)
+class TrainingCase:
+    """A conditioned patient and its dose.
+
+    Attributes:
+        identifier: the patient's.
+        inputs: channels in float16.
+        dose_gy: (Z, Y, X) float16 on ``inputs.geometry``.
+    """
+
+    identifier: str
+    inputs: ModelInput
+    dose_gy: np.ndarray
+
+
+def training_case(patient: Patient, channels: Sequence[str]) -> TrainingCase:
+    """Condition a patient for training, exactly as for prediction.
+
+    Raises:
+        InputError: the patient has no reference dose.
+    """
+    if patient.reference_dose is None:
+        raise InputError(f"{patient.identifier} has no reference dose to learn from; add dose.nrrd or leave it out.")
+    inputs = model_input(patient, channels)
+    dose_gy = resample(patient.reference_dose, inputs.geometry)
+    compact = ModelInput(
+        inputs.names, inputs.channels.astype(np.float16), inputs.scalars, inputs.region, inputs.geometry,
+        inputs.prescription_gy,
+    )  # fmt: skip
+    return TrainingCase(patient.identifier, compact, dose_gy.astype(np.float16))
+
+
+def save_case(case: TrainingCase, path: Path) -> None:
+    """Write a case; the file appears whole or not at all."""
+    geometry = case.inputs.geometry
+    temporary = path.with_suffix(f".partial-{os.getpid()}.npz")
+    np.savez(
+        temporary,
+        identifier=case.identifier,
+        names=np.array(case.inputs.names),
+        channels=case.inputs.channels,
+        scalars=case.inputs.scalars,
+        region=case.inputs.region,
+        prescription_gy=case.inputs.prescription_gy,
+        dose_gy=case.dose_gy,
+        spacing_mm=geometry.spacing_mm,
+        origin_mm=geometry.origin_mm,
+        direction=geometry.direction,
+    )
+    os.replace(temporary, path)
+
+
+def load_case(path: Path) -> TrainingCase:
+    """Read what `save_case` wrote."""
+    with np.load(path, allow_pickle=False) as data:
+        region = data["region"]
+        geometry = Geometry(
+            region.shape, tuple(data["spacing_mm"]), tuple(data["origin_mm"]), tuple(data["direction"])
+        )
+        inputs = ModelInput(
+            tuple(str(name) for name in data["names"]), data["channels"], data["scalars"], region, geometry,
+            float(data["prescription_gy"]),
+        )  # fmt: skip
+        return TrainingCase(str(data["identifier"]), inputs, data["dose_gy"])
+
+
+def cached_cases(folder: str | Path, cache: Path, channels: Sequence[str]) -> Iterator[TrainingCase]:
+    """All cases of a folder that can be trained on, conditioned once and kept in ``cache``.
+
+    A case's file is named by its identifier, its source's size and time, and the channel list; change one of these and it
+    is made anew. Cases without a dose, a target or a dose region are passed over.
+    """
+    from DosePredictionLib.patient.reading import find_cases, read_patient
+
+    cache.mkdir(parents=True, exist_ok=True)
+    for source in find_cases(folder):
+        facts = source.stat()
+        key = hashlib.sha256(f"{channels}{facts.st_size}{facts.st_mtime_ns}".encode()).hexdigest()[:12]
+        path = cache / f"{source.stem}-{key}.npz"
+        if not path.exists():
+            try:
+                save_case(training_case(read_patient(source), channels), path)
+            except InputError as problem:
+                print(f"passed over {source.name}: {problem}", flush=True)
+                continue
+        yield load_case(path)

@@ -1,0 +1,83 @@
+"""What a training run is told."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+from DosePredictionLib.errors import InputError
+
+
+@dataclass(frozen=True)
+class TrainingConfig:
+    """One training run, as its JSON file says it.
+
+    Attributes:
+        train: folder of training cases.
+        validation: folder of validation cases.
+        output: folder for checkpoints, curves and the finished weights; the run resumes from what it finds there.
+        system: name of the system.
+        system_config: the system's own fields.
+        steps: optimiser steps in all.
+        decay_steps: the learning rate is constant and falls to zero over these last steps (warm-up, stable, decay:
+            Hu et al., MiniCPM, 2024), so a run can be prolonged from any checkpoint before the fall.
+        batch: patients a step; their gradients are averaged one patient at a time.
+        learning_rate, weight_decay: AdamW.
+        warmup_steps: the learning rate rises over these first steps.
+        ema: decay of the moving average of the weights.
+        validate_every, checkpoint_every: steps.
+        validation_cases: how many validation cases each validation looks at; 0 for all.
+        seed: of every random draw.
+        threads: processor threads; 0 leaves PyTorch's choice.
+        device: "auto", "cpu", "cuda" ...
+    """
+
+    train: str
+    validation: str
+    output: str
+    system: str = "default"
+    system_config: dict[str, object] = field(default_factory=dict)
+    steps: int = 10000
+    decay_steps: int = 2500
+    batch: int = 1
+    learning_rate: float = 1e-3
+    weight_decay: float = 1e-4
+    warmup_steps: int = 100
+    ema: float = 0.999
+    validate_every: int = 1000
+    checkpoint_every: int = 250
+    validation_cases: int = 10
+    seed: int = 0
+    threads: int = 0
+    device: str = "auto"
+
+    @classmethod
+    def read(cls, path: str | Path) -> TrainingConfig:
+        """The configuration in a JSON file.
+
+        Raises:
+            InputError: the file is missing, isn't JSON, or has unknown or missing fields.
+        """
+        try:
+            values = json.loads(Path(path).read_text(encoding="utf-8"))
+        except OSError as error:
+            raise InputError(f"Cannot read the training configuration {path}: {error.strerror}.") from error
+        except json.JSONDecodeError as error:
+            raise InputError(f"The training configuration {path} is not valid JSON: {error}.") from error
+        try:
+            return cls(**values)
+        except TypeError as error:
+            raise InputError(
+                f"The training configuration {path} has a field that is missing or unknown: {error}."
+            ) from error
+
+    def to_json(self) -> str:
+        """The configuration as JSON text."""
+        return json.dumps(asdict(self), indent=2)
+
+    def learning_rate_at(self, step: int) -> float:
+        """Learning rate of a step, counted from 0."""
+        warm = min(1.0, (step + 1) / max(1, self.warmup_steps))
+        left = (self.steps - step) / max(1, self.decay_steps)
+        return self.learning_rate * warm * min(1.0, max(0.0, left))

@@ -1,0 +1,40 @@
+"""Loss and validation curves to look at."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from DosePredictionLib.training.loop import CURVES
+
+
+def draw_curves(output: Path) -> Path | None:
+    """Draw a run's curves into ``curves.png``; None when matplotlib (extra "train") isn't there.
+
+    Args:
+        output: the run's output folder.
+    """
+    try:
+        import matplotlib.pyplot as plt
+        from matplotlib.figure import Figure
+    except ImportError:
+        return None
+    records = [json.loads(line) for line in (output / CURVES).read_text(encoding="utf-8").splitlines()]
+    figure: Figure
+    figure, axes = plt.subplots(figsize=(8, 4.5))
+    for key, label, style in (
+        ("loss_gy", "training error, all noise times", "-"),
+        ("validation_dose_score_gy", "validation dose score, one step", "o-"),
+    ):
+        points = [(record["hours"], record[key]) for record in records if key in record]
+        if points:
+            axes.plot(*zip(*points, strict=True), style, label=label, linewidth=1, markersize=4)
+    axes.set_xlabel("hours of training")
+    axes.set_ylabel("mean absolute dose error [Gy]")
+    axes.set_ylim(0, 8)
+    axes.grid(alpha=0.3)
+    axes.legend()
+    path = output / "curves.png"
+    figure.savefig(path, dpi=120, bbox_inches="tight")
+    plt.close(figure)
+    return path

@@ -1,0 +1,71 @@
+"""The engine: samples, their mean and spread, and what happens when a GPU is full."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from phantom import ball_patient
+from tiny import tiny_weights
+
+from DosePredictionLib.conditioning.channels import model_input
+from DosePredictionLib.errors import InputError
+from DosePredictionLib.inference import engine as engine_module
+from DosePredictionLib.inference.device import choose_device
+from DosePredictionLib.inference.engine import PredictionEngine
+from DosePredictionLib.inference.forward import sample_dose
+from DosePredictionLib.inference.options import PredictionOptions
+
+
+@pytest.fixture
+def engine(tmp_path):
+    return PredictionEngine("default", tiny_weights(tmp_path / "tiny.safetensors"), "cpu")
+
+
+def test_mean_and_standard_deviation_are_those_of_the_samples(engine):
+    patient = ball_patient()
+    predicted = engine.predict(patient, PredictionOptions(samples=4, steps=1, seed=2))
+    inputs = model_input(patient)
+    singles = np.stack([
+        sample_dose(engine.network, inputs if k % 2 == 0 else inputs.mirrored(), 1, 2000 + k) for k in range(4)
+    ])  # fmt: skip
+    singles[1::2] = singles[1::2, :, :, ::-1]
+    first = np.rint(patient.geometry.index_of_lps(np.asarray(inputs.geometry.origin_mm))).astype(int)
+    part = tuple(slice(a, a + n) for a, n in zip(first, inputs.region.shape, strict=True))
+    assert np.allclose(predicted.dose.array[part], singles.mean(axis=0), atol=1e-3)
+    assert np.allclose(predicted.dose_std.array[part], singles.std(axis=0, ddof=1), atol=1e-3)
+
+
+def test_a_full_gpu_falls_back_to_the_processor_with_a_message(engine, monkeypatch):
+    patient, told = ball_patient(), []
+    wanted = engine.predict(patient, PredictionOptions(samples=2)).dose.array
+    engine._tell = told.append
+    engine.device = torch.device("mps")  # a name only; the attempt below fails as a full device does
+    attempts = []
+
+    def full_at_first(*arguments):
+        attempts.append(engine.device.type)
+        if engine.device.type != "cpu":
+            raise torch.OutOfMemoryError("no memory")
+        return sample_dose(*arguments)
+
+    monkeypatch.setattr(engine_module, "sample_dose", full_at_first)
+    predicted = engine.predict(patient, PredictionOptions(samples=2))
+    assert attempts == ["mps", "cpu", "cpu"]
+    assert len(told) == 1 and "ran out" in told[0]
+    assert predicted.provenance.device == "cpu"
+    assert np.array_equal(predicted.dose.array, wanted)
+
+
+def test_devices_that_are_not_there_are_refused(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    with pytest.raises(InputError, match="no cuda device"):
+        choose_device("cuda")
+    with pytest.raises(InputError, match="abacus"):
+        choose_device("abacus")
+
+
+@pytest.mark.parametrize(("option", "value"), [("samples", 0), ("steps", 0), ("steps", 5000), ("seed", -1)])
+def test_options_out_of_range_are_refused(option, value):
+    with pytest.raises(InputError, match=option):
+        PredictionOptions(**{option: value})

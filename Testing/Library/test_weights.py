@@ -1,0 +1,56 @@
+"""Weights files say what they are, and a damaged one is never used."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from tiny import tiny_weights
+
+from DosePredictionLib.errors import InputError
+from DosePredictionLib.inference.weights import load_weights
+
+
+def test_round_trip_keeps_header_and_half_precision_weights(tmp_path):
+    path = tiny_weights(tmp_path / "tiny.safetensors")
+    loaded = load_weights(path)
+    again = load_weights(path)
+    assert loaded.header.system == "default"
+    assert loaded.header.training == {"data": "nothing; untrained"}
+    assert len(loaded.sha256) == 64 and loaded.sha256 == again.sha256
+    for name, value in loaded.network.state_dict().items():
+        assert value.dtype == torch.float32
+        assert torch.equal(value, value.half().float()), name
+
+
+@pytest.mark.parametrize("place", [0.02, 0.3, 0.6, 0.999])
+def test_one_flipped_byte_is_noticed(tmp_path, place):
+    path = tiny_weights(tmp_path / "tiny.safetensors")
+    content = bytearray(path.read_bytes())
+    content[int(place * len(content))] ^= 0x01
+    path.write_bytes(bytes(content))
+    with pytest.raises(InputError, match="damaged|not a weights file"):
+        load_weights(path)
+
+
+def test_a_truncated_file_is_noticed(tmp_path):
+    path = tiny_weights(tmp_path / "tiny.safetensors")
+    path.write_bytes(path.read_bytes()[:-100])
+    with pytest.raises(InputError, match="damaged"):
+        load_weights(path)
+
+
+def test_weights_for_other_channels_are_refused_by_name(tmp_path):
+    path = tiny_weights(tmp_path / "tiny.safetensors", channels=["ct", "tea_leaves"])
+    with pytest.raises(InputError, match="tea_leaves"):
+        load_weights(path)
+
+
+def test_a_missing_file_is_named(tmp_path):
+    with pytest.raises(InputError, match="nowhere.safetensors"):
+        load_weights(tmp_path / "nowhere.safetensors")
+
+
+def test_weights_that_do_not_fit_their_network_are_refused(tmp_path):
+    path = tiny_weights(tmp_path / "tiny.safetensors", widths=[4, 8])
+    with pytest.raises(InputError, match="do not fit"):
+        load_weights(path)

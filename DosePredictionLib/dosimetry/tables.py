@@ -1,0 +1,161 @@
+"""DVHs and goals as tables: CSV files for programs, text for a terminal."""
+
+from __future__ import annotations
+
+import csv
+import math
+import os
+import tempfile
+import textwrap
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from DosePredictionLib.dosimetry.dvh import BIN_WIDTH_GY, Dvh
+from DosePredictionLib.dosimetry.goal import Goal
+from DosePredictionLib.dosimetry.goals import GoalResult, Verdict, format_value
+from DosePredictionLib.errors import InputError
+
+GOALS_COLUMNS = (
+    "structure", "metric", "comparator", "limit", "unit", "value", "verdict", "priority", "source",
+    "tolerance", "reason",
+)  # fmt: skip
+SUMMARY_COLUMNS = (
+    "structure", "volume_cc", "min_gy", "mean_gy", "max_gy", "d98_percent_gy", "d95_percent_gy", "d50_percent_gy",
+    "d2_percent_gy", "d0.03cc_gy", "outside_dose_percent",
+)  # fmt: skip
+
+
+def write_dvh_csv(dvhs: Mapping[str, Dvh], path: str | Path) -> None:
+    """Write cumulative DVHs: the column dose_gy, in steps of 0.05 Gy, then volume in % a structure, by its name.
+
+    Args:
+        dvhs: by structure name.
+        path: of the CSV file; it appears whole or not at all.
+
+    Raises:
+        InputError: the file cannot be written.
+    """
+    highest = max((float(dvh.bin_edges_gy[-1]) for dvh in dvhs.values()), default=0.0)
+    doses = np.arange(int(round(highest / BIN_WIDTH_GY)) + 1) * BIN_WIDTH_GY
+    curves = [dvh.cumulative_percent(doses)[1] for dvh in dvhs.values()]
+    rows = ([f"{dose:.2f}", *(_number(curve[i], 4) for curve in curves)] for i, dose in enumerate(doses))
+    _write_csv(path, ("dose_gy", *dvhs), rows)
+
+
+def write_dvh_summary_csv(dvhs: Mapping[str, Dvh], path: str | Path) -> None:
+    """Write a line a structure with volume, minimum, mean, maximum and the usual dose figures (`SUMMARY_COLUMNS`).
+
+    Raises:
+        InputError: the file cannot be written.
+    """
+    rows = [
+        [
+            name,
+            _number(dvh.volume_cc, 4),
+            *(_number(dose, 3) for dose in (dvh.min_gy, dvh.mean_gy, dvh.max_gy)),
+            *(_number(dvh.dose_at_volume_percent(percent), 3) for percent in (98.0, 95.0, 50.0, 2.0)),
+            _number(dvh.dose_at_volume_cc(0.03), 3),
+            _number(dvh.outside_dose_percent, 2),
+        ]
+        for name, dvh in dvhs.items()
+    ]
+    _write_csv(path, SUMMARY_COLUMNS, rows)
+
+
+def write_goals_csv(results: Sequence[GoalResult], path: str | Path) -> None:
+    """Write a line a goal (`GOALS_COLUMNS`); the value is empty where a goal is not applicable.
+
+    Raises:
+        InputError: the file cannot be written.
+    """
+    rows = [
+        [
+            result.structure_label,
+            result.goal.metric.text,
+            result.goal.comparator,
+            f"{result.goal.limit:g}",
+            result.unit,
+            _number(result.value, 4),
+            result.verdict.value,
+            str(result.goal.priority),
+            result.goal.source,
+            "" if result.goal.tolerance is None else f"{result.goal.tolerance:g}",
+            result.reason,
+        ]
+        for result in results
+    ]
+    _write_csv(path, GOALS_COLUMNS, rows)
+
+
+def format_goals_table(results: Sequence[GoalResult]) -> str:
+    """The goals as an aligned table for a terminal.
+
+    Goals that don't apply are named below the table, and a last line counts the verdicts.
+    """
+    judged = [result for result in results if result.verdict is not Verdict.NOT_APPLICABLE]
+    rows = [("Structure", "Metric", "Goal", "Tolerance", "Value", "Verdict", "Priority")]
+    rows += [
+        (
+            result.structure_label,
+            result.goal.metric.text,
+            f"{result.goal.comparator} {_limit(result.goal, result.goal.limit)}",
+            "" if result.goal.tolerance is None else _limit(result.goal, result.goal.tolerance),
+            format_value(result.value, result.unit),
+            result.verdict.value.upper() if result.verdict is Verdict.FAIL else result.verdict.value,
+            str(result.goal.priority),
+        )
+        for result in judged
+    ]
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+    lines = [_aligned(row, widths) for row in rows] if judged else ["No goal applies to this patient."]
+    if judged:
+        lines.insert(1, "  ".join("-" * width for width in widths))
+    missing = list(dict.fromkeys(r.structure_label for r in results if r.verdict is Verdict.NOT_APPLICABLE))
+    if missing:
+        lines += ["", *_wrapped("Not applicable: " + ", ".join(missing))]
+    counts = Counter(result.verdict for result in results)
+    lines += ["", ", ".join(f"{counts[verdict]} {verdict.value}" for verdict in Verdict) + "."]
+    lines += ["Research use, not for clinical decisions."]
+    return "\n".join(lines)
+
+
+def _limit(goal: Goal, value: float) -> str:
+    return f"{value:g} {goal.unit}".strip()
+
+
+def _aligned(row: Sequence[str], widths: Sequence[int]) -> str:
+    # Values are set to the right so that their decimal points stand under each other.
+    cells = [text.rjust(w) if i == 4 else text.ljust(w) for i, (text, w) in enumerate(zip(row, widths, strict=True))]
+    return "  ".join(cells).rstrip()
+
+
+def _wrapped(text: str) -> list[str]:
+    return textwrap.wrap(text, width=100, subsequent_indent="  ", break_long_words=False)
+
+
+def _number(value: float, decimals: int) -> str:
+    return "" if math.isnan(value) else f"{value:.{decimals}f}"
+
+
+def _write_csv(path: str | Path, header: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
+    """Write beside the file and move, so that it appears whole or not at all."""
+    path = Path(path)
+    temporary = None
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, temporary = tempfile.mkstemp(suffix=".csv", prefix=".partial-", dir=path.parent)
+        with open(handle, "w", newline="", encoding="utf-8") as stream:
+            writer = csv.writer(stream)
+            writer.writerow(header)
+            writer.writerows(rows)
+        os.chmod(temporary, 0o644)
+        os.replace(temporary, path)
+        temporary = None
+    except OSError as error:
+        raise InputError(f"Cannot write {path}: {error.strerror}; choose a folder that you may write to.") from error
+    finally:
+        if temporary is not None:
+            Path(temporary).unlink(missing_ok=True)

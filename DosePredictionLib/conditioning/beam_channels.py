@@ -25,8 +25,8 @@ def beam_channels(
 ) -> np.ndarray:
     """Relative dose of the open beams, one channel a target mask.
 
-    Each beam is a divergent field from a source 1000 mm from the isocentre, open where the target projects (with a margin
-    for the penumbra), falling off exponentially with depth in the body and with the square of the distance. The beams'
+    Each beam is a divergent field from a source 1000 mm from the isocentre, open where the target projects (with a
+    margin for the penumbra), falling off exponentially with depth in the body and with the square of the distance. The beams'
     mean is scaled so that it averages 1 in the target.
 
     Args:
@@ -104,7 +104,7 @@ def _points(mask: np.ndarray, axes: Sequence[torch.Tensor]) -> torch.Tensor:
 def _fields(
     target_points: Sequence[torch.Tensor], to_source: torch.Tensor, across: torch.Tensor, along: torch.Tensor
 ) -> tuple[torch.Tensor, float, float]:
-    """Field openings in the isocentre plane, (targets, w, u) with soft edges, and the half sizes of that plane in mm."""
+    """Field openings in the isocentre plane, (targets, w, u) with soft edges, and that plane's half sizes in mm."""
     projections = []
     for points in target_points:
         magnify = SOURCE_AXIS_DISTANCE_MM / (SOURCE_AXIS_DISTANCE_MM - points @ to_source)

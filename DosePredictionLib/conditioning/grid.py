@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from DosePredictionLib.patient.geometry import IDENTITY_DIRECTION, Geometry
+from DosePredictionLib.patient.geometry import IDENTITY_DIRECTION, Geometry, Index3, index3, vector3
 
-#: Voxel sizes (x, y, z) that the models are trained on, mm. A patient whose own axial grid lies within is not resampled.
+#: Voxel sizes (x, y, z) that the models are trained on, mm. An axial patient of such voxels is not resampled.
 FINEST_SPACING_MM = (3.2, 3.2, 1.4)
 COARSEST_SPACING_MM = (5.2, 5.2, 3.4)
 #: Voxel size for everybody else: the median of the OpenKBP training patients.
@@ -16,8 +16,8 @@ NOMINAL_SPACING_MM = (3.906, 3.906, 2.5)
 def model_geometry(patient_geometry: Geometry) -> Geometry:
     """The axial (LPS-aligned) grid over the whole patient on which channels are made.
 
-    The patient's own grid when it is axial and of a trained voxel size, so that nothing is interpolated; otherwise a grid
-    of the nominal voxel size that covers the patient's.
+    The patient's own grid when it is axial and of a trained voxel size, so that nothing is interpolated; otherwise a
+    grid of the nominal voxel size that covers the patient's.
     """
     spacing = patient_geometry.spacing_mm
     axial = np.allclose(patient_geometry.direction, IDENTITY_DIRECTION, atol=1e-4)
@@ -29,14 +29,14 @@ def model_geometry(patient_geometry: Geometry) -> Geometry:
     low, high = points.min(axis=0), points.max(axis=0)
     size = np.maximum(1, np.ceil((high - low) / NOMINAL_SPACING_MM - 1e-6)).astype(int)
     origin = (low + high) / 2 - (size - 1) / 2 * np.asarray(NOMINAL_SPACING_MM)
-    return Geometry(tuple(int(n) for n in size[::-1]), NOMINAL_SPACING_MM, tuple(float(v) for v in origin))
+    return Geometry(index3(size[::-1]), NOMINAL_SPACING_MM, vector3(origin))
 
 
-def box_of(mask: np.ndarray) -> tuple[tuple[int, int, int], tuple[int, int, int]]:
+def box_of(mask: np.ndarray) -> tuple[Index3, Index3]:
     """First index and shape (z, y, x) of the smallest box that holds all of a mask's voxels."""
     start, shape = [], []
     for axis in range(3):
         occupied = np.flatnonzero(mask.any(axis=tuple(a for a in range(3) if a != axis)))
         start.append(int(occupied[0]))
         shape.append(int(occupied[-1]) - int(occupied[0]) + 1)
-    return tuple(start), tuple(shape)
+    return index3(start), index3(shape)

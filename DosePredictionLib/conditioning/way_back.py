@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from DosePredictionLib.conditioning.resampling import resample
-from DosePredictionLib.patient.geometry import Geometry
+from DosePredictionLib.patient.geometry import Geometry, Index3, index3
 from DosePredictionLib.patient.patient import Patient
 from DosePredictionLib.patient.structure import StructureRole
 from DosePredictionLib.patient.volume import Volume
@@ -37,10 +37,10 @@ def to_patient_grid(values: np.ndarray, region: np.ndarray, geometry: Geometry, 
     return Volume(result, patient.geometry)
 
 
-def _covering_box(inner: Geometry, outer: Geometry) -> tuple[tuple[int, int, int], tuple[int, int, int]]:
+def _covering_box(inner: Geometry, outer: Geometry) -> tuple[Index3, Index3]:
     """First index and shape of the smallest box of ``outer`` that holds all of ``inner``, cut to ``outer``."""
     corners = np.array(np.meshgrid(*[(-0.5, n - 0.5) for n in inner.shape], indexing="ij")).reshape(3, -1).T
     index = outer.index_of_lps(inner.lps_of_index(corners))
     low = np.maximum(np.ceil(index.min(axis=0) - 1e-3), 0).astype(int)
     high = np.minimum(np.floor(index.max(axis=0) + 1e-3), np.asarray(outer.shape) - 1).astype(int)
-    return tuple(int(v) for v in low), tuple(int(v) for v in np.maximum(high - low + 1, 0))
+    return index3(low), index3(np.maximum(high - low + 1, 0))

@@ -126,7 +126,8 @@ class PredictionEngine:
             if self.device.type == "cpu":
                 raise
         # Outside the handler, so that the failed attempt's tensors are free before the second one begins.
-        self._tell(f"The memory of {describe_device(self.device)} ran out; going on with the processor, which is slower.")
+        name = describe_device(self.device)
+        self._tell(f"The memory of {name} ran out; going on with the processor, which is slower.")
         self.device = torch.device("cpu")
         self.network = self.network.to(self.device)
         reporter.step = done

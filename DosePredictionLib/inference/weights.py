@@ -99,7 +99,7 @@ def load_weights(path: str | Path) -> LoadedWeights:
     if metadata.get("format") != FORMAT:
         raise InputError(f"{path} is not a weights file of DosePrediction; choose one made by its train command.")
     if metadata.get("sha256") != _checksum(state, described):
-        raise InputError(f"The weights file {path} is damaged: its content does not match its checksum; fetch it again.")
+        raise InputError(f"The weights file {path} is damaged: its content and its checksum differ; fetch it again.")
     header = WeightsHeader(**json.loads(described))
     _check_channels(header, path)
     network = system_from_config(header.system, header.config).build_network()
@@ -108,8 +108,7 @@ def load_weights(path: str | Path) -> LoadedWeights:
     except RuntimeError as error:
         problem = str(error).splitlines()[1].strip() if "\n" in str(error) else str(error)
         raise InputError(f"The weights in {path} do not fit the network they name: {problem}") from error
-    network = network.to(memory_format=torch.channels_last_3d).eval()  # type: ignore[call-overload]
-    return LoadedWeights(network, header, path, hashlib.sha256(path.read_bytes()).hexdigest())
+    return LoadedWeights(network.eval(), header, path, hashlib.sha256(path.read_bytes()).hexdigest())
 
 
 def _check_channels(header: WeightsHeader, path: Path) -> None:
@@ -118,7 +117,7 @@ def _check_channels(header: WeightsHeader, path: Path) -> None:
     if unknown or not wanted:
         raise InputError(
             f"The weights {path} were trained on channels that this version does not make "
-            f"({', '.join(unknown) or 'none are named'}); it makes {', '.join(CHANNELS)}. Use the version they came with."
+            f"({', '.join(unknown) or 'none are named'}); it makes {', '.join(CHANNELS)}. Use their own version."
         )
 
 

@@ -1,7 +1,7 @@
 """Building blocks of the 3D denoisers.
 
-Everything here was chosen for speed on ordinary processors in bfloat16: instance norm through the batch-norm kernel (group
-norm's backward is several times slower on 3D maps), leaky ReLU instead of SiLU, and space-to-depth instead of
+Everything here was chosen for speed on ordinary processors in bfloat16: instance norm through the batch-norm kernel
+(group norm's backward is several times slower on 3D maps), leaky ReLU instead of SiLU, and space-to-depth instead of
 full-resolution convolutions.
 """
 
@@ -17,6 +17,12 @@ from torch import Tensor, nn
 def activation(x: Tensor) -> Tensor:
     """Leaky ReLU with slope 0.01."""
     return functional.leaky_relu(x, 0.01)
+
+
+def _start_at_zero(layer: nn.Linear | nn.Conv3d) -> None:
+    """Set a layer's parameters to zero, so that what it adds begins as nothing."""
+    for parameter in layer.parameters():
+        nn.init.zeros_(parameter)
 
 
 def space_to_depth(x: Tensor) -> Tensor:
@@ -60,8 +66,7 @@ class ModulatedInstanceNorm(nn.Module):
     def __init__(self, channels: int, embedding: int) -> None:
         super().__init__()
         self.project = nn.Linear(embedding, 2 * channels)
-        nn.init.zeros_(self.project.weight)
-        nn.init.zeros_(self.project.bias)
+        _start_at_zero(self.project)
 
     def forward(self, x: Tensor, embedding: Tensor) -> Tensor:
         """(N, C, Z, Y, X) and (N, embedding) to (N, C, Z, Y, X)."""
@@ -89,9 +94,8 @@ class SpatialGuidance(nn.Module):
         # Two convolutions and not one that is split: a split copies both halves in the channels-last layout.
         self.scale = nn.Conv3d(hidden, channels, 1)
         self.shift = nn.Conv3d(hidden, channels, 1)
-        for layer in (self.scale, self.shift):
-            nn.init.zeros_(layer.weight)
-            nn.init.zeros_(layer.bias)
+        _start_at_zero(self.scale)
+        _start_at_zero(self.shift)
 
     def forward(self, anatomy: Tensor) -> tuple[Tensor, Tensor]:
         """(N, conditions, Z, Y, X) to the scale and shift maps, each (N, channels, Z, Y, X)."""
@@ -109,8 +113,7 @@ class ResidualBlock(nn.Module):
         self.norm_out = ModulatedInstanceNorm(outputs, embedding)
         self.conv_out = nn.Conv3d(outputs, outputs, 3, padding=1)
         self.skip = nn.Conv3d(inputs, outputs, 1) if inputs != outputs else nn.Identity()
-        nn.init.zeros_(self.conv_out.weight)
-        nn.init.zeros_(self.conv_out.bias)
+        _start_at_zero(self.conv_out)
 
     def forward(self, x: Tensor, embedding: Tensor, guidance: tuple[Tensor, Tensor] | None = None) -> Tensor:
         """(N, inputs, Z, Y, X) to (N, outputs, Z, Y, X); ``guidance`` modulates the second norm voxel by voxel."""

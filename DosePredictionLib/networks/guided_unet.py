@@ -19,13 +19,23 @@ from DosePredictionLib.networks.blocks import (
 )
 
 
+class ResidualLevel(nn.ModuleList):
+    """The residual blocks of one level, one after the other."""
+
+    def forward(self, x: Tensor, embedding: Tensor, guidance: tuple[Tensor, Tensor] | None) -> Tensor:
+        """(N, C, Z, Y, X) through all blocks, each with the same time and guidance."""
+        for block in self:
+            x = block(x, embedding, guidance)
+        return x
+
+
 class GuidedUNet(nn.Module):
     """Predicts the clean dose from a noisy one, the patient's channels and the noise time.
 
     Space-to-depth by two brings the volume to half resolution before the first convolution and depth-to-space brings it
     back, so that no convolution runs at full resolution. The patient's channels enter twice: beside the noisy dose at
-    the input, and, averaged to each level's resolution, as scale and shift maps in every level's blocks (the multi-layer
-    anatomical guidance of MAGDiff, in 3D).
+    the input, and, averaged to each level's resolution, as scale and shift maps in every level's blocks (the
+    multi-layer anatomical guidance of MAGDiff, in 3D).
 
     Args:
         conditions: number of the patient's channels.
@@ -54,7 +64,7 @@ class GuidedUNet(nn.Module):
         self.stem = nn.Conv3d((conditions + 1) * 8, channels[0], 3, padding=1)
         self.guidance = nn.ModuleList(SpatialGuidance(conditions, width, guidance) for width in channels if guidance)
         self.encoder = nn.ModuleList(
-            nn.ModuleList(ResidualBlock(width, width, embedding) for _ in range(count))
+            ResidualLevel(ResidualBlock(width, width, embedding) for _ in range(count))
             for width, count in zip(channels, blocks, strict=True)
         )
         self.downsample = nn.ModuleList(
@@ -64,7 +74,7 @@ class GuidedUNet(nn.Module):
             nn.ConvTranspose3d(channels[level + 1], channels[level], 2, stride=2) for level in range(levels - 1)
         )
         self.decoder = nn.ModuleList(
-            nn.ModuleList(
+            ResidualLevel(
                 ResidualBlock(channels[level] * (2 if index == 0 else 1), channels[level], embedding)
                 for index in range(blocks[level])
             )
@@ -110,14 +120,12 @@ class GuidedUNet(nn.Module):
         x = space_to_depth(torch.cat([conditions, noisy], dim=1))
         x = self.stem(x)
         skips = []
-        for level, residual_blocks in enumerate(self.encoder):
-            for block in residual_blocks:
-                x = block(x, embedding, maps[level])
+        for level, blocks in enumerate(self.encoder):
+            x = blocks(x, embedding, maps[level])
             if level < len(self.downsample):
                 skips.append(x)
                 x = self.downsample[level](x)
         for level in reversed(range(len(self.decoder))):
             x = torch.cat([self.upsample[level](x), skips.pop()], dim=1)
-            for block in self.decoder[level]:
-                x = block(x, embedding, maps[level])
+            x = self.decoder[level](x, embedding, maps[level])
         return depth_to_space(self.head(activation(self.norm(x, embedding))))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -11,7 +12,21 @@ if TYPE_CHECKING:
     import SimpleITK
 
 FloatArray = np.ndarray
+Index3 = tuple[int, int, int]
+Vector3 = tuple[float, float, float]
 IDENTITY_DIRECTION = (1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 1.0)
+
+
+def index3(values: Iterable[float]) -> Index3:
+    """Three whole numbers, as plain integers."""
+    first, second, third = (int(value) for value in values)
+    return first, second, third
+
+
+def vector3(values: Iterable[float]) -> Vector3:
+    """Three numbers, as plain floats."""
+    first, second, third = (float(value) for value in values)
+    return first, second, third
 
 
 @dataclass(frozen=True)
@@ -25,16 +40,16 @@ class Geometry:
         direction: row-major 3 x 3 direction cosines; column i is the direction of grid axis i, as in SimpleITK.
     """
 
-    shape: tuple[int, int, int]
-    spacing_mm: tuple[float, float, float]
-    origin_mm: tuple[float, float, float] = (0.0, 0.0, 0.0)
+    shape: Index3
+    spacing_mm: Vector3
+    origin_mm: Vector3 = (0.0, 0.0, 0.0)
     direction: tuple[float, ...] = IDENTITY_DIRECTION
 
     @classmethod
     def of_image(cls, image: SimpleITK.Image) -> Geometry:
         """The grid of a 3D SimpleITK image."""
         x, y, z = image.GetSize()
-        return cls((z, y, x), tuple(image.GetSpacing()), tuple(image.GetOrigin()), tuple(image.GetDirection()))
+        return cls((z, y, x), vector3(image.GetSpacing()), vector3(image.GetOrigin()), tuple(image.GetDirection()))
 
     @property
     def voxel_volume_cc(self) -> float:
@@ -64,10 +79,10 @@ class Geometry:
         matrix = self.lps_to_index
         return (np.asarray(points_mm) @ matrix[:3, :3].T + matrix[:3, 3])[..., ::-1]
 
-    def cropped(self, start_zyx: tuple[int, int, int], shape: tuple[int, int, int]) -> Geometry:
+    def cropped(self, start_zyx: Index3, shape: Index3) -> Geometry:
         """The grid of ``array[start : start + shape]``; a negative start or a large shape pads instead."""
         origin = self.lps_of_index(np.asarray(start_zyx, dtype=float))
-        return Geometry(tuple(shape), self.spacing_mm, tuple(float(v) for v in origin), self.direction)
+        return Geometry(index3(shape), self.spacing_mm, vector3(origin), self.direction)
 
     def is_close(self, other: Geometry, tolerance_mm: float = 1e-3) -> bool:
         """Whether both grids have the same shape and put every voxel within ``tolerance_mm`` of each other."""

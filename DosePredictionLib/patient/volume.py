@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from DosePredictionLib.patient.geometry import Geometry
+from DosePredictionLib.patient.geometry import Geometry, index3
 from DosePredictionLib.whole_file import whole_file
 
 if TYPE_CHECKING:
@@ -59,8 +59,8 @@ class Volume:
             start.append(int(occupied[0]))
             stop.append(int(occupied[-1]) + 1)
         part = tuple(slice(a, b) for a, b in zip(start, stop, strict=True))
-        shape = tuple(b - a for a, b in zip(start, stop, strict=True))
-        return Volume(np.ascontiguousarray(self.array[part]), self.geometry.cropped(tuple(start), shape))
+        shape = index3(b - a for a, b in zip(start, stop, strict=True))
+        return Volume(np.ascontiguousarray(self.array[part]), self.geometry.cropped(index3(start), shape))
 
     def on_grid(self, geometry: Geometry, *, outside: float = 0.0, nearest: bool = False) -> Volume:
         """This volume resampled onto another grid, linearly or by nearest neighbour.

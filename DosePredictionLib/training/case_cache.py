@@ -13,7 +13,7 @@ import numpy as np
 from DosePredictionLib.conditioning.channels import ModelInput, model_input
 from DosePredictionLib.conditioning.resampling import resample
 from DosePredictionLib.errors import InputError
-from DosePredictionLib.patient.geometry import Geometry
+from DosePredictionLib.patient.geometry import Geometry, index3, vector3
 from DosePredictionLib.patient.patient import Patient
 
 
@@ -74,7 +74,7 @@ def load_case(path: Path) -> TrainingCase:
     with np.load(path, allow_pickle=False) as data:
         region = data["region"]
         geometry = Geometry(
-            region.shape, tuple(data["spacing_mm"]), tuple(data["origin_mm"]), tuple(data["direction"])
+            index3(region.shape), vector3(data["spacing_mm"]), vector3(data["origin_mm"]), tuple(data["direction"])
         )
         inputs = ModelInput(
             tuple(str(name) for name in data["names"]), data["channels"], data["scalars"], region, geometry,
@@ -86,8 +86,8 @@ def load_case(path: Path) -> TrainingCase:
 def cached_cases(folder: str | Path, cache: Path, channels: Sequence[str]) -> Iterator[TrainingCase]:
     """All cases of a folder that can be trained on, conditioned once and kept in ``cache``.
 
-    A case's file is named by its identifier, its source's size and time, and the channel list; change one of these and it
-    is made anew. Cases without a dose, a target or a dose region are passed over.
+    A case's file is named by its identifier, its source's size and time, and the channel list; change one of these and
+    it is made anew. Cases without a dose, a target or a dose region are passed over.
     """
     from DosePredictionLib.patient.reading import find_cases, read_patient
 

@@ -56,7 +56,7 @@ class TrainingRun:
         wanted = ("cuda" if torch.cuda.is_available() else "cpu") if config.device == "auto" else config.device
         self.device = torch.device(wanted)
         torch.manual_seed(config.seed)
-        self.network = self.system.build_network().to(self.device, memory_format=torch.channels_last_3d)
+        self.network = self.system.build_network().to(self.device)
         self.average = {name: value.detach().clone() for name, value in self.network.state_dict().items()}
         self.optimiser = torch.optim.AdamW(
             self.network.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay, betas=(0.9, 0.95),
@@ -110,7 +110,7 @@ class TrainingRun:
 
     def averaged_network(self) -> GuidedUNet:
         """A network with the moving average of the weights, in evaluation mode."""
-        network = self.system.build_network().to(self.device, memory_format=torch.channels_last_3d)
+        network = self.system.build_network().to(self.device)
         network.load_state_dict(self.average)
         return network.eval()
 

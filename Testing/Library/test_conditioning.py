@@ -64,7 +64,8 @@ def test_the_way_back_puts_a_dose_on_the_right_voxel_of_an_oblique_ct(spacing_mm
     distance = np.linalg.norm(points_mm(geometry) - (11.0, -23.0, 37.0), axis=-1)
     height = points_mm(geometry)[..., 2]
     target_heights = points_mm(geometry)[patient.targets[1].mask.array > 0][:, 2]
-    slab = (height > target_heights.min() - CAUDAL_MARGIN_MM + 5) & (height < target_heights.max() + CRANIAL_MARGIN_MM - 5)
+    lowest, highest = target_heights.min() - CAUDAL_MARGIN_MM, target_heights.max() + CRANIAL_MARGIN_MM
+    slab = (height > lowest + 5) & (height < highest - 5)
     deep = (distance < 70.0) & slab
     assert predicted[deep].all()
     assert np.abs(back.array - wanted)[deep].max() < 0.01  # a linear field is interpolated exactly
@@ -98,7 +99,8 @@ def test_signed_distance_of_a_ball():
     distance_mm = signed_distance(mask.array > 0, geometry.spacing_mm) * 50.0
     exact = np.linalg.norm(points_mm(geometry) - centre, axis=-1) - 30.0
     near = np.abs(exact) < 45
-    assert np.abs(distance_mm - exact)[near].max() < np.linalg.norm(geometry.spacing_mm)  # the mask's surface is a voxel wide
+    voxel_mm = np.linalg.norm(geometry.spacing_mm)  # the mask's surface is a voxel wide
+    assert np.abs(distance_mm - exact)[near].max() < voxel_mm
     assert np.abs(np.mean((distance_mm - exact)[near])) < 1.5
 
 
@@ -136,7 +138,9 @@ def test_one_beam_follows_depth_and_distance():
     assert half_width_mm(40) == pytest.approx(27.0, abs=4.0)  # 20 mm and the margin
 
 
-@pytest.mark.parametrize(("gantry_deg", "toward"), [(0, (0, -1, 0)), (90, (1, 0, 0)), (180, (0, 1, 0)), (270, (-1, 0, 0))])
+@pytest.mark.parametrize(
+    ("gantry_deg", "toward"), [(0, (0, -1, 0)), (90, (1, 0, 0)), (180, (0, 1, 0)), (270, (-1, 0, 0))]
+)
 def test_gantry_angles_are_iec_for_head_first_supine(gantry_deg, toward):
     geometry = Geometry((25, 41, 41), (4.0, 4.0, 4.0), (-80.0, -80.0, -48.0))
     target = ball(geometry, (0.0, 0.0, 0.0), 16.0).array > 0

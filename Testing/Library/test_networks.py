@@ -59,7 +59,7 @@ def test_guidance_reaches_every_level():
     for level in network.guidance:
         assert isinstance(level, SpatialGuidance)
         torch.nn.init.normal_(level.shift.weight)
-    for block in [b for level in (*network.encoder, *network.decoder) for b in level]:
+    for block in [block for level in (*network.encoder, *network.decoder) for block in level]:
         torch.nn.init.normal_(block.conv_out.weight, std=0.1)
     noisy, conditions, time, scalars = inputs()
     with torch.no_grad():
@@ -75,9 +75,8 @@ def test_maps_computed_once_give_the_same_dose():
     network = small_unet()
     noisy, conditions, time, scalars = inputs()
     with torch.no_grad():
-        assert torch.equal(
-            network(noisy, conditions, time, scalars), network(noisy, conditions, time, scalars, network.guide(conditions))
-        )
+        once = network(noisy, conditions, time, scalars, network.guide(conditions))
+        assert torch.equal(network(noisy, conditions, time, scalars), once)
 
 
 def test_without_guidance_there_are_no_maps():

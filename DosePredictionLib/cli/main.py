@@ -1,0 +1,37 @@
+"""Commands and their exit codes."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+
+from DosePredictionLib.cli import evaluate, predict, release, train
+from DosePredictionLib.errors import InputError
+
+COMMANDS = (predict, evaluate, train, release)
+
+
+def parser() -> argparse.ArgumentParser:
+    """All commands with their options."""
+    top = argparse.ArgumentParser(
+        prog="dose-predict",
+        description="Predicts radiotherapy dose from a CT and contours. Research use, not for clinical decisions.",
+    )
+    commands = top.add_subparsers(title="commands", dest="command", required=True, metavar="COMMAND")
+    for command in COMMANDS:
+        command.add_parser(commands)
+    return top
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run a command; 0 when it worked, 2 with one sentence when the input can't be used, 130 when interrupted."""
+    chosen = parser().parse_args(arguments)
+    try:
+        return int(chosen.run(chosen) or 0)
+    except InputError as error:
+        print(f"dose-predict: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("dose-predict: stopped; nothing was left half-written.", file=sys.stderr)
+        return 130

@@ -1,0 +1,40 @@
+"""``train``: a training run from its configuration."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+
+def add_parser(commands: Any) -> None:
+    """Add the command to the command line."""
+    parser = commands.add_parser(
+        "train",
+        help="train a system, or go on with a run",
+        description="Trains as the JSON file CONFIG says and writes checkpoints, curves.jsonl, curves.png (with "
+        "matplotlib) and, at the end, weights.safetensors into the run's output folder. A run that was stopped goes "
+        "on exactly where its last checkpoint was.",
+    )
+    parser.add_argument("config", type=Path, metavar="CONFIG", help="JSON file; Testing/Benchmarks holds those used")
+    parser.add_argument("--until", type=int, metavar="STEP", help="stop at this step and keep a checkpoint")
+    parser.set_defaults(run=run)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Carry the command out."""
+    from DosePredictionLib.training.config import TrainingConfig
+    from DosePredictionLib.training.curves import draw_curves
+    from DosePredictionLib.training.export import export_weights
+    from DosePredictionLib.training.loop import TrainingRun
+
+    training = TrainingRun(TrainingConfig.read(arguments.config))
+    try:
+        training.run(arguments.until)
+    except KeyboardInterrupt:
+        training.save()
+        raise
+    weights = export_weights(training)
+    drawn = draw_curves(training.output)
+    print(f"Step {training.step}: weights in {weights}" + (f", curves in {drawn}" if drawn else ""))
+    return 0

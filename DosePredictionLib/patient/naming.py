@@ -1,0 +1,78 @@
+"""Structure names: from what a clinic writes to TG-263 names and roles.
+
+TG-263: Mayo et al., "American Association of Physicists in Medicine Task Group 263: Standardizing nomenclatures in
+radiation oncology", Int. J. Radiat. Oncol. Biol. Phys. 100, 2018. The names stand in ``structure_names.json``.
+
+A guess is never silent: every match says in words what was recognised and how sure it is, and whoever calls may
+put another role or name in its place.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import replace
+
+from DosePredictionLib.patient.name_match import NameMatch
+from DosePredictionLib.patient.name_words import name_table, words_of
+from DosePredictionLib.patient.organ_names import guess_organ_name, match_organ_name, role_of_standard_name
+from DosePredictionLib.patient.structure import StructureRole
+from DosePredictionLib.patient.target_names import match_target_name, names_a_target
+
+__all__ = ["NameMatch", "match_structure_name", "match_structure_names", "role_of_standard_name"]
+
+#: "zPTV", "z_Cord", "~Ring": TG-263 puts such a mark before structures that serve planning only.
+_PLANNING_MARK = re.compile(r"z(?=[A-Z_ ])|[~_]")
+_DOSE_REGION_NAMES = {"possible dose mask"}
+
+
+def match_structure_name(name: str) -> NameMatch:
+    """What a structure's name means.
+
+    Known are the organs of head and neck, thorax, abdomen and pelvis by their TG-263 names and the usual other ones,
+    sides before or after the organ, British and American spelling; PTVs with their dose in Gy or cGy or their level;
+    the body; supports, devices and structures that serve planning only, which are ignored; organs with a margin (PRV)
+    and parts of organs, which are measured (role OTHER). A name like none of these that resembles an organ's is guessed
+    with a confidence below 0.8. CTVs, GTVs and ITVs are role OTHER: the dose is prescribed to PTVs.
+    """
+    text = name.strip()
+    words = words_of(text)
+    if not words:
+        return NameMatch(None, StructureRole.OTHER, None, 0.0, "the name holds no letters")
+    if " ".join(words) in _DOSE_REGION_NAMES:
+        return NameMatch(None, StructureRole.DOSE_REGION, None, 1.0, "where dose can be other than zero")
+    if _PLANNING_MARK.match(text):
+        return NameMatch(None, StructureRole.IGNORED, None, 0.9, "marked as a structure that serves planning only")
+    organ = None if names_a_target(text) else match_organ_name(text)
+    if organ is not None:
+        return organ
+    for kind, ignored in name_table()["ignored_words"].items():
+        found = next((word for word in words if word in ignored), None)
+        if found is not None:
+            return NameMatch(None, StructureRole.IGNORED, None, 0.85, f"{found!r} says {kind}: ignored")
+    if names_a_target(text):
+        return match_target_name(text)
+    guess = guess_organ_name(text)
+    if guess is not None:
+        return guess
+    return NameMatch(None, StructureRole.OTHER, None, 0.0, "no known name: measured, not seen by the model")
+
+
+def match_structure_names(names: Sequence[str]) -> list[NameMatch]:
+    """Match all names of a patient, in their order.
+
+    A guess gives way to a sure match of the same standard name ("PTV70" and "PTV70_opt", "BODY" and "Skin") and becomes
+    OTHER; two sure matches of the same name both stay, for `check_patient` to report.
+    """
+    matches = [match_structure_name(name) for name in names]
+    sure = {match.standard_name: name for name, match in zip(names, matches, strict=True)
+            if match.sure and match.standard_name is not None}  # fmt: skip
+    return [
+        match
+        if match.sure or match.standard_name not in sure
+        else replace(
+            match, standard_name=None, role=StructureRole.OTHER, prescription_gy=None,
+            reason=f"{match.reason}; {sure[match.standard_name]!r} is {match.standard_name} already, so only measured",
+        )
+        for match in matches
+    ]  # fmt: skip

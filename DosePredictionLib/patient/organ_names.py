@@ -1,0 +1,214 @@
+"""Names of organs and of the body, looked up in the table of TG-263 names."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from difflib import SequenceMatcher
+from functools import cache
+
+from DosePredictionLib.patient.name_match import NameMatch
+from DosePredictionLib.patient.name_words import is_number, name_table, words_of
+from DosePredictionLib.patient.structure import StructureRole
+
+#: A misspelt name must be at least this like a known one, and this much more like it than like any other.
+_LIKENESS = 0.83
+_LEAD = 0.04
+_SHORTEST_GUESSED = 5
+#: "+5mm", "_03" after an organ: the organ with a margin.
+_MARGIN = re.compile(r"\+|\d\s*mm\b|(?<!\d)0[2-9](?!\d)|prv", re.IGNORECASE)
+
+
+@dataclass(frozen=True)
+class _Organ:
+    name: str
+    role: StructureRole
+    paired: bool
+    both: str | None
+
+
+@dataclass(frozen=True)
+class _Reading:
+    """One way to read a name: words without the side, the side ("L", "R", "both" or none)."""
+
+    words: tuple[str, ...]
+    side: str | None
+
+    @property
+    def keys(self) -> tuple[str, str]:
+        """Words run together, and words sorted: a name is known when one of the two is."""
+        return "".join(self.words), " ".join(sorted(self.words))
+
+
+@dataclass(frozen=True)
+class _Entry:
+    organ: _Organ
+    spelling: str
+    #: Whether this is the name of both organs of a pair.
+    of_both: bool
+
+
+@cache
+def _entries() -> dict[str, _Entry]:
+    """Known names by their keys."""
+    table: dict[str, _Entry] = {}
+    for entry in name_table()["structures"]:
+        organ = _Organ(
+            entry["name"], StructureRole(entry.get("role", "oar")), entry.get("paired", False), entry.get("both")
+        )
+        spellings = [(organ.name, False), *((name, False) for name in entry["synonyms"])]
+        if organ.both is not None and organ.both != organ.name:
+            spellings.append((organ.both, True))
+        for spelling, of_both in spellings:
+            for key in _Reading(tuple(words_of(spelling)), None).keys:
+                table.setdefault(key, _Entry(organ, spelling, of_both))
+    return table
+
+
+@cache
+def role_of_standard_name(standard_name: str) -> StructureRole | None:
+    """The role of a structure with this TG-263 name; None when the table doesn't know it."""
+    for entry in name_table()["structures"]:
+        names = {entry["name"], entry.get("both")}
+        if entry.get("paired"):
+            names |= {f"{entry['name']}_L", f"{entry['name']}_R"}
+        if standard_name in names:
+            return StructureRole(entry.get("role", "oar"))
+    return None
+
+
+def match_organ_name(name: str) -> NameMatch | None:
+    """The organ (or the body) that a name stands for, spelling variants included; None when there is none."""
+    words = words_of(name)
+    exact = _look_up(words)
+    if exact is not None:
+        return exact
+    table = name_table()
+    qualifiers, copies = set(table["qualifiers"]), set(table["planning_copy_words"])
+    if any(word in copies for word in words):
+        rest = _look_up([w for w in words if w not in copies and not is_number(w) and w not in qualifiers])
+        if rest is not None:
+            original = rest.standard_name or "an organ"
+            return NameMatch(None, StructureRole.IGNORED, None, 0.9, f"a copy of {original} made for planning")
+    if _MARGIN.search(name):
+        kept = [w for w in words if w not in ("prv", "mm") and not is_number(w) and w not in qualifiers]
+        rest = _look_up(kept)
+        if rest is not None:
+            return _with_margin(rest, words)
+    kept = [w for w in words if w not in qualifiers and not is_number(w)]
+    if kept != words and kept:
+        rest = _look_up(kept)
+        if rest is not None and rest.standard_name is None:
+            return rest
+        if rest is not None:
+            left_out = " ".join(w for w in words if w not in kept)
+            return NameMatch(
+                rest.standard_name, rest.role, None, 0.75,
+                f"taken for {rest.standard_name}; {left_out!r} was left out of account",
+            )  # fmt: skip
+    return None
+
+
+def guess_organ_name(name: str) -> NameMatch | None:
+    """The organ whose name is most like a misspelt one; None when none is like it enough."""
+    likeness_of: dict[str, float] = {}
+    for reading in _readings(words_of(name), whole=False):
+        key = reading.keys[0]
+        for known, entry in _entries().items():
+            if min(len(key), len(known)) < _SHORTEST_GUESSED:
+                continue
+            standard = _standard_name(entry, reading.side)
+            matcher = SequenceMatcher(None, key, known)
+            if standard is not None and matcher.quick_ratio() >= _LIKENESS - _LEAD:
+                likeness_of[standard] = max(likeness_of.get(standard, 0.0), matcher.ratio())
+    best = sorted(likeness_of.items(), key=lambda item: -item[1])[:2]
+    if not best or best[0][1] < _LIKENESS or (len(best) == 2 and best[0][1] - best[1][1] < _LEAD):
+        return None
+    standard, likeness = best[0]
+    return NameMatch(
+        standard, role_of_standard_name(standard) or StructureRole.OAR, None, round(0.75 * likeness, 2),
+        f"spelt like {standard} ({likeness:.0%} alike); please check",
+    )  # fmt: skip
+
+
+def _look_up(words: list[str]) -> NameMatch | None:
+    undecided = None
+    for reading in _readings(words):
+        for key in reading.keys:
+            entry = _entries().get(key)
+            if entry is None:
+                continue
+            organ = entry.organ
+            standard = _standard_name(entry, reading.side)
+            if standard is None:
+                if organ.paired and reading.side is None:
+                    undecided = NameMatch(
+                        None, StructureRole.OTHER, None, 0.3,
+                        f"{organ.name} without a side: name it {organ.name}_L or {organ.name}_R",
+                    )  # fmt: skip
+                continue
+            if organ.paired and standard == organ.name:
+                return NameMatch(standard, organ.role, None, 0.85, f"taken for {standard}, without its side")
+            if organ.role is StructureRole.EXTERNAL and "skin" in key:
+                return NameMatch(standard, organ.role, None, 0.7, "the skin, taken for the body's outline")
+            if entry.spelling in (organ.name, organ.both):
+                return NameMatch(standard, organ.role, None, 1.0, f"the TG-263 name {standard}")
+            return NameMatch(standard, organ.role, None, 0.95, f"another name of {standard}")
+    return undecided
+
+
+def _readings(words: list[str], whole: bool = True) -> list[_Reading]:
+    """The ways to read a name: a side as a word of its own, no side, a side glued to the front or the end.
+
+    Args:
+        words: the name's words.
+        whole: also read a name that has a side as one that has none ("L" may be part of a name).
+    """
+    table = name_table()
+    sides: dict[str, str] = table["sides"]
+    named = {sides[word] for word in words if word in sides}
+    rest = tuple(word for word in words if word not in sides and word not in table["both_words"])
+    readings = []
+    if len(named) == 2 or (not named and len(rest) < len(words)):
+        readings.append(_Reading(rest, "both"))
+    elif named:
+        readings.append(_Reading(rest, next(iter(named))))
+    elif rest and rest[-1].endswith("s"):  # a plural is both of them (Eyeballs)
+        readings.append(_Reading((*rest[:-1], rest[-1][:-1]), "both"))
+    if whole or not named:
+        readings.append(_Reading(tuple(words), None))
+    run_together = "".join(words)
+    for glued, side in [] if named and not whole else sorted(sides.items(), key=lambda item: -len(item[0])):
+        if len(run_together) > len(glued) + 1:
+            if run_together.startswith(glued):
+                readings.append(_Reading((run_together[len(glued) :],), side))
+            if run_together.endswith(glued):
+                readings.append(_Reading((run_together[: -len(glued)],), side))
+    return [reading for reading in readings if reading.words]
+
+
+def _standard_name(entry: _Entry, side: str | None) -> str | None:
+    """TG-263 name of a known name with a side; None when the two don't go together."""
+    organ = entry.organ
+    if not organ.paired:
+        return organ.name if side is None else None
+    if entry.of_both:
+        return organ.both if side in (None, "both") else None
+    if side is None:
+        # TG-263 has the unsided name too (Cochlea, Lens, OpticNrv).
+        return organ.name if organ.both == organ.name else None
+    return organ.both if side == "both" else f"{organ.name}_{side}"
+
+
+def _with_margin(organ: NameMatch, words: list[str]) -> NameMatch:
+    """The planning risk volume of an organ, as TG-263 writes it: SpinalCord_PRV05, OpticNrv_PRV03_L."""
+    if organ.standard_name is None:
+        return organ
+    margin = next((f"{int(float(w)):02d}" for w in words if w.isdigit() and int(w) < 100), "")
+    base, side = organ.standard_name, ""
+    if base.endswith(("_L", "_R")):
+        base, side = base[:-2], base[-2:]
+    return NameMatch(
+        f"{base}_PRV{margin}{side}", StructureRole.OTHER, None, 0.9,
+        f"{organ.standard_name} with a margin: measured, not seen by the model",
+    )  # fmt: skip

@@ -1,0 +1,123 @@
+"""Names of target volumes: what kind, which level, which dose."""
+
+from __future__ import annotations
+
+import re
+
+from DosePredictionLib.patient.name_match import NameMatch
+from DosePredictionLib.patient.name_words import is_number, name_table, number_of, words_of
+from DosePredictionLib.patient.structure import StructureRole
+
+_KIND = re.compile(r"i?gtv|ptv|ctv|itv", re.IGNORECASE)
+#: TG-263 classifiers, written right after the kind: primary, nodal, vascular, surgical bed, ...
+_CLASSIFIER = re.compile(r"(p|n|v|sb|par|vas)(?![A-Za-z])")
+_LEVELS = {
+    "high": "High", "hi": "High", "hr": "High", "highrisk": "High", "highdose": "High",
+    "mid": "Mid", "m": "Mid", "int": "Mid", "intermediate": "Mid", "medium": "Mid", "ir": "Mid",
+    "low": "Low", "lo": "Low", "lr": "Low", "elective": "Low", "lowrisk": "Low", "lowdose": "Low",
+}  # fmt: skip
+_IDLE_WORDS = {"risk", "dose", "final", "new", "gy", "cgy", "level", "a"}
+_MAY_PRECEDE = {
+    *_LEVELS, *_IDLE_WORDS, "boost", "ln", "node", "nodes", "nodal", "primary", "neck",
+    "l", "r", "left", "right", "lt", "rt",
+}  # fmt: skip
+_UNION_WORDS = {"total", "tot", "all", "sum", "union", "combined", "comb"}
+_NOT_DOSES_AFTER = {"fx", "fr", "fractions", "mm", "cm", "x"}
+#: Bare numbers in these ranges are read as Gy and as cGy.
+_GY_RANGE = (20.0, 100.0)
+_CGY_RANGE = (1000.0, 10000.0)
+
+
+def names_a_target(name: str) -> bool:
+    """Whether PTV, CTV, GTV or ITV stands in the name."""
+    return _KIND.search(name) is not None
+
+
+def match_target_name(name: str) -> NameMatch:
+    """Read a name in which PTV, CTV, GTV or ITV stands.
+
+    Only PTVs become targets, because it is them that plans prescribe to; CTVs, GTVs and ITVs are measured. A number
+    from 20 to 100 is a dose in Gy, from 1000 to 10000 in cGy, unless the unit is written; one below 10 is an index.
+    """
+    kinds = list(_KIND.finditer(name))
+    kind = kinds[0].group().upper()
+    before, after = name[: kinds[0].start()], name[kinds[0].end() :]
+    words_before = words_of(before)
+    if len(kinds) > 1 or "+" in name:
+        return _derived("made from several structures or with a margin")
+    if before.rstrip(" _").endswith("-") or any(
+        not is_number(word) and word not in _MAY_PRECEDE for word in words_before
+    ):
+        return _derived(f"a part of another structure, cut with a {kind}")
+
+    classifier = ""
+    found = _CLASSIFIER.match(after)
+    if found:
+        classifier, after = found.group(1), after[found.end() :]
+    words = words_of(after)
+    copy_words = set(name_table()["planning_copy_words"])
+    copies = [word for word in words if word in copy_words]
+    all_words = [*words_before, *words]
+    doses_gy, index = _numbers(all_words)
+    level = next((_LEVELS[word] for word in all_words if word in _LEVELS), None)
+    others = [
+        word for word in all_words
+        if not is_number(word) and word not in _LEVELS and word not in _IDLE_WORDS and word not in copy_words
+        and word not in _NOT_DOSES_AFTER
+    ]  # fmt: skip
+    dose_gy = doses_gy[0] if len(doses_gy) == 1 else None
+    if any(word in _UNION_WORDS for word in words):
+        return _derived(f"the {kind}s together")
+
+    standard = "_".join([
+        f"{kind}{classifier}{index or ''}",
+        *(word.upper() if len(word) <= 2 else word.capitalize() for word in others),
+        *([level] if level else []),
+        *([f"{dose_gy * 100:.0f}"] if dose_gy is not None and not level else []),
+    ])  # fmt: skip
+    if kind != "PTV":
+        return NameMatch(
+            standard, StructureRole.OTHER, None, 0.95,
+            f"{'an' if kind[0] == 'I' else 'a'} {kind}: measured; the dose is prescribed to PTVs, so make it a target "
+            "if this plan has none",
+        )  # fmt: skip
+    confidence, reason = 1.0, f"a PTV of {dose_gy:g} Gy" if dose_gy is not None else "a PTV without a dose in its name"
+    if len(doses_gy) > 1:
+        confidence = 0.6
+        reason = f"a PTV with several doses in its name ({', '.join(f'{d:g}' for d in doses_gy)} Gy), so none was taken"
+    elif level and dose_gy is None:
+        reason = f"the PTV of the {level.lower()} dose level; the name tells no dose"
+    if others:
+        confidence = min(confidence, 0.85)
+    if copies:
+        confidence, reason = min(confidence, 0.7), f"{reason}; {copies[0]!r} suggests a copy made for planning"
+    return NameMatch(standard, StructureRole.TARGET, dose_gy, confidence, reason)
+
+
+def _derived(reason: str) -> NameMatch:
+    return NameMatch(None, StructureRole.OTHER, None, 0.9, f"{reason}: measured, not seen by the model")
+
+
+def _numbers(words: list[str]) -> tuple[list[float], int | None]:
+    """The different doses (Gy) among a name's words, and the index, if any."""
+    doses: list[float] = []
+    index = None
+    for position, word in enumerate(words):
+        if not is_number(word):
+            continue
+        value, unit = number_of(word), words[position + 1] if position + 1 < len(words) else ""
+        if unit in _NOT_DOSES_AFTER or (position and words[position - 1] == "x"):
+            continue
+        if unit == "gy":
+            dose = value
+        elif unit == "cgy" or _CGY_RANGE[0] <= value <= _CGY_RANGE[1]:
+            dose = value / 100.0
+        elif _GY_RANGE[0] <= value <= _GY_RANGE[1]:
+            dose = value
+        else:
+            if 0 < value < 10 and value == int(value):
+                index = int(value)
+            continue
+        if dose not in doses:
+            doses.append(dose)
+    return doses, index

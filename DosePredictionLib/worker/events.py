@@ -1,0 +1,57 @@
+"""What a worker's client reports."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from DosePredictionLib.inference.options import Provenance
+from DosePredictionLib.inference.progress import Progress
+from DosePredictionLib.patient.volume import Volume
+
+
+@dataclass(frozen=True)
+class Ready:
+    """The process has its weights and waits. ``device``: where it computes."""
+
+    device: str
+
+
+@dataclass(frozen=True)
+class Advanced:
+    """A prediction has come so far."""
+
+    progress: Progress
+
+
+@dataclass(frozen=True)
+class Told:
+    """A sentence for the user, such as the fall back from a full GPU to the processor."""
+
+    text: str
+
+
+@dataclass(frozen=True)
+class Finished:
+    """A prediction is done. Dose and standard deviation in Gy on the patient's grid."""
+
+    dose: Volume
+    dose_std: Volume | None
+    provenance: Provenance
+
+
+@dataclass(frozen=True)
+class Failed:
+    """A prediction failed. ``by_input``: the user can mend it as ``text`` says; otherwise it is a fault."""
+
+    text: str
+    by_input: bool
+
+
+@dataclass(frozen=True)
+class Stopped:
+    """A prediction was cancelled."""
+
+
+Event = Ready | Advanced | Told | Finished | Failed | Stopped
+#: After one of these the request is over.
+FINAL_EVENTS = (Finished, Failed, Stopped)

@@ -1,0 +1,173 @@
+"""The library's face: a predictor for scripts, the panel and the command line."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from functools import cached_property
+from pathlib import Path
+from types import TracebackType
+
+from DosePredictionLib.dosimetry.dvh import Dvh, compute_dvh
+from DosePredictionLib.dosimetry.goals import GoalResult, bundled_goals, evaluate_goals, read_goals
+from DosePredictionLib.errors import InputError
+from DosePredictionLib.inference.options import PredictionOptions, Provenance
+from DosePredictionLib.inference.progress import Progress
+from DosePredictionLib.patient.patient import Patient
+from DosePredictionLib.patient.structure import StructureRole
+from DosePredictionLib.patient.volume import Volume
+from DosePredictionLib.whole_file import whole_file
+from DosePredictionLib.worker.client import WorkerClient
+from DosePredictionLib.worker.events import Advanced, Event, Failed, Finished, Stopped, Told
+
+NOT_MEASURED = (StructureRole.IGNORED, StructureRole.DOSE_REGION)
+
+
+class PredictionFailed(RuntimeError):
+    """The prediction process failed through no fault of the input."""
+
+
+class PredictionStopped(Exception):
+    """The prediction was cancelled."""
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """A predicted dose with its patient.
+
+    Attributes:
+        patient: whose dose it is.
+        dose: Gy on the patient's grid.
+        dose_std: standard deviation over the samples, Gy; None for one sample.
+        provenance: how it was made.
+    """
+
+    patient: Patient
+    dose: Volume
+    dose_std: Volume | None
+    provenance: Provenance
+
+    @cached_property
+    def dvhs(self) -> dict[str, Dvh]:
+        """A DVH for each structure that is measured, by the structure's name."""
+        return patient_dvhs(self.patient, self.dose)
+
+    def goals(self, goals: str | Path = "head-and-neck") -> list[GoalResult]:
+        """The dose held against goals: the name of a bundled set, or a JSON file.
+
+        Raises:
+            InputError: there is no such set, or the file is not valid.
+        """
+        chosen = read_goals(goals) if str(goals).endswith(".json") else bundled_goals(str(goals))
+        return evaluate_goals(chosen, self.patient, self.dose, self.dvhs)
+
+    def write_provenance(self, path: str | Path) -> None:
+        """Write prediction.json; it appears whole or not at all."""
+        with whole_file(path) as temporary:
+            temporary.write_text(json.dumps(asdict(self.provenance), indent=2) + "\n", encoding="utf-8")
+
+
+def patient_dvhs(patient: Patient, dose: Volume) -> dict[str, Dvh]:
+    """A DVH for each non-empty structure of a patient that is measured, by the structure's name."""
+    return {
+        structure.name: compute_dvh(dose, structure)
+        for structure in patient.structures
+        if structure.role not in NOT_MEASURED and structure.mask.array.any()
+    }
+
+
+class Predictor:
+    """Predicts in a process of its own that stays warm until `close`.
+
+    ``with Predictor("default") as predictor: prediction = predictor.predict(patient, samples=4)``
+
+    Without blocking: `submit`, then `poll` for events, and `cancel`.
+
+    Args:
+        system: name of the system.
+        weights: a weights file; None takes the one that ships.
+        device: "auto", "cpu", "cuda" or "mps".
+        client: replaces the process's client (tests).
+    """
+
+    def __init__(
+        self, system: str = "default", weights: str | Path | None = None, device: str = "auto",
+        client: WorkerClient | None = None,
+    ) -> None:  # fmt: skip
+        self._client = client or WorkerClient(system, weights, device)
+
+    def __enter__(self) -> Predictor:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def start(self) -> None:
+        """Load the weights ahead of the first prediction."""
+        self._client.start()
+
+    def submit(
+        self, patient: Patient, *, samples: int | None = None, steps: int | None = None, seed: int = 0
+    ) -> None:
+        """Begin a prediction and return at once."""
+        self._client.submit(patient, PredictionOptions(samples, steps, seed))
+
+    def poll(self) -> list[Event]:
+        """What happened since the last call."""
+        return self._client.poll()
+
+    def cancel(self) -> None:
+        """Stop the prediction under way within two seconds; `poll` then gives `Stopped`."""
+        self._client.cancel()
+
+    @property
+    def busy(self) -> bool:
+        """Whether a prediction is under way."""
+        return self._client.busy
+
+    @property
+    def log(self) -> str:
+        """What the prediction process wrote for people."""
+        return self._client.log
+
+    def predict(
+        self,
+        patient: Patient,
+        *,
+        samples: int | None = None,
+        steps: int | None = None,
+        seed: int = 0,
+        on_progress: Callable[[Progress], None] = lambda progress: None,
+        on_message: Callable[[str], None] = lambda text: None,
+    ) -> Prediction:
+        """Predict and wait for it. An interrupt (Ctrl-C) cancels.
+
+        Raises:
+            InputError: the patient or the weights can't be used; the message says what to do.
+            PredictionFailed: the process failed.
+            PredictionStopped: another thread cancelled.
+        """
+        self.submit(patient, samples=samples, steps=steps, seed=seed)
+        try:
+            while True:
+                event = self._client.wait(0.5)
+                if isinstance(event, Advanced):
+                    on_progress(event.progress)
+                elif isinstance(event, Told):
+                    on_message(event.text)
+                elif isinstance(event, Finished):
+                    return Prediction(patient, event.dose, event.dose_std, event.provenance)
+                elif isinstance(event, Failed):
+                    raise InputError(event.text) if event.by_input else PredictionFailed(event.text)
+                elif isinstance(event, Stopped):
+                    raise PredictionStopped("the prediction was cancelled")
+        except KeyboardInterrupt:
+            self.cancel()
+            raise
+
+    def close(self) -> None:
+        """End the process."""
+        self._client.close()

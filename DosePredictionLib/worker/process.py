@@ -1,0 +1,142 @@
+"""The prediction process: requests come in and events go out as lines of JSON on its standard streams.
+
+Requests: ``{"type": "predict", "id", "patient", "result", "options"}``, ``{"type": "cancel", "id"}``,
+``{"type": "stop"}``. Events: ``ready``, ``progress``, ``message``, ``result``, ``cancelled``, ``error`` (with ``kind``
+"input" for what the user can mend) and ``unusable`` when the process can't start at all. It ends when its standard
+input closes, so it never outlives its client.
+
+Run by path (``python .../DosePredictionLib/worker/process.py --system default``), because inside Slicer the library
+need not be installed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import queue
+import sys
+import threading
+import traceback
+from pathlib import Path
+from typing import Any, TextIO
+
+if __package__ in (None, ""):
+    # Run by path: the folder of this script must not shadow the standard library, and the library must be found.
+    sys.path[0] = str(Path(__file__).resolve().parents[2])
+
+from DosePredictionLib.errors import InputError
+from DosePredictionLib.inference.options import PredictionOptions
+from DosePredictionLib.inference.progress import Cancelled, Progress
+from DosePredictionLib.worker.exchange import read_patient_exchange, write_dose
+
+
+class WorkerProcess:
+    """Serves requests until its input closes.
+
+    Args:
+        requests: lines of JSON.
+        events: where events are written.
+        make_engine: builds the engine; called once, with the function that tells the user something.
+    """
+
+    def __init__(self, requests: TextIO, events: TextIO, make_engine: Any) -> None:
+        self._requests, self._events = requests, events
+        self._make_engine = make_engine
+        self._jobs: queue.Queue[dict[str, Any] | None] = queue.Queue()
+        self._cancelled: set[int] = set()
+        self._closing = threading.Event()
+        self._writing = threading.Lock()
+
+    def serve(self) -> int:
+        """Run to the end; the exit code."""
+        threading.Thread(target=self._listen, daemon=True).start()
+        try:
+            engine = self._make_engine(lambda text: self._emit({"type": "message", "text": text}))
+        except InputError as error:
+            self._emit({"type": "unusable", "kind": "input", "text": str(error)})
+            return 2
+        except Exception as error:
+            traceback.print_exc()
+            self._emit({"type": "unusable", "kind": "internal", "text": f"{type(error).__name__}: {error}"})
+            return 1
+        self._emit({"type": "ready", "device": str(engine.device)})
+        while (job := self._jobs.get()) is not None:
+            self._predict(engine, job)
+        return 0
+
+    def _predict(self, engine: Any, job: dict[str, Any]) -> None:
+        number = int(job["id"])
+
+        def report(progress: Progress) -> None:
+            self._emit({"type": "progress", "id": number, **vars(progress)})
+
+        def cancelled() -> bool:
+            return number in self._cancelled or self._closing.is_set()
+
+        try:
+            report(Progress("reading", 0, 0, None))
+            patient = read_patient_exchange(Path(job["patient"]))
+            predicted = engine.predict(patient, PredictionOptions(**job["options"]), report, cancelled)
+            write_dose(predicted.dose, predicted.dose_std, predicted.provenance, Path(job["result"]))
+            if cancelled():
+                raise Cancelled
+            self._emit({"type": "result", "id": number})
+        except Cancelled:
+            self._emit({"type": "cancelled", "id": number})
+        except InputError as error:
+            self._emit({"type": "error", "id": number, "kind": "input", "text": str(error)})
+        except MemoryError:
+            text = "The memory of this computer ran out; close other programs or predict on a coarser CT."
+            self._emit({"type": "error", "id": number, "kind": "input", "text": text})
+        except Exception as error:  # one bad request must not take the warm process down
+            traceback.print_exc()
+            self._emit({"type": "error", "id": number, "kind": "internal", "text": f"{type(error).__name__}: {error}"})
+
+    def _listen(self) -> None:
+        for line in self._requests:
+            try:
+                request = json.loads(line)
+                kind = request["type"]
+            except (json.JSONDecodeError, KeyError, TypeError):
+                print(f"not a request: {line.rstrip()[:200]}", file=sys.stderr)
+                continue
+            if kind == "predict":
+                self._jobs.put(request)
+            elif kind == "cancel":
+                self._cancelled.add(int(request["id"]))
+            elif kind == "stop":
+                break
+        self._closing.set()
+        self._jobs.put(None)
+
+    def _emit(self, event: dict[str, Any]) -> None:
+        with self._writing:
+            try:
+                self._events.write(json.dumps(event) + "\n")
+                self._events.flush()
+            except BrokenPipeError:
+                self._closing.set()
+
+
+def main() -> int:
+    """Entry point of the process."""
+    parser = argparse.ArgumentParser(description="Prediction process of DosePrediction (research use only).")
+    parser.add_argument("--system", default="default")
+    parser.add_argument("--weights")
+    parser.add_argument("--device", default="auto")
+    arguments = parser.parse_args()
+    # Events get a stream of their own: whatever a library prints goes to the log and can't break a line of JSON.
+    events = os.fdopen(os.dup(sys.stdout.fileno()), "w", encoding="utf-8")
+    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
+
+    def make_engine(tell: Any) -> Any:
+        from DosePredictionLib.inference.engine import PredictionEngine
+
+        return PredictionEngine(arguments.system, arguments.weights, arguments.device, tell)
+
+    return WorkerProcess(sys.stdin, events, make_engine).serve()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

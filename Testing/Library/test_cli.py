@@ -1,0 +1,175 @@
+"""The command line, as a user types it."""
+
+from __future__ import annotations
+
+import csv
+import json
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import SimpleITK as sitk
+from DosePredictionLib.patient.writer_folder import write_patient_folder
+from phantom import AXIAL, ball_patient, points_mm
+from tiny import TINY, tiny_weights
+
+from DosePredictionLib.cli.evaluate import score_patient
+from DosePredictionLib.cli.main import main
+from DosePredictionLib.patient.structure import StructureRole
+from DosePredictionLib.patient.volume import Volume
+
+
+def dose_gy(shift_mm: float = 0.0) -> Volume:
+    """A dose around the high target of the ball."""
+    distance = np.linalg.norm(points_mm(AXIAL) - (8.0 + shift_mm, -10.0, 4.0), axis=-1)
+    body = ball_patient().structures[0].mask.array > 0
+    return Volume((70.0 * np.exp(-((distance / 40.0) ** 2)) * body).astype(np.float32), AXIAL)
+
+
+@pytest.fixture(scope="module")
+def weights(tmp_path_factory):
+    return tiny_weights(tmp_path_factory.mktemp("weights") / "tiny.safetensors")
+
+
+@pytest.fixture(scope="module")
+def case(tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp("cases") / "ball"
+    write_patient_folder(replace(ball_patient(), reference_dose=dose_gy()), folder)
+    return folder
+
+
+def test_predict_writes_dose_dvh_goals_and_provenance(case, weights, tmp_path, capsys):
+    out = tmp_path / "out"
+    code = main(["predict", str(case), "-o", str(out), "--weights", str(weights), "--samples", "2", "--device", "cpu"])
+    assert code == 0
+    assert sorted(p.name for p in out.iterdir()) == [
+        "dose.nrrd", "dose_std.nrrd", "dvh.csv", "goals.csv", "prediction.json"
+    ]  # fmt: skip
+    image = sitk.ReadImage(str(out / "dose.nrrd"))
+    ct = sitk.ReadImage(str(case / "ct.nrrd"))
+    assert image.GetPixelID() == sitk.sitkFloat32
+    assert image.GetSize() == ct.GetSize()
+    assert image.GetOrigin() == pytest.approx(ct.GetOrigin())
+    assert image.GetSpacing() == pytest.approx(ct.GetSpacing())
+    provenance = json.loads((out / "prediction.json").read_text())
+    assert provenance["samples"] == 2 and provenance["device"] == "cpu" and len(provenance["weights_sha256"]) == 64
+    assert provenance["intended_use"] == "Research use, not for clinical decisions."
+    header = (out / "dvh.csv").read_text().splitlines()[0].split(",")
+    assert header[0] == "dose_gy" and "PTV70" in header
+    assert "PTV70" in capsys.readouterr().out
+
+
+def test_predict_several_cases_in_openkbp_layout(case, weights, tmp_path):
+    cases = tmp_path / "cases"
+    for name in ("a", "b"):
+        (cases / name).mkdir(parents=True)
+        for path in case.iterdir():
+            (cases / name / path.name).write_bytes(path.read_bytes())
+    out = tmp_path / "out"
+    assert main(["predict", str(cases), "-o", str(out), "--weights", str(weights), "--device", "cpu",
+                 "--format", "nifti"]) == 0  # fmt: skip
+    assert (out / "a" / "dose.nii.gz").exists() and (out / "b" / "dose.nii.gz").exists()
+
+
+def test_evaluate_scores_predictions_as_the_challenge_does(case, tmp_path):
+    predictions = tmp_path / "predictions"
+    dose_gy(shift_mm=4.0).write(predictions / "ball" / "dose.nrrd")
+    out = tmp_path / "scores"
+    assert main(["evaluate", str(case.parent), "--predictions", str(predictions), "-o", str(out)]) == 0
+    summary = json.loads((out / "summary.json").read_text())
+    body = ball_patient().structures[0].mask.array > 0
+    wanted = np.abs(dose_gy(4.0).array - dose_gy().array).sum(dtype=np.float64) / body.sum()
+    assert summary["dose_score_gy"] == pytest.approx(wanted, abs=1e-4)
+    rows = list(csv.DictReader(open(out / "scores.csv", newline="")))
+    assert [row["patient"] for row in rows] == ["ball", "mean"]
+    assert float(rows[0]["dose_score_gy"]) == pytest.approx(wanted, abs=1e-6)
+    cord = ball_patient().structures[3].mask.array > 0
+    mean = abs(dose_gy(4.0).array[cord].mean() - dose_gy().array[cord].mean())
+    assert float(rows[0]["SpinalCord mean"]) == pytest.approx(mean, abs=1e-3)
+    assert rows[0]["Larynx mean"] == ""
+
+
+def test_evaluate_predicts_when_no_predictions_are_given(case, weights, tmp_path):
+    out = tmp_path / "scores"
+    assert main(["evaluate", str(case.parent), "-o", str(out), "--weights", str(weights), "--device", "cpu"]) == 0
+    summary = json.loads((out / "summary.json").read_text())
+    assert summary["weights"] == weights.name and summary["samples"] == 1 and summary["patients"] == 1
+
+
+def test_a_perfect_prediction_scores_zero():
+    patient = replace(ball_patient(), reference_dose=dose_gy())
+    scores = score_patient(patient, dose_gy())
+    assert scores.dose_score == 0.0 and scores.dvh_score == 0.0
+
+
+def test_train_then_evaluate_then_release(case, tmp_path, capsys):
+    config = {
+        "train": str(case.parent), "validation": str(case.parent), "output": str(tmp_path / "run"),
+        "system_config": TINY, "steps": 4, "decay_steps": 2, "threads": 1, "device": "cpu",
+    }  # fmt: skip
+    path = tmp_path / "config.json"
+    path.write_text(json.dumps(config))
+    assert main(["train", str(path)]) == 0
+    trained = tmp_path / "run" / "weights.safetensors"
+    assert (tmp_path / "run" / "curves.png").stat().st_size > 1000
+    assert main(["evaluate", str(case.parent), "-o", str(tmp_path / "scores"), "--weights", str(trained)]) == 0
+    released = tmp_path / "release" / "ball.safetensors"
+    summary = tmp_path / "scores" / "summary.json"
+    assert main(["release", str(trained), "--summary", str(summary), "--data", "one ball", "-o", str(released)]) == 0
+    card = released.with_suffix(".md").read_text()
+    assert "not for clinical decisions" in card and "one ball" in card and "dose score" in card
+    other = tiny_weights(tmp_path / "other.safetensors")
+    assert main(["release", str(other), "--summary", str(summary), "--data", "x", "-o", str(released)]) == 2
+    assert "other weights" in capsys.readouterr().err
+
+
+def refused(arguments: list[str], capsys) -> str:
+    """Run a command that must fail by its input; its one sentence."""
+    assert main(arguments) == 2
+    lines = capsys.readouterr().err.strip().splitlines()
+    told = [line for line in lines if line.startswith("dose-predict: ")]
+    assert len(told) == 1, lines
+    return told[0]
+
+
+def test_bad_input_gets_one_sentence_and_exit_code_2(case, weights, tmp_path, capsys):
+    out = ["-o", str(tmp_path / "out")]
+    assert "nowhere" in refused(["predict", str(tmp_path / "nowhere"), *out], capsys)
+    text = refused(["predict", str(case), *out, "--weights", str(tmp_path / "no.safetensors")], capsys)
+    assert "no.safetensors" in text
+    assert "samples" in refused(["predict", str(case), *out, "--samples", "0"], capsys)
+    assert "tea" in refused(["predict", str(case), *out, "--goals", "tea"], capsys)
+    assert "abacus" in refused(["predict", str(case), *out, "--device", "abacus", "--weights", str(weights)], capsys)
+    assert "witchcraft" in refused(["predict", str(case), *out, "--system", "witchcraft"], capsys)
+    (tmp_path / "file").write_text("")
+    assert "Cannot write" in refused(["predict", str(case), "-o", str(tmp_path / "file" / "out")], capsys)
+    assert "no folder" in refused(["evaluate", str(case), *out, "--predictions", str(tmp_path / "none")], capsys)
+    assert not any((tmp_path / "out").glob("*")), "nothing half-written"
+
+
+def test_a_truncated_ct_is_named(case, tmp_path, capsys):
+    broken = tmp_path / "broken"
+    broken.mkdir()
+    for path in case.iterdir():
+        content = path.read_bytes()
+        (broken / path.name).write_bytes(content[: len(content) // 2] if path.name == "ct.nrrd" else content)
+    assert "ct.nrrd" in refused(["predict", str(broken), "-o", str(tmp_path / "out")], capsys)
+
+
+def test_help_runs_as_a_module_and_says_research_use():
+    shown = subprocess.run(
+        [sys.executable, "-m", "DosePredictionLib", "--help"], capture_output=True, text=True, check=True,
+        cwd=Path(__file__).resolve().parents[2],
+    )  # fmt: skip
+    assert "Research use, not for clinical decisions" in " ".join(shown.stdout.split())
+    for command in ("predict", "evaluate", "train", "release"):
+        assert command in shown.stdout
+
+
+def test_the_external_stands_in_for_the_dose_region():
+    patient = replace(ball_patient(), reference_dose=dose_gy())
+    assert not patient.with_role(StructureRole.DOSE_REGION)
+    assert score_patient(patient, dose_gy(1.0)).dose_score > 0

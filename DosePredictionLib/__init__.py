@@ -1,4 +1,4 @@
-"""Radiotherapy dose prediction: patients, conditional diffusion models, dosimetry. Research use, not for clinical decisions.
+"""Radiotherapy dose prediction by conditional diffusion. Research use, not for clinical decisions.
 
 The face of the library; everything is loaded on first use, so that importing it costs nothing::
 

@@ -26,8 +26,8 @@ def beam_channels(
     """Relative dose of the open beams, one channel a target mask.
 
     Each beam is a divergent field from a source 1000 mm from the isocentre, open where the target projects (with a
-    margin for the penumbra), falling off exponentially with depth in the body and with the square of the distance. The beams'
-    mean is scaled so that it averages 1 in the target.
+    margin for the penumbra), falling off exponentially with depth in the body and with the square of the distance. The
+    beams' mean is scaled so that it averages 1 in the target.
 
     Args:
         beams: the arrangement; without an isocentre, the centroid of all targets is taken.

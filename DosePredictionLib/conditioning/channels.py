@@ -105,8 +105,8 @@ def model_input(patient: Patient, names: Sequence[str] = CHANNELS) -> ModelInput
     region = dose_region(patient, whole)
     if not region.any():
         raise InputError(
-            f"No voxel of {patient.identifier} lies both in the body and near a target, so there is nowhere to predict; check "
-            " that the targets and the external structure belong to this CT."
+            f"No voxel of {patient.identifier} lies both in the body and near a target, so there is nothing to predict; "
+            "check that the targets and the external structure belong to this CT."
         )
     start, shape = box_of(region)
     geometry = whole.cropped(start, shape)
@@ -120,7 +120,7 @@ def model_input(patient: Patient, names: Sequence[str] = CHANNELS) -> ModelInput
     if not any_target.any():
         raise InputError(
             f"The targets of {patient.identifier} lie outside its body or are smaller than a voxel of the model; check "
-            " that they belong to this CT."
+            "that they belong to this CT."
         )
     if not high_target.any():
         high_target = any_target

@@ -105,7 +105,7 @@ def model_input(patient: Patient, names: Sequence[str] = CHANNELS) -> ModelInput
     region = dose_region(patient, whole)
     if not region.any():
         raise InputError(
-            f"No voxel of {patient.identifier} lies both in the body and near a target, so there is nothing to predict; "
+            f"No voxel of {patient.identifier} lies in the body and near a target, so nothing can be predicted; "
             "check that the targets and the external structure belong to this CT."
         )
     start, shape = box_of(region)

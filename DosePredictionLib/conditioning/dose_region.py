@@ -12,8 +12,8 @@ from DosePredictionLib.patient.patient import Patient
 from DosePredictionLib.patient.structure import StructureRole
 
 #: How far the dose reaches beyond the targets, mm: the median of OpenKBP's possible_dose_mask.
-CAUDAL_MARGIN_MM = 55.0
-CRANIAL_MARGIN_MM = 65.0
+CAUDAL_MARGIN_MM = 65.0
+CRANIAL_MARGIN_MM = 55.0
 #: HU above which a voxel is patient rather than air, for patients without an external contour.
 BODY_THRESHOLD_HU = -350.0
 
@@ -54,8 +54,8 @@ def body_mask(patient: Patient, geometry: Geometry) -> np.ndarray:
 def dose_region(patient: Patient, geometry: Geometry) -> np.ndarray:
     """Boolean mask (z, y, x) of where dose is predicted; it is zero elsewhere.
 
-    The data's own dose region when they have one (OpenKBP's possible_dose_mask); otherwise the body from 55 mm below
-    the lowest to 65 mm above the highest target slice, as in OpenKBP.
+    The data's own dose region when they have one (OpenKBP's possible_dose_mask); otherwise the body from 65 mm below
+    the lowest to 55 mm above the highest target slice, as in OpenKBP.
     """
     given = patient.with_role(StructureRole.DOSE_REGION)
     if given:

@@ -1,9 +1,10 @@
 """The axes of the OpenKBP challenge's arrays (Babier et al., Med. Phys. 48, 2021) and how they become ours.
 
 A patient is a cube of 128 x 128 x 128 voxels. Axis 0 runs from anterior to posterior, axis 1 from the patient's right
-to the left, axis 2 from inferior to superior. Arrays of this library are (z, y, x), so that they only need their axes
-moved: z is axis 2, y is axis 0, x is axis 1, and the grid's directions are those of LPS. The data tell no position, so
-the centre of the grid is put at (0, 0, 0).
+to the left, axis 2 from superior to inferior: in the challenge's patients the brainstem always has the lower index than
+the oesophagus. Arrays of this library are (z, y, x) with z upward, so that z is axis 2 turned round, y is axis 0, x is
+axis 1, and the grid's directions are those of LPS. The data tell no position, so the centre of the grid is put at
+(0, 0, 0).
 """
 
 from __future__ import annotations
@@ -16,13 +17,13 @@ OPENKBP_SHAPE = (128, 128, 128)
 
 
 def openkbp_to_zyx(array: np.ndarray) -> np.ndarray:
-    """An array (anterior-posterior, right-left, inferior-superior) as (z, y, x)."""
-    return np.ascontiguousarray(array.transpose(2, 0, 1))
+    """An array (anterior-posterior, right-left, superior-inferior) as (z, y, x)."""
+    return np.ascontiguousarray(array.transpose(2, 0, 1)[::-1])
 
 
 def zyx_to_openkbp(array: np.ndarray) -> np.ndarray:
-    """An array (z, y, x) with directions of LPS as (anterior-posterior, right-left, inferior-superior)."""
-    return np.ascontiguousarray(array.transpose(1, 2, 0))
+    """An array (z, y, x) with directions of LPS as (anterior-posterior, right-left, superior-inferior)."""
+    return np.ascontiguousarray(array[::-1].transpose(1, 2, 0))
 
 
 def openkbp_geometry(voxel_dimensions_mm: np.ndarray) -> Geometry:

@@ -1,0 +1,1 @@
+"""The MRML scene: nodes to a patient, a predicted dose to nodes. No Qt; it runs inside Slicer and headless alike."""

@@ -1,0 +1,132 @@
+"""DVHs as a table, plot series and a chart."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import slicer
+
+from DosePredictionLib.dosimetry.dvh import BIN_WIDTH_GY, Dvh
+from DosePredictionScene.owned_nodes import new_node, owned_node, remove_node
+from DosePredictionScene.subject_hierarchy import item_of, place
+from DosePredictionScene.table_columns import set_columns
+
+TABLE_ROLE = "DosePrediction.DvhTable"
+CHART_ROLE = "DosePrediction.DvhChart"
+METRICS_ROLE = "DosePrediction.DvhMetricsTable"
+DOSE_COLUMN = "Dose [Gy]"
+REFERENCE_SUFFIX = " (reference)"
+#: For a structure whose colour nobody has said.
+GREY = (0.5, 0.5, 0.5)
+Colour = tuple[float, float, float]
+
+
+def update_dvh_chart(
+    dose_node: Any,
+    dvhs: Mapping[str, Dvh],
+    colours: Mapping[str, Colour | None],
+    reference_dvhs: Mapping[str, Dvh] | None = None,
+    title: str = "DVH of the predicted dose",
+) -> Any:
+    """The DVH table of a dose, a plot series a structure and the chart.
+
+    Earlier ones are updated, and series of structures that are gone are removed.
+
+    Args:
+        dose_node: the dose, which owns all of these.
+        dvhs: of the predicted dose, by structure name; drawn solid.
+        colours: of the segments, by structure name.
+        reference_dvhs: of a reference dose; drawn dashed in the same colours.
+        title: of the chart.
+
+    Returns:
+        The vtkMRMLPlotChartNode.
+    """
+    curves = {name: (name, dvh, True) for name, dvh in dvhs.items()}
+    curves |= {name + REFERENCE_SUFFIX: (name, dvh, False) for name, dvh in (reference_dvhs or {}).items()}
+    doses = _doses(dvh for _, dvh, _ in curves.values())
+    table = owned_node(dose_node, TABLE_ROLE, "vtkMRMLTableNode", f"{dose_node.GetName()} DVH")
+    chart = owned_node(dose_node, CHART_ROLE, "vtkMRMLPlotChartNode", f"{dose_node.GetName()} DVH chart")
+    set_columns(
+        table,
+        {DOSE_COLUMN: doses} | {name: dvh.cumulative_percent(doses)[1] for name, (_, dvh, _) in curves.items()},
+    )
+    existing = {node.GetName(): node for node in series_nodes(chart)}
+    with slicer.util.NodeModify(chart):
+        chart.RemoveAllPlotSeriesNodeIDs()
+        for name, (structure, _, predicted) in curves.items():
+            series = existing.pop(name, None) or new_node(dose_node, "vtkMRMLPlotSeriesNode", name)
+            _style(series, table, name, colours.get(structure) or GREY, predicted)
+            chart.AddAndObservePlotSeriesNodeID(series.GetID())
+        for superfluous in existing.values():
+            remove_node(superfluous)
+        _label(chart, title, float(doses[-1]))
+    for node in (table, chart):
+        place(node, item_of(dose_node))
+    for series in series_nodes(chart):
+        place(series, item_of(chart))
+    return chart
+
+
+def update_metrics_table(dose_node: Any, dvhs: Mapping[str, Dvh]) -> Any:
+    """A table with a line a structure: volume, and the dose figures that ICRU Report 83 asks for.
+
+    Returns:
+        The vtkMRMLTableNode; doses in Gy.
+    """
+    columns: dict[str, list[str] | np.ndarray] = {"Structure": list(dvhs)}
+    figures = {
+        "Volume [cc]": [dvh.volume_cc for dvh in dvhs.values()],
+        "Mean [Gy]": [dvh.mean_gy for dvh in dvhs.values()],
+        "Min [Gy]": [dvh.min_gy for dvh in dvhs.values()],
+        "Max [Gy]": [dvh.max_gy for dvh in dvhs.values()],
+        "D98% [Gy]": [dvh.dose_at_volume_percent(98.0) for dvh in dvhs.values()],
+        "D95% [Gy]": [dvh.dose_at_volume_percent(95.0) for dvh in dvhs.values()],
+        "D50% [Gy]": [dvh.dose_at_volume_percent(50.0) for dvh in dvhs.values()],
+        "D2% [Gy]": [dvh.dose_at_volume_percent(2.0) for dvh in dvhs.values()],
+        "D0.03cc [Gy]": [dvh.dose_at_volume_cc(0.03) for dvh in dvhs.values()],
+    }
+    table = owned_node(dose_node, METRICS_ROLE, "vtkMRMLTableNode", f"{dose_node.GetName()} DVH metrics")
+    set_columns(table, columns | {name: np.round(np.array(values), 2) for name, values in figures.items()})
+    place(table, item_of(dose_node))
+    return table
+
+
+def series_nodes(chart: Any) -> list[Any]:
+    """The plot series of a chart."""
+    return [chart.GetNthPlotSeriesNode(index) for index in range(chart.GetNumberOfPlotSeriesNodes())]
+
+
+def _doses(dvhs: Any) -> np.ndarray:
+    highest = max((float(dvh.bin_edges_gy[-1]) for dvh in dvhs), default=0.0)
+    return np.arange(int(np.ceil(highest / BIN_WIDTH_GY)) + 2) * BIN_WIDTH_GY
+
+
+def _style(series: Any, table: Any, name: str, colour: Colour, predicted: bool) -> None:
+    with slicer.util.NodeModify(series):
+        series.SetName(name)
+        series.SetAndObserveTableNodeID(table.GetID())
+        series.SetXColumnName(DOSE_COLUMN)
+        series.SetYColumnName(name)
+        series.SetPlotType(series.PlotTypeScatter)
+        series.SetMarkerStyle(series.MarkerStyleNone)
+        series.SetLineStyle(series.LineStyleSolid if predicted else series.LineStyleDash)
+        series.SetLineWidth(2.5)
+        series.SetColor(*colour)
+
+
+def _label(chart: Any, title: str, highest_gy: float) -> None:
+    chart.SetTitle(title)
+    chart.SetTitleVisibility(True)
+    chart.SetXAxisTitle(DOSE_COLUMN)
+    chart.SetYAxisTitle("Volume [%]")
+    chart.SetXAxisRangeAuto(False)
+    chart.SetXAxisRange(0.0, float(np.ceil(highest_gy / 5.0) * 5.0))
+    chart.SetYAxisRangeAuto(False)
+    chart.SetYAxisRange(0.0, 102.0)
+    chart.SetLegendVisibility(True)
+    chart.SetGridVisibility(True)
+    chart.SetEnablePointMoveAlongX(False)  # a DVH is looked at, not drawn
+    chart.SetEnablePointMoveAlongY(False)

@@ -1,0 +1,52 @@
+"""Planning goals as a table with coloured verdicts."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from DosePredictionLib.dosimetry.goals import GoalResult, Verdict, format_value
+from DosePredictionScene.owned_nodes import owned_node
+from DosePredictionScene.subject_hierarchy import item_of, place
+from DosePredictionScene.table_columns import set_columns
+
+TABLE_ROLE = "DosePrediction.GoalsTable"
+#: Slicer's table view has no colours for cells, so the colour is a character; the word beside it says the same.
+VERDICT_TEXT = {
+    Verdict.PASS: "\N{LARGE GREEN CIRCLE} pass",
+    Verdict.TOLERANCE: "\N{LARGE YELLOW CIRCLE} tolerance",
+    Verdict.FAIL: "\N{LARGE RED CIRCLE} fail",
+    Verdict.NOT_APPLICABLE: "\N{MEDIUM WHITE CIRCLE} not applicable",
+}
+
+
+def update_goals_table(dose_node: Any, results: Sequence[GoalResult]) -> Any:
+    """The goals of a dose with what was found; an earlier table is updated.
+
+    Returns:
+        The vtkMRMLTableNode, a line a goal.
+    """
+    table = owned_node(dose_node, TABLE_ROLE, "vtkMRMLTableNode", f"{dose_node.GetName()} goals")
+    set_columns(
+        table,
+        {
+            "Verdict": [VERDICT_TEXT[result.verdict] for result in results],
+            "Structure": [result.structure_label for result in results],
+            "Goal": [_goal_text(result) for result in results],
+            "Predicted": [format_value(result.value, result.unit) for result in results],
+            "Tolerance": [_limit(result, result.goal.tolerance) for result in results],
+            "Priority": [str(result.goal.priority) for result in results],
+            "Reason": [result.reason for result in results],
+            "Source": [result.goal.source for result in results],
+        },
+    )
+    place(table, item_of(dose_node))
+    return table
+
+
+def _goal_text(result: GoalResult) -> str:
+    return f"{result.goal.metric.text} {result.goal.comparator} {_limit(result, result.goal.limit)}"
+
+
+def _limit(result: GoalResult, limit: float | None) -> str:
+    return "" if limit is None else f"{limit:g} {result.unit}".strip()

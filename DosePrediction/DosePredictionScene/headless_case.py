@@ -1,0 +1,107 @@
+"""From a case folder to a scene, pictures, tables and the dose."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+import slicer
+
+from DosePredictionLib.cli.predict import check_writable, write_outputs
+from DosePredictionLib.cli.progress_bar import ProgressBar
+from DosePredictionLib.dosimetry.goals import evaluate_goals
+from DosePredictionLib.dosimetry.tables import format_goals_table
+from DosePredictionLib.errors import InputError
+from DosePredictionLib.patient.reading import read_patient
+from DosePredictionLib.worker.predictor import PredictionFailed, Predictor
+from DosePredictionScene.nodes_from_patient import PatientNodes, nodes_from_patient
+from DosePredictionScene.offscreen.chart_picture import chart_picture
+from DosePredictionScene.offscreen.png_file import write_png
+from DosePredictionScene.offscreen.render_window import require_drawing
+from DosePredictionScene.offscreen.views_picture import views_picture
+from DosePredictionScene.patient_from_nodes import PlanContext
+from DosePredictionScene.prediction_run import PredictionRun, Shown
+
+CONTENTS = {
+    "scene.mrb": "open it in Slicer: CT, structures, dose, isodoses, DVH, goals",
+    "views.png": "axial, coronal and sagittal slices, rendered by slicer-core",
+    "dvh.png": "dose-volume histograms",
+    "goals.csv": "the goals above",
+    "dvh.csv": "dose-volume histograms as numbers",
+    "dose.nrrd": "dose in Gy on the CT's grid",
+    "dose_std.nrrd": "standard deviation over the samples, Gy",
+    "prediction.json": "how the dose was made",
+}
+
+
+def predict_case(options: argparse.Namespace, make_predictor: Callable[[], Predictor] | None = None) -> Shown:
+    """Predict ``options.case`` into ``options.output`` and tell what came of it.
+
+    Args:
+        options: as `headless.argument_parser` gives them.
+        make_predictor: replaces the prediction process (tests).
+
+    Raises:
+        InputError: the case, the weights or the output can't be used.
+    """
+    check_writable(options.output)
+    require_drawing()
+    make = make_predictor or (lambda: Predictor(options.system, options.weights, options.device))
+    run = PredictionRun(make, options.goals)
+    goals = run.goals()  # a goal file that can't be read is told of before the work, not after it
+    patient = read_patient(options.case)
+    nodes = nodes_from_patient(patient)
+    bar = ProgressBar(patient.identifier)
+    try:
+        shown = run.predict(
+            nodes.ct, nodes.segmentation, reference_dose_node=nodes.reference_dose,
+            plan=PlanContext.of_patient(patient), samples=options.samples, steps=options.steps, seed=options.seed,
+            on_progress=bar.show, on_message=lambda text: print(text, file=sys.stderr),
+        )  # fmt: skip
+    except PredictionFailed as error:
+        raise InputError(str(error)) from error
+    finally:
+        bar.close()
+        run.close()
+    prediction = shown.prediction
+    write_outputs(prediction, options.output, goals)
+    write_pictures(nodes, shown, options.output)
+    write_scene(options.output / "scene.mrb")
+    print(format_goals_table(evaluate_goals(goals, prediction.patient, prediction.dose, prediction.dvhs)))
+    for warning in prediction.provenance.warnings:
+        print(f"Warning: {warning}", file=sys.stderr)
+    print(f"\nIn {options.output.resolve()}:")
+    for name, content in CONTENTS.items():
+        if name != "dose_std.nrrd" or prediction.dose_std is not None:
+            print(f"  {name:<16} {content}")
+    return shown
+
+
+def write_pictures(nodes: PatientNodes, shown: Shown, folder: Path) -> None:
+    """Write views.png and dvh.png.
+
+    Raises:
+        InputError: nothing can be drawn here, or the folder can't be written to.
+    """
+    write_png(views_picture(nodes.ct, nodes.segmentation, shown.nodes.dose, shown.prediction), folder / "views.png")
+    write_png(chart_picture(shown.nodes.chart), folder / "dvh.png")
+
+
+def write_scene(path: Path) -> None:
+    """Write the scene with all its data as one file; it appears whole or not at all.
+
+    Raises:
+        InputError: it can't be written.
+    """
+    # The bundle's inner folder is called as the file is, so it is written under its own name and moved.
+    try:
+        with tempfile.TemporaryDirectory(prefix=".partial-", dir=path.parent) as folder:
+            bundle = Path(folder) / path.name
+            if not slicer.mrmlScene.WriteToMRB(str(bundle)):
+                raise InputError(f"Cannot write {path}; choose a folder that you may write to and that has room.")
+            bundle.replace(path)
+    except OSError as error:
+        raise InputError(f"Cannot write {path}: {error.strerror}; choose a folder that you may write to.") from error

@@ -1,0 +1,134 @@
+"""The patient that lies in a scene: CT, segments and, where there is one, a dose."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import slicer
+
+from DosePredictionLib.errors import InputError
+from DosePredictionLib.patient.beams import BeamArrangement
+from DosePredictionLib.patient.geometry import Geometry
+from DosePredictionLib.patient.patient import Patient
+from DosePredictionLib.patient.structure import Structure
+from DosePredictionLib.patient.volume import Volume
+from DosePredictionScene.node_geometry import volume_geometry, world_matrix
+from DosePredictionScene.segment_choices import SegmentChoice, segment_choices
+from DosePredictionScene.subject_hierarchy import dose_unit_of
+
+
+@dataclass(frozen=True)
+class PlanContext:
+    """What is known of a plan besides its nodes; see `Patient` for the attributes.
+
+    Attributes:
+        identifier: a name for files and messages, never a person's; None takes the CT node's name.
+    """
+
+    identifier: str | None = None
+    fractions: int | None = None
+    technique: str | None = None
+    site: str | None = None
+    beams: BeamArrangement | None = None
+    warnings: tuple[str, ...] = ()
+
+    @classmethod
+    def of_patient(cls, patient: Patient) -> PlanContext:
+        """What a patient that was read from files says and its nodes don't."""
+        return cls(
+            patient.identifier, patient.fractions, patient.technique, patient.site, patient.beams, patient.warnings
+        )
+
+
+def patient_from_nodes(
+    ct_node: Any,
+    segmentation_node: Any,
+    *,
+    dose_node: Any = None,
+    choices: Mapping[str, SegmentChoice] | None = None,
+    plan: PlanContext | None = None,
+) -> Patient:
+    """Read a patient off the scene.
+
+    Every segment is read for itself, so that a target inside an organ keeps its voxels and so does the organ.
+
+    Args:
+        ct_node: vtkMRMLScalarVolumeNode in HU. Its grid, with its linear parent transform, is the patient's.
+        segmentation_node: vtkMRMLSegmentationNode; it may lie under another linear transform than the CT.
+        dose_node: a clinical or reference dose in Gy, on any grid.
+        choices: what segments are, by segment ID or name, where their tags or names don't say it or say it wrong; see
+            `segment_choices`.
+        plan: what the nodes don't say; None when nothing is known.
+
+    Raises:
+        InputError: a node is missing or empty, deformed by a transform, or the dose is not in Gy.
+    """
+    if ct_node is None:
+        raise InputError("No CT is chosen; load one and choose it.")
+    if segmentation_node is None or segmentation_node.GetSegmentation().GetNumberOfSegments() == 0:
+        raise InputError(
+            "No structures are chosen; load a structure set or draw segments, and choose the segmentation."
+        )
+    geometry = volume_geometry(ct_node)
+    world_matrix(segmentation_node)  # refuses a deforming transform, which the resampling below would not mention
+    plan = plan or PlanContext()
+    return Patient(
+        identifier=plan.identifier or ct_node.GetName(),
+        geometry=geometry,
+        ct=Volume(slicer.util.arrayFromVolume(ct_node).copy(), geometry),
+        structures=_structures(segmentation_node, ct_node, geometry, choices),
+        fractions=plan.fractions,
+        technique=plan.technique,
+        site=plan.site,
+        beams=plan.beams,
+        reference_dose=None if dose_node is None else _reference_dose(dose_node),
+        warnings=plan.warnings,
+    )
+
+
+def _structures(
+    segmentation_node: Any, ct_node: Any, geometry: Geometry, given: Mapping[str, SegmentChoice] | None
+) -> tuple[Structure, ...]:
+    segmentation = segmentation_node.GetSegmentation()
+    structures: list[Structure] = []
+    names: set[str] = set()
+    for segment_id, choice in segment_choices(segmentation, given).items():
+        segment = segmentation.GetSegment(segment_id)
+        name = _unused(segment.GetName() or segment_id, names)
+        names.add(name)
+        try:
+            array = slicer.util.arrayFromSegmentBinaryLabelmap(segmentation_node, segment_id, ct_node)
+        except RuntimeError as error:
+            raise InputError(
+                f"The segment {name} can't be turned into voxels ({error}); redraw or remove it."
+            ) from error
+        structures.append(
+            Structure(
+                name=name,
+                # A copy: the array's memory belongs to a node that is gone by now.
+                mask=Volume(array.astype(np.uint8), geometry).cropped_to_nonzero(),
+                role=choice.role,
+                standard_name=choice.standard_name,
+                prescription_gy=choice.prescription_gy,
+                color=tuple(float(v) for v in segment.GetColor()),
+            )
+        )
+    return tuple(structures)
+
+
+def _unused(name: str, taken: set[str]) -> str:
+    """``name``, numbered when a segment before it has the same: DVHs and tables go by name."""
+    number, candidate = 2, name
+    while candidate in taken:
+        candidate, number = f"{name} ({number})", number + 1
+    return candidate
+
+
+def _reference_dose(dose_node: Any) -> Volume:
+    unit = dose_unit_of(dose_node)
+    if unit and unit.upper() != "GY":
+        raise InputError(f"The dose {dose_node.GetName()} is in {unit}, not in Gy; export it in Gy or leave it out.")
+    return Volume(slicer.util.arrayFromVolume(dose_node).astype(np.float32), volume_geometry(dose_node))

@@ -1,0 +1,28 @@
+"""What the module's tests share: slicer-core started as a headless Slicer, and an empty scene for each test."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from DosePredictionScene.headless_application import start_headless_application
+
+sys.path.append(str(Path(__file__).parent))  # what the tests share
+
+start_headless_application()
+
+
+@pytest.fixture(autouse=True)
+def empty_scene() -> Iterator[None]:
+    """Each test begins with an empty scene, its views laid out, and leaves none of its nodes to the next."""
+    import slicer
+
+    slicer.mrmlScene.Clear(False)
+    slicer.app.lay_out_views()
+    slicer.vtkMRMLSubjectHierarchyNode.GetSubjectHierarchyNode(slicer.mrmlScene)  # made when first asked for
+    yield
+    slicer.mrmlScene.SetUndoOff()
+    slicer.mrmlScene.ClearUndoStack()
+    slicer.mrmlScene.Clear(False)

@@ -1,0 +1,130 @@
+"""Predicting on nodes without waiting: progress, result, cancel, failure, a scene that went away."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import slicer
+from DosePredictionScene.prediction_run import PredictionRun
+from DosePredictionScene.self_test import phantom_nodes
+from phantom_scene import SphericalPredictor, scene_nodes
+
+from DosePredictionLib.errors import InputError
+from DosePredictionLib.worker.events import Advanced, Failed, Finished, Stopped
+
+
+@pytest.fixture
+def predictor() -> SphericalPredictor:
+    return SphericalPredictor()
+
+
+@pytest.fixture
+def run(predictor: SphericalPredictor) -> PredictionRun:
+    return PredictionRun(lambda: predictor)
+
+
+def test_a_prediction_is_shown_when_it_has_come(run: PredictionRun, predictor: SphericalPredictor) -> None:
+    ct, segmentation = phantom_nodes()
+    patient = run.begin(ct, segmentation, samples=3, seed=7)
+    assert run.busy and run.poll() == [] and run.shown is None
+    assert predictor.settings == {"samples": 3, "steps": None, "seed": 7}
+    predictor.advance(1)
+    predictor.advance(2)
+    events = run.poll()
+    assert [event.progress.step for event in events if isinstance(event, Advanced)] == [1, 2]
+    assert ct.GetNodeReference("DosePrediction.Dose") is None
+    predictor.finish()
+    (event,) = run.poll()
+    assert isinstance(event, Finished)
+    assert not run.busy and run.shown is not None
+    assert run.shown.prediction.patient is patient
+    assert ct.GetNodeReference("DosePrediction.Dose") is run.shown.nodes.dose
+    assert np.array_equal(slicer.util.arrayFromVolume(run.shown.nodes.dose), event.dose.array)
+
+
+def test_a_second_prediction_finds_the_process_warm(run: PredictionRun, predictor: SphericalPredictor) -> None:
+    nodes = phantom_nodes()
+    started = []
+    run = PredictionRun(lambda: started.append(1) or predictor)
+    for _ in range(2):
+        run.begin(*nodes)
+        predictor.finish()
+        run.poll()
+    assert started == [1]
+    run.close()
+    assert predictor.closed
+
+
+def test_one_prediction_at_a_time(run: PredictionRun) -> None:
+    nodes = phantom_nodes()
+    run.begin(*nodes)
+    with pytest.raises(RuntimeError, match="already under way"):
+        run.begin(*nodes)
+
+
+def test_a_cancelled_prediction_leaves_the_scene_alone(run: PredictionRun, predictor: SphericalPredictor) -> None:
+    nodes = phantom_nodes()
+    before = scene_nodes()
+    run.begin(*nodes)
+    run.cancel()
+    assert [type(event) for event in run.poll()] == [Stopped]
+    assert not run.busy and scene_nodes() == before
+    run.begin(*nodes)  # and the next one works
+    predictor.finish()
+    run.poll()
+    assert run.shown is not None
+
+
+def test_a_failure_is_told_and_the_next_prediction_works(run: PredictionRun, predictor: SphericalPredictor) -> None:
+    nodes = phantom_nodes()
+    run.begin(*nodes)
+    predictor.fail("out of memory")
+    (event,) = run.poll()
+    assert isinstance(event, Failed) and event.text == "out of memory"
+    run.begin(*nodes)
+    predictor.finish()
+    assert isinstance(run.poll()[0], Finished)
+
+
+def test_a_dose_never_lands_on_another_patients_ct(run: PredictionRun, predictor: SphericalPredictor) -> None:
+    ct, segmentation = phantom_nodes()
+    ct_id = ct.GetID()
+    run.begin(ct, segmentation)
+    slicer.mrmlScene.Clear(False)
+    other, _ = phantom_nodes()
+    assert other.GetID() == ct_id, "the new scene gives the old name to another CT"
+    before = scene_nodes()
+    predictor.finish()
+    (event,) = run.poll()
+    assert isinstance(event, Failed) and "The CT was removed" in event.text
+    assert scene_nodes() == before and not run.busy
+
+
+def test_nodes_that_hold_no_patient_are_refused_before_the_process_starts() -> None:
+    run = PredictionRun(lambda: pytest.fail("nothing to predict, so nothing to start"))
+    ct, segmentation = phantom_nodes()
+    segmentation.GetSegmentation().RemoveSegment(segmentation.GetSegmentation().GetSegmentIdBySegmentName("PTV70"))
+    with pytest.raises(InputError, match="target"):
+        run.begin(ct, segmentation)
+    assert not run.busy
+
+
+def test_a_study_in_another_unit_is_told_of(run: PredictionRun, predictor: SphericalPredictor) -> None:
+    ct, segmentation = phantom_nodes()
+    tree = slicer.vtkMRMLSubjectHierarchyNode.GetSubjectHierarchyNode(slicer.mrmlScene)
+    study = tree.CreateStudyItem(tree.GetSceneItemID(), "Relative")
+    tree.SetItemAttribute(study, "DicomRtImport.DoseUnitName", "RELATIVE")
+    tree.CreateItem(study, ct)
+    run.begin(ct, segmentation)
+    predictor.finish()
+    (event,) = run.poll()
+    assert isinstance(event, Failed) and event.by_input and "are in RELATIVE" in event.text
+
+
+def test_waiting_for_a_prediction(run: PredictionRun, predictor: SphericalPredictor) -> None:
+    ct, segmentation = phantom_nodes()
+    steps = []
+    shown = run.predict(ct, segmentation, seed=5, on_progress=lambda progress: steps.append(progress.step))
+    assert steps == [0, 1, 2, 3, 4]
+    assert predictor.settings["seed"] == 5
+    assert shown.nodes.dose is ct.GetNodeReference("DosePrediction.Dose")

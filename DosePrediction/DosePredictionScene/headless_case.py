@@ -98,7 +98,7 @@ def write_scene(path: Path) -> None:
     """
     # The bundle's inner folder is called as the file is, so it is written under its own name and moved.
     try:
-        with tempfile.TemporaryDirectory(prefix=".partial-", dir=path.parent) as folder:
+        with tempfile.TemporaryDirectory(prefix=".partial-", dir=path.parent.resolve()) as folder:
             bundle = Path(folder) / path.name
             if not slicer.mrmlScene.WriteToMRB(str(bundle)):
                 raise InputError(f"Cannot write {path}; choose a folder that you may write to and that has room.")

@@ -11,6 +11,7 @@ import vtk
 from DosePredictionScene.colours import COLOUR_TABLE_ROLE
 from DosePredictionScene.isodose_scale import IsodoseScale
 from DosePredictionScene.owned_nodes import default_display_node, owned_node
+from DosePredictionScene.pieces import Pieces, in_one_go
 from DosePredictionScene.subject_hierarchy import item_of, place
 
 ISODOSE_ROLE = "DosePrediction.IsodoseSurfaces"
@@ -22,16 +23,23 @@ COARSEST_USEFUL_SPACING_MM = 2.5
 
 
 def update_isodose_lines(dose_node: Any, scale: IsodoseScale) -> Any:
-    """The isodose surfaces of a dose as a model that shows its lines in the slice views and nothing in 3D.
+    """The isodose surfaces of a dose as a model that shows its lines in the slice views and, when new, nothing in 3D.
 
     Returns:
         The vtkMRMLModelNode. Its point data ``isolevels`` say the level in Gy.
     """
+    return in_one_go(isodose_lines_in_pieces(dose_node, scale))
+
+
+def isodose_lines_in_pieces(dose_node: Any, scale: IsodoseScale) -> Pieces[Any]:
+    """As `update_isodose_lines`, a piece a level."""
+    surfaces = yield from _surfaces(dose_node, scale)
+    first_time = dose_node.GetNodeReference(ISODOSE_ROLE) is None
     name = f"{dose_node.GetName()} isodoses"
     node = owned_node(dose_node, ISODOSE_ROLE, "vtkMRMLModelNode", name, attributes={ISODOSE_MODEL_ATTRIBUTE: "1"})
     transform = dose_node.GetParentTransformNode()
     node.SetAndObserveTransformNodeID(transform.GetID() if transform is not None else None)
-    node.SetAndObserveMesh(isodose_surfaces(dose_node, scale))
+    node.SetAndObserveMesh(surfaces)
     isodose_table = dose_node.GetNodeReference(COLOUR_TABLE_ROLE)
     display = default_display_node(node)
     with slicer.util.NodeModify(display):
@@ -41,8 +49,9 @@ def update_isodose_lines(dose_node: Any, scale: IsodoseScale) -> Any:
         display.SetScalarRange(scale.first_gy, scale.last_gy)
         display.SetScalarVisibility(True)
         display.SetBackfaceCulling(False)
-        display.SetVisibility2D(True)
-        display.SetVisibility3D(False)
+        if first_time:  # afterwards they are the user's
+            display.SetVisibility2D(True)
+            display.SetVisibility3D(False)
         display.SetSliceIntersectionThickness(1)
     place(node, item_of(dose_node))
     return node
@@ -50,6 +59,10 @@ def update_isodose_lines(dose_node: Any, scale: IsodoseScale) -> Any:
 
 def isodose_surfaces(dose_node: Any, scale: IsodoseScale) -> Any:
     """A vtkPolyData in the dose node's own RAS, all levels, each point with its level in Gy."""
+    return in_one_go(_surfaces(dose_node, scale))
+
+
+def _surfaces(dose_node: Any, scale: IsodoseScale) -> Pieces[Any]:
     array = slicer.util.arrayFromVolume(dose_node)
     steps = [max(1, int(COARSEST_USEFUL_SPACING_MM // spacing)) for spacing in dose_node.GetSpacing()]
     # A margin of zeros closes surfaces that reach the edge of the grid.
@@ -61,20 +74,27 @@ def isodose_surfaces(dose_node: Any, scale: IsodoseScale) -> Any:
     scalars = slicer.util._vtkArrayFromNumpyArray(np.ascontiguousarray(thinned).ravel(), deep=True)
     scalars.SetName(LEVEL_ARRAY)
     image.GetPointData().SetScalars(scalars)
-    contours = vtk.vtkFlyingEdges3D()
-    contours.SetInputData(image)
-    contours.SetNumberOfContours(len(scale.levels_gy))
-    for index, level in enumerate(scale.levels_gy):
-        contours.SetValue(index, level)
-    contours.ComputeNormalsOff()
-    contours.ComputeGradientsOff()
-    contours.ComputeScalarsOn()
+    together = vtk.vtkAppendPolyData()
+    for level in scale.levels_gy:
+        together.AddInputData(_surface(image, level))
+        yield None
     to_ras = vtk.vtkTransform()
     matrix = vtk.vtkMatrix4x4()
     dose_node.GetIJKToRASMatrix(matrix)
     to_ras.SetMatrix(matrix)
     placed = vtk.vtkTransformPolyDataFilter()
     placed.SetTransform(to_ras)
-    placed.SetInputConnection(contours.GetOutputPort())
+    placed.SetInputConnection(together.GetOutputPort())
     placed.Update()
     return placed.GetOutput()
+
+
+def _surface(image: Any, level_gy: float) -> Any:
+    contours = vtk.vtkFlyingEdges3D()
+    contours.SetInputData(image)
+    contours.SetValue(0, level_gy)
+    contours.ComputeNormalsOff()
+    contours.ComputeGradientsOff()
+    contours.ComputeScalarsOn()
+    contours.Update()
+    return contours.GetOutput()

@@ -16,6 +16,7 @@ from DosePredictionLib.patient.patient import Patient
 from DosePredictionLib.patient.structure import Structure
 from DosePredictionLib.patient.volume import Volume
 from DosePredictionScene.node_geometry import volume_geometry, world_matrix
+from DosePredictionScene.pieces import Pieces, in_background, in_one_go
 from DosePredictionScene.segment_choices import SegmentChoice, segment_choices
 from DosePredictionScene.subject_hierarchy import dose_unit_of
 
@@ -66,6 +67,18 @@ def patient_from_nodes(
     Raises:
         InputError: a node is missing or empty, deformed by a transform, or the dose is not in Gy.
     """
+    return in_one_go(patient_in_pieces(ct_node, segmentation_node, dose_node=dose_node, choices=choices, plan=plan))
+
+
+def patient_in_pieces(
+    ct_node: Any,
+    segmentation_node: Any,
+    *,
+    dose_node: Any = None,
+    choices: Mapping[str, SegmentChoice] | None = None,
+    plan: PlanContext | None = None,
+) -> Pieces[Patient]:
+    """As `patient_from_nodes`, a piece a segment."""
     if ct_node is None:
         raise InputError("No CT is chosen; load one and choose it.")
     if segmentation_node is None or segmentation_node.GetSegmentation().GetNumberOfSegments() == 0:
@@ -75,11 +88,14 @@ def patient_from_nodes(
     geometry = volume_geometry(ct_node)
     world_matrix(segmentation_node)  # refuses a deforming transform, which the resampling below would not mention
     plan = plan or PlanContext()
+    ct_array = slicer.util.arrayFromVolume(ct_node).copy()
+    yield None
+    structures = yield from _structures(segmentation_node, ct_node, geometry, choices)
     return Patient(
         identifier=plan.identifier or ct_node.GetName(),
         geometry=geometry,
-        ct=Volume(slicer.util.arrayFromVolume(ct_node).copy(), geometry),
-        structures=_structures(segmentation_node, ct_node, geometry, choices),
+        ct=Volume(ct_array, geometry),
+        structures=structures,
         fractions=plan.fractions,
         technique=plan.technique,
         site=plan.site,
@@ -91,12 +107,14 @@ def patient_from_nodes(
 
 def _structures(
     segmentation_node: Any, ct_node: Any, geometry: Geometry, given: Mapping[str, SegmentChoice] | None
-) -> tuple[Structure, ...]:
+) -> Pieces[tuple[Structure, ...]]:
     segmentation = segmentation_node.GetSegmentation()
     structures: list[Structure] = []
     names: set[str] = set()
     for segment_id, choice in segment_choices(segmentation, given).items():
         segment = segmentation.GetSegment(segment_id)
+        if segment is None or ct_node.GetScene() is None:
+            raise InputError("The CT or its structures changed while they were read; predict again.")
         name = _unused(segment.GetName() or segment_id, names)
         names.add(name)
         try:
@@ -105,15 +123,18 @@ def _structures(
             raise InputError(
                 f"The segment {name} can't be turned into voxels ({error}); redraw or remove it."
             ) from error
+        # A copy: the array's memory belongs to a node that is gone by now.
+        whole = Volume(array.astype(np.uint8), geometry)
+        colour = tuple(float(v) for v in segment.GetColor())
+        mask = yield from in_background(whole.cropped_to_nonzero)
         structures.append(
             Structure(
                 name=name,
-                # A copy: the array's memory belongs to a node that is gone by now.
-                mask=Volume(array.astype(np.uint8), geometry).cropped_to_nonzero(),
+                mask=mask,
                 role=choice.role,
                 standard_name=choice.standard_name,
                 prescription_gy=choice.prescription_gy,
-                color=tuple(float(v) for v in segment.GetColor()),
+                color=colour,
             )
         )
     return tuple(structures)

@@ -33,7 +33,7 @@ from DosePredictionScene.dvh_chart import (
 )
 from DosePredictionScene.goals_table import TABLE_ROLE as GOALS_ROLE
 from DosePredictionScene.goals_table import update_goals_table
-from DosePredictionScene.isodose_lines import ISODOSE_ROLE, update_isodose_lines
+from DosePredictionScene.isodose_lines import ISODOSE_ROLE, isodose_lines_in_pieces
 from DosePredictionScene.isodose_scale import IsodoseScale
 from DosePredictionScene.layout import (
     fit_slices_to,
@@ -43,6 +43,7 @@ from DosePredictionScene.layout import (
     show_layers,
 )
 from DosePredictionScene.owned_nodes import owned_node, remove_node, remove_owned
+from DosePredictionScene.pieces import Pieces, in_background, in_one_go
 from DosePredictionScene.subject_hierarchy import item_of, place
 
 PROVENANCE_ROLE = "DosePrediction.Provenance"
@@ -91,34 +92,51 @@ def show_prediction(
     Raises:
         InputError: the CT's study holds doses in another unit; nothing is shown then.
     """
+    return in_one_go(prediction_shown_in_pieces(ct_node, prediction, goals, reference_dvhs=reference_dvhs))
+
+
+def prediction_shown_in_pieces(
+    ct_node: Any,
+    prediction: Prediction,
+    goals: Sequence[GoalResult],
+    *,
+    reference_dvhs: Mapping[str, Dvh] | None = None,
+) -> Pieces[SceneResult]:
+    """As `show_prediction`, in pieces; DVHs are computed in a thread."""
     patient = prediction.patient
+    dvhs = yield from in_background(lambda: prediction.dvhs)
+    if reference_dvhs is None and patient.reference_dose is not None:
+        reference_dvhs = yield from in_background(patient_dvhs, patient, patient.reference_dose)
     first_time = predicted_dose_node(ct_node) is None
     scale = IsodoseScale.for_prescription(patient.prescription_gy)
     dose = update_dose_node(ct_node, prediction.dose)
     show_dose_colours(dose, scale)
     update_legend(dose)
+    yield None
     if prediction.dose_std is None:
         remove_owned(ct_node, DOSE_STD_ROLE)
         dose_std = None
     else:
         dose_std = update_dose_std_node(ct_node, prediction.dose_std)
-    if reference_dvhs is None and patient.reference_dose is not None:
-        reference_dvhs = patient_dvhs(patient, patient.reference_dose)
+    yield None
+    isodoses = yield from isodose_lines_in_pieces(dose, scale)
+    yield None
     result = SceneResult(
         dose=dose,
         dose_std=dose_std,
-        isodoses=update_isodose_lines(dose, scale),
+        isodoses=isodoses,
         chart=update_dvh_chart(
             dose,
-            prediction.dvhs,
+            dvhs,
             {structure.name: structure.color for structure in patient.structures},
             reference_dvhs,
             _chart_title(patient, bool(reference_dvhs)),
         ),
-        metrics=update_metrics_table(dose, prediction.dvhs),
+        metrics=update_metrics_table(dose, dvhs),
         goals=update_goals_table(dose, goals),
         provenance=_update_provenance(dose, prediction),
     )
+    yield None
     show_layers(ct_node, dose)
     show_chart_and_table(result.chart, result.goals)
     if first_time:

@@ -21,7 +21,8 @@ def to_patient_grid(values: np.ndarray, region: np.ndarray, geometry: Geometry, 
         values: (Z, Y, X) in Gy on ``geometry``.
         region: (Z, Y, X) boolean, where dose was predicted.
         geometry: the model's grid for this patient.
-        patient: whose grid is wanted; its external structure, if it has one, cuts the dose at full resolution.
+        patient: whose grid is wanted; its external structure and its dose region, if it has them, cut the dose at full
+            resolution.
     """
     result = np.zeros(patient.geometry.shape, dtype=np.float32)
     start, shape = _covering_box(geometry, patient.geometry)
@@ -30,9 +31,10 @@ def to_patient_grid(values: np.ndarray, region: np.ndarray, geometry: Geometry, 
         inside = resample(Volume(region.astype(np.float32), geometry), box)
         weighted = resample(Volume((values * region).astype(np.float32), geometry), box)
         part = np.where(inside >= 0.5, weighted / np.maximum(inside, 0.5), 0.0)
-        external = patient.with_role(StructureRole.EXTERNAL)
-        if external:
-            part *= np.logical_or.reduce([resample(structure.mask, box) >= 0.5 for structure in external])
+        for role in (StructureRole.EXTERNAL, StructureRole.DOSE_REGION):
+            outlines = patient.with_role(role)
+            if outlines:
+                part *= np.logical_or.reduce([resample(structure.mask, box) >= 0.5 for structure in outlines])
         result[tuple(slice(a, a + n) for a, n in zip(start, shape, strict=True))] = np.maximum(part, 0.0)
     return Volume(result, patient.geometry)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from DosePredictionLib.inference.weights import WeightsHeader
+from DosePredictionLib.inference.weights_header import WeightsHeader
 
 
 def model_card(header: WeightsHeader) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import torch
@@ -12,33 +12,11 @@ from torch import Tensor
 
 from DosePredictionLib.conditioning.channels import CHANNELS
 from DosePredictionLib.errors import InputError
+from DosePredictionLib.inference.weights_header import FORMAT, WeightsHeader
 from DosePredictionLib.networks.guided_unet import GuidedUNet
 from DosePredictionLib.resources import resource_path
 from DosePredictionLib.systems.registry import system_from_config
 from DosePredictionLib.whole_file import whole_file
-
-FORMAT = "DosePrediction weights 1"
-
-
-@dataclass(frozen=True)
-class WeightsHeader:
-    """What a weights file says of itself.
-
-    Attributes:
-        system: name of the system.
-        config: the system's fields, the channel list among them.
-        training: what they were trained on: data, patients, steps, hours, hardware, seed.
-        validation: figures on named data.
-        commit: of the source they were trained with.
-        recommended: samples and steps that the figures hold for.
-    """
-
-    system: str
-    config: dict[str, object]
-    training: dict[str, object] = field(default_factory=dict)
-    validation: dict[str, object] = field(default_factory=dict)
-    commit: str = ""
-    recommended: dict[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

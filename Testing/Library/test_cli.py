@@ -12,7 +12,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 import SimpleITK as sitk
-from DosePredictionLib.patient.writer_folder import write_patient_folder
 from phantom import AXIAL, ball_patient, points_mm
 from tiny import TINY, tiny_weights
 
@@ -20,6 +19,7 @@ from DosePredictionLib.cli.evaluate import score_patient
 from DosePredictionLib.cli.main import main
 from DosePredictionLib.patient.structure import StructureRole
 from DosePredictionLib.patient.volume import Volume
+from DosePredictionLib.patient.writer_folder import write_patient_folder
 
 
 def dose_gy(shift_mm: float = 0.0) -> Volume:

@@ -1,0 +1,48 @@
+"""Work on the main thread in pieces, so that the application draws and listens in between.
+
+A piece of work is a generator: it yields where it may be interrupted, and returns its result. It yields `WAITING` where a
+thread works for it, so that nobody asks again at once.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Generator
+from typing import Any, TypeVar
+
+T = TypeVar("T")
+#: Yields `WAITING` or None.
+Pieces = Generator["str | None", None, T]
+WAITING = "waiting for a thread"
+NAP_S = 0.001
+
+
+def in_one_go(pieces: Pieces[T]) -> T:
+    """Do all pieces and return their result: for scripts, which wait."""
+    while True:
+        try:
+            if next(pieces) is WAITING:
+                time.sleep(NAP_S)
+        except StopIteration as end:
+            return end.value  # type: ignore[no-any-return]
+
+
+def in_background(function: Callable[..., T], *arguments: Any) -> Pieces[T]:
+    """Call a function in a thread. It must touch neither the scene nor Qt; what it raises is raised here."""
+    result: list[T] = []
+    errors: list[BaseException] = []
+
+    def work() -> None:
+        try:
+            result.append(function(*arguments))
+        except BaseException as error:
+            errors.append(error)
+
+    thread = threading.Thread(target=work, daemon=True)
+    thread.start()
+    while thread.is_alive():
+        yield WAITING
+    if errors:
+        raise errors[0]
+    return result[0]

@@ -1,0 +1,54 @@
+"""What a weights file says of itself, read without torch."""
+
+from __future__ import annotations
+
+import json
+import struct
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from DosePredictionLib.errors import InputError
+
+FORMAT = "DosePrediction weights 1"
+#: Safetensors begins with the length of its JSON header; a longer one is damage.
+LONGEST_HEADER = 100_000_000
+
+
+@dataclass(frozen=True)
+class WeightsHeader:
+    """What a weights file says of itself.
+
+    Attributes:
+        system: name of the system.
+        config: the system's fields, the channel list among them.
+        training: what they were trained on: data, patients, steps, hours, hardware, seed.
+        validation: figures on named data.
+        commit: of the source they were trained with.
+        recommended: samples and steps that the figures hold for.
+    """
+
+    system: str
+    config: dict[str, object]
+    training: dict[str, object] = field(default_factory=dict)
+    validation: dict[str, object] = field(default_factory=dict)
+    commit: str = ""
+    recommended: dict[str, int] = field(default_factory=dict)
+
+
+def read_weights_header(path: str | Path) -> WeightsHeader:
+    """The header of a weights file; the weights themselves are neither read nor checked.
+
+    Raises:
+        InputError: the file is missing or not a weights file of DosePrediction.
+    """
+    try:
+        with Path(path).open("rb") as file:
+            (length,) = struct.unpack("<Q", file.read(8))
+            metadata = json.loads(file.read(length)).get("__metadata__", {}) if length < LONGEST_HEADER else {}
+        if metadata.get("format") == FORMAT:
+            return WeightsHeader(**json.loads(metadata["header"]))
+    except OSError as error:
+        raise InputError(f"The weights file {path} can't be read ({error.strerror}); choose another.") from error
+    except (ValueError, KeyError, TypeError, AttributeError, struct.error):
+        pass  # not safetensors, or not ours: said below
+    raise InputError(f"{path} is not a weights file of DosePrediction; choose one made by its train command.")

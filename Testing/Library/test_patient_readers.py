@@ -76,8 +76,8 @@ def test_prescription_json_corrects_names_and_doses(tmp_path):
     patient.ct.write(tmp_path / "ct.nrrd")
     patient.structures[1].mask.write(tmp_path / "boost.nrrd")
     patient.structures[3].mask.write(tmp_path / "gl par li.nrrd")
-    plan = {"structures": {"boost": {"role": "target", "prescription_gy": 66}, "gl par li": {"standard_name": "Parotid_L"}},
-            "fractions": 33, "technique": "VMAT", "beams": {"gantry_deg": [0, 120, 240]}}  # fmt: skip
+    corrections = {"boost": {"role": "target", "prescription_gy": 66}, "gl par li": {"standard_name": "Parotid_L"}}
+    plan = {"structures": corrections, "fractions": 33, "technique": "VMAT", "beams": {"gantry_deg": [0, 120, 240]}}  # fmt: skip
     (tmp_path / "prescription.json").write_text(json.dumps(plan))
     read = read_patient(tmp_path)
     assert read.prescription_gy == 66.0 and read.fractions == 33 and read.technique == "VMAT"
@@ -186,7 +186,8 @@ def test_a_dose_survives_the_challenge_layout(tmp_path):
 
 def test_only_the_challenge_grid_fits_its_layout(tmp_path):
     with pytest.raises(InputError, match="128"):
-        write_openkbp_dose(Volume(np.zeros((4, 4, 4), np.float32), Geometry((4, 4, 4), (1.0, 1.0, 1.0))), tmp_path / "a.csv")
+        small = Geometry((4, 4, 4), (1.0, 1.0, 1.0))
+        write_openkbp_dose(Volume(np.zeros(small.shape, np.float32), small), tmp_path / "a.csv")
 
 
 def test_cases_are_found_in_their_natural_order(tmp_path):

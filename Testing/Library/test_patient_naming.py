@@ -30,7 +30,7 @@ def test_organs(name, standard):
 
 @pytest.mark.parametrize(
     ("name", "dose_gy"),
-    [("PTV70", 70.0), ("PTV_7000", 70.0), ("PTV 63", 63.0), ("PTV-56", 56.0), ("ptv_54.25", 54.25), 
+    [("PTV70", 70.0), ("PTV_7000", 70.0), ("PTV 63", 63.0), ("PTV-56", 56.0), ("ptv_54.25", 54.25),
      ("PTV_6300cGy", 63.0), ("PTV60Gy", 60.0)],
 )  # fmt: skip
 def test_targets_with_their_dose(name, dose_gy):

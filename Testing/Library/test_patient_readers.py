@@ -77,7 +77,8 @@ def test_prescription_json_corrects_names_and_doses(tmp_path):
     patient.structures[1].mask.write(tmp_path / "boost.nrrd")
     patient.structures[3].mask.write(tmp_path / "gl par li.nrrd")
     corrections = {"boost": {"role": "target", "prescription_gy": 66}, "gl par li": {"standard_name": "Parotid_L"}}
-    plan = {"structures": corrections, "fractions": 33, "technique": "VMAT", "beams": {"gantry_deg": [0, 120, 240]}}  # fmt: skip
+    beams = {"gantry_deg": [0, 120, 240]}
+    plan = {"structures": corrections, "fractions": 33, "technique": "VMAT", "beams": beams}
     (tmp_path / "prescription.json").write_text(json.dumps(plan))
     read = read_patient(tmp_path)
     assert read.prescription_gy == 66.0 and read.fractions == 33 and read.technique == "VMAT"

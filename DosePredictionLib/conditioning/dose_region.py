@@ -11,9 +11,10 @@ from DosePredictionLib.patient.geometry import Geometry
 from DosePredictionLib.patient.patient import Patient
 from DosePredictionLib.patient.structure import StructureRole
 
-#: How far the dose reaches beyond the targets, mm: the median of OpenKBP's possible_dose_mask.
-CAUDAL_MARGIN_MM = 65.0
-CRANIAL_MARGIN_MM = 55.0
+#: How far beyond the targets a dose is predicted, mm. OpenKBP's possible_dose_mask, on which the models are trained,
+#: ends between 3 and 60 mm beyond them (5th to 95th percentile); at 50 mm only scatter is left.
+CAUDAL_MARGIN_MM = 50.0
+CRANIAL_MARGIN_MM = 50.0
 #: HU above which a voxel is patient rather than air, for patients without an external contour.
 BODY_THRESHOLD_HU = -350.0
 
@@ -54,8 +55,8 @@ def body_mask(patient: Patient, geometry: Geometry) -> np.ndarray:
 def dose_region(patient: Patient, geometry: Geometry) -> np.ndarray:
     """Boolean mask (z, y, x) of where dose is predicted; it is zero elsewhere.
 
-    The data's own dose region when they have one (OpenKBP's possible_dose_mask); otherwise the body from 65 mm below
-    the lowest to 55 mm above the highest target slice, as in OpenKBP.
+    The data's own dose region when they have one (OpenKBP's possible_dose_mask); otherwise the body from 50 mm below
+    the lowest to 50 mm above the highest target slice.
     """
     given = patient.with_role(StructureRole.DOSE_REGION)
     if given:

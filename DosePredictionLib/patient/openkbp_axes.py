@@ -1,8 +1,8 @@
 """The axes of the OpenKBP challenge's arrays (Babier et al., Med. Phys. 48, 2021) and how they become ours.
 
-A patient is a cube of 128 x 128 x 128 voxels. Axis 0 runs from anterior to posterior, axis 1 from the patient's right to
-the left, axis 2 from superior to inferior: the brainstem has lower indices than the spinal cord and the esophagus, and
-the body grows as wide as the shoulders towards the high ones. Arrays of this library are (z, y, x): z is axis 2
+A patient is a cube of 128 x 128 x 128 voxels. Axis 0 runs from anterior to posterior, axis 1 from the patient's right
+to the left, axis 2 from superior to inferior: the brainstem has lower indices than the spinal cord and the esophagus,
+and the body grows as wide as the shoulders towards the high ones. Arrays of this library are (z, y, x): z is axis 2
 reversed, y is axis 0, x is axis 1, and then the grid's directions are those of LPS. The data tell no position, so
 the centre of the grid is put at (0, 0, 0).
 """

@@ -138,7 +138,19 @@ def write_plan_file(patient: Patient, path: Path) -> None:
         for structure in patient.structures
     }
     with whole_file(path) as temporary:
-        temporary.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+        temporary.write_text(_readable(content), encoding="utf-8")
+
+
+def _readable(content: dict[str, Any]) -> str:
+    """JSON with a line for each structure and for each other key: people correct this file."""
+    lines = []
+    for key, value in content.items():
+        text = json.dumps(value)
+        if key == "structures":
+            text = ",\n".join(f"    {json.dumps(name)}: {json.dumps(entry)}" for name, entry in value.items())
+            text = "{\n" + text + "\n  }"
+        lines.append(f"  {json.dumps(key)}: {text}")
+    return "{\n" + ",\n".join(lines) + "\n}\n"
 
 
 def _structure_called(key: str, names: Sequence[str], matches: Sequence[NameMatch], path: Path) -> int:

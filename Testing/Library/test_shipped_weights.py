@@ -13,7 +13,7 @@ from DosePredictionLib.inference.weights import default_weights, load_weights
 from DosePredictionLib.patient.structure import StructureRole
 from DosePredictionLib.resources import resource_path
 
-SAMPLE = "openkbp-pt_201"
+SAMPLE = "openkbp-pt_236"
 
 
 @pytest.fixture(scope="module")

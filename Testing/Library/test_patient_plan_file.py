@@ -1,0 +1,117 @@
+"""prescription.json: what it says reaches the patient, and what can't be meant is refused."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from phantom import ball_patient
+
+from DosePredictionLib.errors import InputError
+from DosePredictionLib.patient.checks import check_patient
+from DosePredictionLib.patient.patient import Patient
+from DosePredictionLib.patient.reading import read_patient
+from DosePredictionLib.patient.structure import StructureRole
+
+
+def case(folder: Path, plan: dict[str, Any], *names: str) -> Patient:
+    """A folder with a CT, a mask under each name, and this prescription.json, read."""
+    patient = ball_patient()
+    patient.ct.write(folder / "ct.nrrd")
+    for name in names:
+        patient.structures[1].mask.write(folder / f"{name}.nrrd")
+    (folder / "prescription.json").write_text(json.dumps(plan))
+    return read_patient(folder)
+
+
+def doses(patient: Patient) -> dict[str, float | None]:
+    return {structure.name: structure.prescription_gy for structure in patient.structures}
+
+
+@pytest.mark.parametrize(
+    ("names", "wanted"),
+    [
+        (("PTV",), {"PTV": 66.0}),
+        (("PTV70",), {"PTV70": 66.0}),  # said by the plan against what the name says
+        (("PTV_High", "PTV54"), {"PTV_High": 66.0, "PTV54": 54.0}),
+        (("PTV", "PTV54"), {"PTV": 66.0, "PTV54": 54.0}),
+        (("PTV60", "PTV54"), {"PTV60": 66.0, "PTV54": 54.0}),
+        (("PTV_High", "PTV_Low"), {"PTV_High": 66.0, "PTV_Low": None}),
+        (("PTV_Mid", "PTV_Low"), {"PTV_Mid": None, "PTV_Low": None}),  # which is the highest can't be told
+    ],
+)
+def test_one_prescription_goes_to_the_highest_target(tmp_path, names, wanted):
+    assert doses(case(tmp_path, {"prescription_gy": 66}, *names)) == wanted
+
+
+def test_a_target_left_without_a_dose_is_asked_for(tmp_path):
+    patient = case(tmp_path, {"prescription_gy": 66}, "PTV_High", "PTV_Low")
+    with pytest.raises(InputError, match="PTV_Low.*has no prescription.*prescription.json"):
+        check_patient(patient)
+
+
+@pytest.mark.parametrize("key", ["PTV70", "ptv70", "PTV_7000", "PTV 70 Gy"])
+def test_targets_are_known_by_any_way_to_write_their_name(tmp_path, key):
+    assert doses(case(tmp_path, {"prescriptions_gy": {key: 69.96}}, "PTV70")) == {"PTV70": 69.96}
+
+
+def test_what_has_a_prescription_is_a_target(tmp_path):
+    (structure,) = case(tmp_path, {"prescriptions_gy": {"CTV_boost": 60}}, "CTV_boost").structures
+    assert (structure.role, structure.prescription_gy) == (StructureRole.TARGET, 60.0)
+
+
+def test_cgy_is_noticed(tmp_path):
+    patient = case(tmp_path, {"prescriptions_gy": {"PTV70": 7000}}, "PTV70")
+    with pytest.raises(InputError, match="7000 looks like cGy; give 70"):
+        check_patient(patient)
+
+
+def test_a_standard_name_brings_its_role_and_an_empty_one_takes_it_away(tmp_path):
+    plan = {
+        "structures": {
+            "Speicheldruese": {"standard_name": "Parotid_L"},
+            "Larynx": {"role": "other", "standard_name": ""},
+        }
+    }
+    larynx, gland = case(tmp_path, plan, "Larynx", "Speicheldruese").structures
+    assert (gland.role, gland.standard_name) == (StructureRole.OAR, "Parotid_L")
+    assert (larynx.role, larynx.standard_name) == (StructureRole.OTHER, None)
+
+
+def test_collisions_are_reported_and_can_be_corrected(tmp_path):
+    with pytest.raises(InputError, match="LeftParotid and Parotid_L.*prescription.json"):
+        check_patient(case(tmp_path, {}, "PTV70", "Parotid_L", "LeftParotid"))
+    corrected = case(tmp_path, {"structures": {"LeftParotid": {"role": "other"}}}, "PTV70", "Parotid_L", "LeftParotid")
+    assert check_patient(corrected).standard("Parotid_L") is not None
+
+
+def test_beams_with_couch_and_isocentre(tmp_path):
+    beams = {"gantry_deg": [0, 90], "couch_deg": [0, 15], "isocentre_mm": [1, 2.5, -3]}
+    read = case(tmp_path, {"beams": beams}, "PTV70").beams
+    assert [(beam.gantry_deg, beam.couch_deg) for beam in read.beams] == [(0.0, 0.0), (90.0, 15.0)]
+    assert read.isocentre_mm == (1.0, 2.5, -3.0)
+
+
+@pytest.mark.parametrize(
+    ("plan", "hint"),
+    [
+        ({"fractions": 0}, "fractions"),
+        ({"fractions": "35"}, "fractions"),
+        ({"prescription_gy": "70 Gy"}, "70 Gy"),
+        ({"prescriptions_gy": {"PTV70": None}}, "PTV70"),
+        ({"prescriptions_gy": [70]}, "braces"),
+        ({"prescriptions_gy": {"PTV50": 50}}, "PTV50.*there are PTV70"),
+        ({"beams": {"gantry_deg": []}}, "gantry_deg"),
+        ({"beams": {"gantry_deg": [0, 90], "couch_deg": [0]}}, "couch_deg"),
+        ({"beams": {"gantry_deg": [0], "isocentre_mm": [0, 0]}}, "LPS"),
+        ({"structures": {"PTV70": {"rolle": "target"}}}, "rolle"),
+        ({"technique": 3}, "technique"),
+        ([], "braces"),
+    ],
+)
+def test_values_that_cannot_be_meant_are_refused_with_the_file_and_the_key(tmp_path, plan, hint):
+    with pytest.raises(InputError, match=f"prescription.json.*{hint}") as refused:
+        case(tmp_path, plan, "PTV70")
+    assert "\n" not in str(refused.value)

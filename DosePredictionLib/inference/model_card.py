@@ -13,6 +13,15 @@ def model_card(header: WeightsHeader) -> str:
     rows = "\n".join(f"| {name} | {value:.2f} |" for name, value in criteria.items())
     channels = header.config.get("channels", ())
     assert isinstance(channels, (list, tuple))
+    trained = (
+        f"{training.get('steps', '?')} steps of batch {training.get('batch', '?')}, {training.get('hours', '?')} hours "
+        f"on {training.get('hardware', '?')}, seed {training.get('seed', '?')}"
+    )
+    validated = (
+        f"{validation.get('patients', '?')} patients ({validation.get('dataset', '?')}) that were not trained on.\n"
+        f"Samples a patient: {validation.get('samples', '?')}, denoising steps a sample: "
+        f"{validation.get('steps', '?')}, seed {validation.get('seed', '?')}."
+    )
     return f"""# Model card: {header.system}
 
 **Research use, not for clinical decisions.**
@@ -24,14 +33,12 @@ fractionation; there its doses mean nothing.
 
 ## Training
 - Data: {training.get("data", "")}
-- {training.get("steps", "?")} steps of batch {training.get("batch", "?")}, {training.get("hours", "?")} hours on
-  {training.get("hardware", "?")}, seed {training.get("seed", "?")}
+- {trained}
 - Source: commit {header.commit or "unknown"}
 - Channels: {", ".join(str(name) for name in channels)}
 
 ## Validation
-{validation.get("patients", "?")} patients ({validation.get("dataset", "?")}) that were not trained on, with
-{validation.get("samples", "?")} samples of {validation.get("steps", "?")} steps, seed {validation.get("seed", "?")}.
+{validated}
 
 | score (OpenKBP, lower is better) | Gy |
 | --- | --- |

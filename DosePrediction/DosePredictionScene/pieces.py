@@ -1,7 +1,7 @@
 """Work on the main thread in pieces, so that the application draws and listens in between.
 
-A piece of work is a generator: it yields where it may be interrupted, and returns its result. It yields `WAITING` where a
-thread works for it, so that nobody asks again at once.
+A piece of work is a generator: it yields where it may be interrupted, and returns its result. It yields `WAITING`
+where a thread works for it, so that nobody asks again at once.
 """
 
 from __future__ import annotations

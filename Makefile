@@ -24,7 +24,7 @@ PIP_INSTALL := if [ -t 1 ]; then quiet=; else quiet=--quiet; fi; $(PIP) install 
 DRAWING_PACKAGES := libegl1 libgl1-mesa-dri libxcursor1
 QT_PACKAGES := libgl1 libglib2.0-0 libxkbcommon0 libfontconfig1 libdbus-1-3
 
-.PHONY: help venv system-packages test-packages demo test lint bench train cmake-lists clean distclean
+.PHONY: help venv system-packages test-packages demo test lint bench train screenshots cmake-lists clean distclean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' Makefile
@@ -89,6 +89,9 @@ bench: venv ## seconds and memory of prediction and DVH
 train: venv ## train as CONFIG=file.json says, or go on with that run
 	@[ -n "$(CONFIG)" ] || { echo "Say what to train: make train CONFIG=file.json" >&2; exit 2; }
 	@$(PY) -m DosePredictionLib train $(CONFIG)
+
+screenshots: venv test-packages ## take the pictures of the README anew
+	@$(PY) Testing/Module/screenshots.py
 
 cmake-lists: venv ## write the CMake file lists anew after adding or removing files
 	@$(PY) Testing/Module/cmake_lists.py --write

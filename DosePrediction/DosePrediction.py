@@ -1,7 +1,7 @@
 """The Slicer module: predicts a dose from a CT and its structures, and shows it.
 
 Research use, not for clinical decisions. These are the four classes that Slicer looks for. They delegate: the scene is
-DosePredictionScene's, the prediction DosePredictionLib's.
+DosePredictionScene's, the panel DosePredictionPanel's, the prediction DosePredictionLib's.
 """
 
 from __future__ import annotations
@@ -20,18 +20,13 @@ from slicer.ScriptedLoadableModule import (
     ScriptedLoadableModuleTest,
     ScriptedLoadableModuleWidget,
 )
-from slicer.util import VTKObservationMixin
 
 if TYPE_CHECKING:
-    from DosePredictionScene.prediction_run import PredictionRun
-
-    from DosePredictionLib.worker.events import Event
+    from DosePredictionScene.prediction_run import PredictionRun, Shown
 
 # Unbuilt, only this folder is on Python's path; the library lies beside it in the repository.
 if importlib.util.find_spec("DosePredictionLib") is None:
     sys.path.append(str(Path(__file__).resolve().parents[1]))
-
-POLL_INTERVAL_MS = 100
 
 
 class DosePrediction(ScriptedLoadableModule):
@@ -51,139 +46,52 @@ class DosePrediction(ScriptedLoadableModule):
         parent.acknowledgementText = _(
             "Trained on OpenKBP (Babier et al., Medical Physics 48, 2021). Research use, not for clinical decisions."
         )
+        if hasattr(slicer, "app"):  # when all modules are there, Sample Data among them
+            slicer.app.connect("startupCompleted()", self.registerSampleData)
+
+    def registerSampleData(self) -> None:
+        """List the sample patient in the Sample Data module."""
+        from DosePredictionPanel.sample_patient import register_sample
+
+        register_sample(self.resourcePath("Icons/DosePrediction.png"))
 
 
-class DosePredictionWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
-    """The panel: choose CT and structures, predict, follow its progress."""
+class DosePredictionWidget(ScriptedLoadableModuleWidget):
+    """The panel; see DosePredictionPanel."""
 
     def __init__(self, parent: Any = None) -> None:
         self.logic: DosePredictionLogic | None = None
-        VTKObservationMixin.__init__(self)
+        self.panel: Any = None
         ScriptedLoadableModuleWidget.__init__(self, parent)
 
     def setup(self) -> None:
         """Build the panel. Needs no torch, no main window and no data."""
         ScriptedLoadableModuleWidget.setup(self)
-        import ctk
-        import qt
+        from DosePredictionPanel.panel import Panel
 
         self.logic = DosePredictionLogic()
-        section = ctk.ctkCollapsibleButton()
-        section.text = _("Predict a dose")
-        self.layout.addWidget(section)
-        form = qt.QFormLayout(section)
-        self.ctSelector = self._selector("vtkMRMLScalarVolumeNode", _("The planning CT, in HU."))
-        form.addRow(_("CT:"), self.ctSelector)
-        self.segmentationSelector = self._selector(
-            "vtkMRMLSegmentationNode",
-            _("Targets and organs. Targets say their dose in their name: PTV70, PTV_6300cGy."),
-        )
-        form.addRow(_("Structures:"), self.segmentationSelector)
-        self.predictButton = qt.QPushButton(_("Predict dose"))
-        form.addRow(self.predictButton)
-        self.progressBar = qt.QProgressBar()
-        self.progressBar.visible = False
-        form.addRow(self.progressBar)
-        self.statusLabel = qt.QLabel("")
-        self.statusLabel.wordWrap = True
-        form.addRow(self.statusLabel)
-        notice = qt.QLabel("<b>" + _("Research use, not for clinical decisions.") + "</b>")
-        notice.wordWrap = True
-        self.layout.addWidget(notice)
-        if not hasattr(slicer.modules, "dicomrtimportexport"):
-            missing = qt.QLabel(_("SlicerRT is not installed: DICOM-RT files can't be loaded and saved."))
-            missing.wordWrap = True
-            self.layout.addWidget(missing)
-        self.layout.addStretch(1)
+        self.panel = Panel(self.layout, self.logic)
+        if getattr(self.parent, "isEntered", False):  # reloaded while it is shown: nobody else says so
+            self.panel.enter()
 
-        self.timer = qt.QTimer()
-        self.timer.setInterval(POLL_INTERVAL_MS)
-        self.timer.connect("timeout()", self.onTimer)
-        self.predictButton.connect("clicked(bool)", self.onPredictButton)
-        for selector in (self.ctSelector, self.segmentationSelector):
-            selector.connect("currentNodeChanged(vtkMRMLNode*)", self.updateButton)
-        self.addObserver(slicer.mrmlScene, slicer.mrmlScene.StartCloseEvent, self.onSceneStartClose)
-        self.updateButton()
+    def enter(self) -> None:
+        """The user comes to the module."""
+        self.panel.enter()
 
-    def _selector(self, node_class: str, tool_tip: str) -> Any:
-        selector = slicer.qMRMLNodeComboBox()
-        selector.nodeTypes = [node_class]
-        selector.addEnabled = False
-        selector.removeEnabled = False
-        selector.noneEnabled = True
-        selector.showHidden = False
-        selector.showChildNodeTypes = False
-        selector.setMRMLScene(slicer.mrmlScene)
-        selector.setToolTip(tool_tip)
-        return selector
+    def exit(self) -> None:
+        """The user goes to another module."""
+        self.panel.exit()
 
     def cleanup(self) -> None:
         """End the prediction process when the module is unloaded."""
-        self.removeObservers()
-        if self.logic is not None:
-            self.timer.stop()
-            self.logic.close()
-
-    def onSceneStartClose(self, *_arguments: Any) -> None:
-        """A prediction for a scene that goes away goes with it."""
-        if self.logic is not None and self.logic.busy:
-            self.logic.cancel()
-
-    def updateButton(self, *_arguments: Any) -> None:
-        """Predict when there is something to predict from; cancel while a prediction is under way."""
-        busy = self.logic.busy
-        chosen = bool(self.ctSelector.currentNode() and self.segmentationSelector.currentNode())
-        self.predictButton.text = _("Cancel") if busy else _("Predict dose")
-        self.predictButton.enabled = busy or chosen
-        self.progressBar.visible = busy
-
-    def onPredictButton(self, *_arguments: Any) -> None:
-        """Begin a prediction, or cancel the one under way."""
-        from DosePredictionLib.errors import InputError
-
-        if self.logic.busy:
-            self.logic.cancel()
-            self.statusLabel.text = _("Cancelling...")
-            return
-        try:
-            self.logic.begin(self.ctSelector.currentNode(), self.segmentationSelector.currentNode())
-        except InputError as error:
-            self.statusLabel.text = str(error)
-            return
-        self.progressBar.setRange(0, 0)  # the busy indicator until there are steps to count
-        self.statusLabel.text = _("Starting the prediction process...")
-        self.timer.start()
-        self.updateButton()
-
-    def onTimer(self) -> None:
-        """Take in what the prediction process has said since the last time."""
-        for event in self.logic.poll():
-            self._tell(event)
-        if not self.logic.busy:
-            self.timer.stop()
-            self.updateButton()
-
-    def _tell(self, event: Event) -> None:
-        from DosePredictionLib.worker.events import Advanced, Failed, Finished, Stopped, Told
-
-        if isinstance(event, Advanced):
-            progress = event.progress
-            self.progressBar.setRange(0, progress.total)
-            self.progressBar.setValue(progress.step)
-            left = "" if progress.seconds_left is None else _(", {n:.0f} s left").format(n=progress.seconds_left)
-            self.statusLabel.text = f"{progress.stage} {progress.step}/{progress.total}{left}"
-        elif isinstance(event, Finished):
-            self.statusLabel.text = _("Dose predicted in {n:.1f} s.").format(n=event.provenance.seconds["total"])
-        elif isinstance(event, Stopped):
-            self.statusLabel.text = _("Cancelled.")
-        elif isinstance(event, Failed | Told):
-            self.statusLabel.text = event.text
+        if self.panel is not None:
+            self.panel.cleanup()
 
 
 class DosePredictionLogic(ScriptedLoadableModuleLogic):
     """Predictions on nodes of the scene, for the panel and for scripts.
 
-    ``DosePredictionLogic().predict(ctNode, segmentationNode)`` waits; `begin` and `poll` don't.
+    ``DosePredictionLogic().predict(ctNode, segmentationNode)`` waits; `start` and `poll` don't.
 
     Args:
         run: what predicts and shows; tests replace it.
@@ -196,13 +104,24 @@ class DosePredictionLogic(ScriptedLoadableModuleLogic):
 
             run = PredictionRun()
         self._run = run
-        self.begin, self.poll, self.predict = run.begin, run.poll, run.predict
+        self.start, self.poll, self.predict = run.start, run.poll, run.predict
         self.cancel, self.close = run.cancel, run.close
+        self.use_model, self.use_goals = run.use_model, run.use_goals
 
     @property
     def busy(self) -> bool:
         """Whether a prediction is under way."""
         return self._run.busy
+
+    @property
+    def shown(self) -> Shown | None:
+        """What the last prediction left in the scene."""
+        return self._run.shown
+
+    @property
+    def log(self) -> str:
+        """What the prediction process wrote for people."""
+        return self._run.log
 
 
 class DosePredictionTest(ScriptedLoadableModuleTest):

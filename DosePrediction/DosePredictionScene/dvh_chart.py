@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 import numpy as np
@@ -18,6 +18,10 @@ CHART_ROLE = "DosePrediction.DvhChart"
 METRICS_ROLE = "DosePrediction.DvhMetricsTable"
 DOSE_COLUMN = "Dose [Gy]"
 REFERENCE_SUFFIX = " (reference)"
+#: Curves of the dose less and plus one standard deviation over the samples.
+BAND_SUFFIXES = (" (-1 SD)", " (+1 SD)")
+#: Reference from a chart to the series that it does not show for now.
+HIDDEN_ROLE = "DosePrediction.HiddenSeries"
 #: For a structure whose colour nobody has said.
 GREY = (0.5, 0.5, 0.5)
 Colour = tuple[float, float, float]
@@ -29,6 +33,7 @@ def update_dvh_chart(
     colours: Mapping[str, Colour | None],
     reference_dvhs: Mapping[str, Dvh] | None = None,
     title: str = "DVH of the predicted dose",
+    band_dvhs: Mapping[str, tuple[Dvh, Dvh]] | None = None,
 ) -> Any:
     """The DVH table of a dose, a plot series a structure and the chart.
 
@@ -40,12 +45,15 @@ def update_dvh_chart(
         colours: of the segments, by structure name.
         reference_dvhs: of a reference dose; drawn dashed in the same colours.
         title: of the chart.
+        band_dvhs: of the predicted dose less and plus its uncertainty; drawn thin, and hidden until `show_curves`.
 
     Returns:
         The vtkMRMLPlotChartNode.
     """
-    curves = {name: (name, dvh, True) for name, dvh in dvhs.items()}
-    curves |= {name + REFERENCE_SUFFIX: (name, dvh, False) for name, dvh in (reference_dvhs or {}).items()}
+    curves = {name: (name, dvh, "solid") for name, dvh in dvhs.items()}
+    curves |= {name + REFERENCE_SUFFIX: (name, dvh, "dashed") for name, dvh in (reference_dvhs or {}).items()}
+    for name, pair in (band_dvhs or {}).items():
+        curves |= {name + suffix: (name, dvh, "thin") for suffix, dvh in zip(BAND_SUFFIXES, pair, strict=True)}
     doses = _doses(dvh for _, dvh, _ in curves.values())
     table = owned_node(dose_node, TABLE_ROLE, "vtkMRMLTableNode", f"{dose_node.GetName()} DVH")
     chart = owned_node(dose_node, CHART_ROLE, "vtkMRMLPlotChartNode", f"{dose_node.GetName()} DVH chart")
@@ -56,9 +64,10 @@ def update_dvh_chart(
     existing = {node.GetName(): node for node in series_nodes(chart)}
     with slicer.util.NodeModify(chart):
         chart.RemoveAllPlotSeriesNodeIDs()
-        for name, (structure, _, predicted) in curves.items():
+        chart.RemoveNodeReferenceIDs(HIDDEN_ROLE)
+        for name, (structure, _, line) in curves.items():
             series = existing.pop(name, None) or new_node(dose_node, "vtkMRMLPlotSeriesNode", name)
-            _style(series, table, name, colours.get(structure) or GREY, predicted)
+            _style(series, table, name, colours.get(structure) or GREY, line)
             chart.AddAndObservePlotSeriesNodeID(series.GetID())
         for superfluous in existing.values():
             remove_node(superfluous)
@@ -67,7 +76,24 @@ def update_dvh_chart(
         place(node, item_of(dose_node))
     for series in series_nodes(chart):
         place(series, item_of(chart))
+    show_curves(chart, {name + suffix for name in band_dvhs or {} for suffix in BAND_SUFFIXES})
     return chart
+
+
+def show_curves(chart: Any, hidden: Collection[str]) -> None:
+    """Show all curves of a chart but those of these names; the hidden ones stay in the scene."""
+    nodes = series_nodes(chart)
+    table = nodes[0].GetTableNode() if nodes else None
+    columns = [] if table is None else [table.GetColumnName(index) for index in range(table.GetNumberOfColumns())]
+    nodes.sort(key=lambda node: columns.index(node.GetName()) if node.GetName() in columns else len(columns))
+    with slicer.util.NodeModify(chart):
+        chart.RemoveAllPlotSeriesNodeIDs()
+        chart.RemoveNodeReferenceIDs(HIDDEN_ROLE)
+        for node in nodes:
+            if node.GetName() in hidden:
+                chart.AddNodeReferenceID(HIDDEN_ROLE, node.GetID())
+            else:
+                chart.AddAndObservePlotSeriesNodeID(node.GetID())
 
 
 def update_metrics_table(dose_node: Any, dvhs: Mapping[str, Dvh]) -> Any:
@@ -95,8 +121,11 @@ def update_metrics_table(dose_node: Any, dvhs: Mapping[str, Dvh]) -> Any:
 
 
 def series_nodes(chart: Any) -> list[Any]:
-    """The plot series of a chart."""
-    return [chart.GetNthPlotSeriesNode(index) for index in range(chart.GetNumberOfPlotSeriesNodes())]
+    """The plot series of a chart, those that it hides for now among them."""
+    shown = [chart.GetNthPlotSeriesNode(index) for index in range(chart.GetNumberOfPlotSeriesNodes())]
+    count = chart.GetNumberOfNodeReferences(HIDDEN_ROLE)
+    hidden = [chart.GetNthNodeReference(HIDDEN_ROLE, index) for index in range(count)]
+    return [node for node in (*shown, *hidden) if node is not None]
 
 
 def _doses(dvhs: Any) -> np.ndarray:
@@ -104,7 +133,7 @@ def _doses(dvhs: Any) -> np.ndarray:
     return np.arange(int(np.ceil(highest / BIN_WIDTH_GY)) + 2) * BIN_WIDTH_GY
 
 
-def _style(series: Any, table: Any, name: str, colour: Colour, predicted: bool) -> None:
+def _style(series: Any, table: Any, name: str, colour: Colour, line: str) -> None:
     with slicer.util.NodeModify(series):
         series.SetName(name)
         series.SetAndObserveTableNodeID(table.GetID())
@@ -112,8 +141,8 @@ def _style(series: Any, table: Any, name: str, colour: Colour, predicted: bool) 
         series.SetYColumnName(name)
         series.SetPlotType(series.PlotTypeScatter)
         series.SetMarkerStyle(series.MarkerStyleNone)
-        series.SetLineStyle(series.LineStyleSolid if predicted else series.LineStyleDash)
-        series.SetLineWidth(2.5)
+        series.SetLineStyle(series.LineStyleDash if line == "dashed" else series.LineStyleSolid)
+        series.SetLineWidth(1.0 if line == "thin" else 2.5)
         series.SetColor(*colour)
 
 

@@ -20,13 +20,21 @@ VERDICT_TEXT = {
 }
 
 
-def update_goals_table(dose_node: Any, results: Sequence[GoalResult]) -> Any:
+def update_goals_table(
+    dose_node: Any, results: Sequence[GoalResult], reference_results: Sequence[GoalResult] | None = None
+) -> Any:
     """The goals of a dose with what was found; an earlier table is updated.
+
+    Args:
+        dose_node: the dose, which owns the table.
+        results: of the dose.
+        reference_results: of a reference dose, goal by goal; two columns more.
 
     Returns:
         The vtkMRMLTableNode, a line a goal.
     """
     table = owned_node(dose_node, TABLE_ROLE, "vtkMRMLTableNode", f"{dose_node.GetName()} goals")
+    compared = {} if reference_results is None else _comparison(results, reference_results)
     set_columns(
         table,
         {
@@ -34,6 +42,7 @@ def update_goals_table(dose_node: Any, results: Sequence[GoalResult]) -> Any:
             "Structure": [result.structure_label for result in results],
             "Goal": [_goal_text(result) for result in results],
             "Predicted": [format_value(result.value, result.unit) for result in results],
+            **compared,
             "Tolerance": [_limit(result, result.goal.tolerance) for result in results],
             "Priority": [str(result.goal.priority) for result in results],
             "Reason": [result.reason for result in results],
@@ -42,6 +51,18 @@ def update_goals_table(dose_node: Any, results: Sequence[GoalResult]) -> Any:
     )
     place(table, item_of(dose_node))
     return table
+
+
+def _comparison(results: Sequence[GoalResult], reference: Sequence[GoalResult]) -> dict[str, list[str]]:
+    known = {(result.goal, result.structure_label): result for result in reference}
+    clinical, differences = [], []
+    for result in results:
+        other = known.get((result.goal, result.structure_label))
+        value = float("nan") if other is None else other.value
+        clinical.append(format_value(value, result.unit))
+        difference = format_value(result.value - value, result.unit)
+        differences.append(difference if difference.startswith("-") else f"+{difference}")
+    return {"Clinical": clinical, "Difference": differences}
 
 
 def _goal_text(result: GoalResult) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -40,6 +41,17 @@ class IsodoseScale:
             raise ValueError(f"isodose levels need a prescription, not {prescription_gy} Gy")
         levels = tuple(round(percent * prescription_gy / 100.0, 3) for percent, _ in LEVELS)
         return cls(levels, tuple(colour for _, colour in LEVELS))
+
+    @classmethod
+    def for_levels(cls, levels_gy: Sequence[float], prescription_gy: float) -> IsodoseScale:
+        """Levels of one's own; a level has the colour of the usual levels at its part of the prescription."""
+        levels = tuple(sorted(set(levels_gy)))
+        if not levels or not levels[0] > 0.0 or not prescription_gy > 0.0:
+            raise ValueError(f"isodose levels and prescription must be above 0 Gy, not {levels} and {prescription_gy}")
+        percents = [percent for percent, _ in LEVELS]
+        parts = [100.0 * level / prescription_gy for level in levels]
+        channels = [np.interp(parts, percents, channel) for channel in zip(*(c for _, c in LEVELS), strict=True)]
+        return cls(levels, tuple(tuple(float(v) for v in colour) for colour in zip(*channels, strict=True)))  # type: ignore[misc]
 
     @property
     def first_gy(self) -> float:

@@ -20,12 +20,12 @@ from DosePredictionLib.patient.patient import Patient
 from DosePredictionLib.worker.events import FINAL_EVENTS, Event, Failed, Finished, Stopped
 from DosePredictionLib.worker.predictor import Prediction, Predictor, patient_dvhs
 from DosePredictionScene.patient_from_nodes import PlanContext, patient_in_pieces
-from DosePredictionScene.pieces import WAITING, Pieces, in_background, in_one_go
+from DosePredictionScene.pieces import NAP_S, WAITING, Pieces, in_background, in_one_go
 from DosePredictionScene.scene_result import SceneResult, prediction_shown_in_pieces
 from DosePredictionScene.segment_choices import SegmentChoice
 
 #: How long the panel lets `PredictionRun.poll` work at a time.
-BUDGET_S = 0.02
+BUDGET_S = 0.01
 
 
 @dataclass(frozen=True)
@@ -271,7 +271,9 @@ class PredictionRun:
         try:
             while time.perf_counter() < until:
                 if next(self._work) is WAITING:
-                    time.sleep(0.0005)  # lets the thread have the interpreter
+                    if budget_s is not None:
+                        break
+                    time.sleep(NAP_S)
         except StopIteration as end:
             self._work = None
             return [] if end.value is None else [end.value]
@@ -331,5 +333,7 @@ class PredictionRun:
             )
         if not slicer.mrmlScene.IsNodePresent(ct_node):
             raise InputError("The CT was removed while its dose was measured, so the dose is not shown.")
-        nodes = yield from prediction_shown_in_pieces(ct_node, prediction, results, reference_dvhs=reference_dvhs)
+        nodes = yield from prediction_shown_in_pieces(
+            ct_node, prediction, results, reference_dvhs=reference_dvhs, reference_goals=reference_results
+        )
         return Shown(prediction, nodes, tuple(results), None if reference_results is None else tuple(reference_results))

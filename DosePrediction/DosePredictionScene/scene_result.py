@@ -15,6 +15,7 @@ from DosePredictionLib.patient.patient import Patient
 from DosePredictionLib.patient.volume import Volume
 from DosePredictionLib.worker.predictor import Prediction, patient_dvhs
 from DosePredictionScene.colours import COLOUR_TABLE_ROLE, show_dose_colours, update_legend
+from DosePredictionScene.dose_maps import DIFFERENCE_ROLE, colour_uncertainty, remove_map
 from DosePredictionScene.dose_node import (
     DOSE_ROLE,
     DOSE_STD_ROLE,
@@ -47,6 +48,8 @@ from DosePredictionScene.pieces import Pieces, in_background, in_one_go
 from DosePredictionScene.subject_hierarchy import item_of, place
 
 PROVENANCE_ROLE = "DosePrediction.Provenance"
+#: Of a predicted dose: the highest prescription, which percentages refer to.
+PRESCRIPTION_ATTRIBUTE = "DosePrediction.PrescriptionGy"
 
 
 @dataclass(frozen=True)
@@ -101,41 +104,45 @@ def prediction_shown_in_pieces(
     goals: Sequence[GoalResult],
     *,
     reference_dvhs: Mapping[str, Dvh] | None = None,
+    reference_goals: Sequence[GoalResult] | None = None,
 ) -> Pieces[SceneResult]:
-    """As `show_prediction`, in pieces; DVHs are computed in a thread."""
+    """As `show_prediction`, in pieces; DVHs are computed in a thread.
+
+    Args:
+        reference_goals: a reference dose held against the same goals; the goals table shows both.
+    """
     patient = prediction.patient
     dvhs = yield from in_background(lambda: prediction.dvhs)
     if reference_dvhs is None and patient.reference_dose is not None:
         reference_dvhs = yield from in_background(patient_dvhs, patient, patient.reference_dose)
+    bands = None
+    if prediction.dose_std is not None:
+        bands = yield from in_background(_band_dvhs, prediction)
     first_time = predicted_dose_node(ct_node) is None
     scale = IsodoseScale.for_prescription(patient.prescription_gy)
     dose = update_dose_node(ct_node, prediction.dose)
+    dose.SetAttribute(PRESCRIPTION_ATTRIBUTE, f"{patient.prescription_gy:g}")
+    yield None
     show_dose_colours(dose, scale)
     update_legend(dose)
     yield None
     if prediction.dose_std is None:
-        remove_owned(ct_node, DOSE_STD_ROLE)
+        remove_map(ct_node, DOSE_STD_ROLE)
         dose_std = None
     else:
         dose_std = update_dose_std_node(ct_node, prediction.dose_std)
+        colour_uncertainty(dose_std, patient.prescription_gy)
     yield None
     isodoses = yield from isodose_lines_in_pieces(dose, scale)
     yield None
-    result = SceneResult(
-        dose=dose,
-        dose_std=dose_std,
-        isodoses=isodoses,
-        chart=update_dvh_chart(
-            dose,
-            dvhs,
-            {structure.name: structure.color for structure in patient.structures},
-            reference_dvhs,
-            _chart_title(patient, bool(reference_dvhs)),
-        ),
-        metrics=update_metrics_table(dose, dvhs),
-        goals=update_goals_table(dose, goals),
-        provenance=_update_provenance(dose, prediction),
-    )
+    colours = {structure.name: structure.color for structure in patient.structures}
+    chart = update_dvh_chart(dose, dvhs, colours, reference_dvhs, _chart_title(patient, bool(reference_dvhs)), bands)
+    yield None
+    metrics = update_metrics_table(dose, dvhs)
+    yield None
+    goals_table = update_goals_table(dose, goals, reference_goals)
+    provenance = _update_provenance(dose, prediction)
+    result = SceneResult(dose, dose_std, isodoses, chart, metrics, goals_table, provenance)
     yield None
     show_layers(ct_node, dose)
     show_chart_and_table(result.chart, result.goals)
@@ -150,7 +157,8 @@ def prediction_shown_in_pieces(
 def remove_prediction(ct_node: Any) -> None:
     """Take all that shows the prediction of a CT out of the scene."""
     dose = predicted_dose_node(ct_node)
-    remove_owned(ct_node, DOSE_STD_ROLE)
+    remove_map(ct_node, DOSE_STD_ROLE)
+    remove_map(ct_node, DIFFERENCE_ROLE)
     if dose is None:
         return
     chart = dose.GetNodeReference(CHART_ROLE)
@@ -177,6 +185,17 @@ def dose_centre(patient: Patient, dose: Volume) -> np.ndarray:
     if not weights.sum() > 0.0:
         weights = np.ones(len(inside))
     return mask.geometry.lps_of_index(np.average(inside, axis=0, weights=weights))
+
+
+def _band_dvhs(prediction: Prediction) -> dict[str, tuple[Dvh, Dvh]]:
+    """DVHs of the dose less and plus its standard deviation, by structure name."""
+    assert prediction.dose_std is not None
+    dose, std = prediction.dose.array, prediction.dose_std.array
+    low, high = (
+        patient_dvhs(prediction.patient, Volume(array, prediction.dose.geometry))
+        for array in (np.maximum(dose - std, 0.0), dose + std)
+    )
+    return {name: (low[name], high[name]) for name in low}
 
 
 def _chart_title(patient: Patient, with_reference: bool) -> str:

@@ -1,0 +1,69 @@
+"""Install: what is missing, offered once, and again after a failure."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import qt
+import slicer
+from slicer.i18n import tr as _
+
+from DosePredictionPanel.installation import InstallationFailed, install
+from DosePredictionPanel.requirements import missing_requirements
+from DosePredictionPanel.section import Section
+
+
+class InstallSection(Section):
+    """Packages to be installed before the first prediction. Not to be seen when all is there.
+
+    Args:
+        changed: called after an installation.
+    """
+
+    def __init__(self, changed: Callable[[], None]) -> None:
+        super().__init__("Install")
+        self._changed = changed
+        self.ui.installButton.connect("clicked(bool)", self._on_install)
+        self.show()
+
+    def show(self) -> None:
+        """Look what is missing."""
+        missing = missing_requirements()
+        self.widget.visible = bool(missing)
+        self.ui.installLabel.text = _("Predicting needs Python packages that Slicer does not bring:\n{list}").format(
+            list="\n".join(f"  {entry.requirement}  ({entry.size})" for entry in missing)
+        )
+
+    def offer(self) -> bool:
+        """Install what is missing if the user agrees; whether nothing is missing any more."""
+        missing = missing_requirements()
+        if not missing:
+            return True
+        question = _(
+            "To predict doses, these Python packages are downloaded and installed into Slicer:\n\n{list}\n\n"
+            "Install them?"
+        ).format(list="\n".join(f"{entry.requirement}: {entry.size}" for entry in missing))
+        if not slicer.util.confirmOkCancelDisplay(question, windowTitle=_("Dose Prediction")):
+            self._say(_("Nothing was installed. Predicting needs these packages; install them when you like."))
+            return False
+        self.ui.installButton.enabled = False
+        slicer.app.setOverrideCursor(qt.Qt.WaitCursor)
+        try:
+            install(missing, self._say)
+        except InstallationFailed as error:
+            self._say(_("{error}\nTry again when that is mended.").format(error=error))
+            return False
+        finally:
+            slicer.app.restoreOverrideCursor()
+            self.ui.installButton.enabled = True
+            self.show()
+        self._say("" if not missing_requirements() else _("Restart Slicer to use what was installed."))
+        self._changed()
+        return not missing_requirements()
+
+    def _on_install(self, *_arguments: Any) -> None:
+        self.offer()
+
+    def _say(self, text: str) -> None:
+        self.ui.installStatusLabel.text = text

@@ -1,0 +1,295 @@
+"""The panel: its sections, the parameter node they share, and the timer that keeps predictions going."""
+
+from __future__ import annotations
+
+import traceback
+from collections.abc import Callable
+from typing import Any
+
+import qt
+import slicer
+from DosePredictionScene.dose_node import predicted_dose_node
+from DosePredictionScene.pieces import in_background
+from DosePredictionScene.prediction_run import BUDGET_S
+from slicer.i18n import tr as _
+from slicer.util import VTKObservationMixin
+
+from DosePredictionLib.errors import InputError
+from DosePredictionLib.worker.events import Advanced, Event, Failed, Finished, Ready, Stopped, Told
+from DosePredictionPanel.devices import device_choices
+from DosePredictionPanel.inputs_section import InputsSection
+from DosePredictionPanel.install_section import InstallSection
+from DosePredictionPanel.jobs import Jobs
+from DosePredictionPanel.missing_inputs import missing_inputs
+from DosePredictionPanel.model_section import ModelSection
+from DosePredictionPanel.parameters import Parameters
+from DosePredictionPanel.plan_fields import plan_of, take_plan
+from DosePredictionPanel.prescription_section import FROM_FILE, PrescriptionSection
+from DosePredictionPanel.results_section import ResultsSection
+from DosePredictionPanel.run_section import RunSection
+from DosePredictionPanel.sample_patient import sample_in_pieces
+from DosePredictionPanel.structures_section import StructuresSection
+
+TICK_MS = 20
+SEGMENT_EVENTS = ("SegmentAdded", "SegmentRemoved", "SegmentModified", "SegmentsOrderModified")
+
+
+class Panel(VTKObservationMixin):
+    """Builds the sections into a layout and keeps them, the scene and the prediction together.
+
+    Args:
+        layout: of the module's widget.
+        logic: DosePredictionLogic.
+    """
+
+    def __init__(self, layout: Any, logic: Any) -> None:
+        VTKObservationMixin.__init__(self)
+        self.logic = logic
+        self.parameters: Parameters | None = None
+        self._segmentation: Any = None
+        self._asked_for_devices = False
+        self.jobs = Jobs(self._on_job_failed)
+        self.inputs = InputsSection(self.load_sample)
+        self.structures = StructuresSection(self.refresh_soon, self._tell)
+        self.prescription = PrescriptionSection()
+        self.model = ModelSection()
+        self.install = InstallSection(self.refresh_soon)
+        self.run = RunSection(self._on_predict, lambda: logic.log)
+        self.results = ResultsSection(self.jobs, self._tell)
+        self._lay_out(layout)
+        self._timer = _timer(TICK_MS, self._on_tick)
+        self._refresh_timer = _timer(0, self.refresh)
+        self._refresh_timer.setSingleShot(True)
+        self.addObserver(slicer.mrmlScene, slicer.mrmlScene.StartCloseEvent, self._on_scene_start_close)
+        self.addObserver(slicer.mrmlScene, slicer.mrmlScene.EndCloseEvent, self._on_scene_end)
+        self.addObserver(slicer.mrmlScene, slicer.mrmlScene.EndImportEvent, self._on_scene_end)
+        self.addObserver(slicer.mrmlScene, slicer.mrmlScene.NodeRemovedEvent, self.refresh_soon)
+        self._entered = False
+
+    def _lay_out(self, layout: Any) -> None:
+        self.notice = qt.QLabel("<b>" + _("Research use, not for clinical decisions.") + "</b>")
+        self.notice.setObjectName("researchUseLabel")
+        self.notice.wordWrap = True
+        self.notice.setStyleSheet("background: #fff3cd; color: #4d3800; padding: 4px;")
+        layout.addWidget(self.notice)
+        if not hasattr(slicer.modules, "dicomrtimportexport"):
+            missing = qt.QLabel(_("SlicerRT is not installed: DICOM-RT files can't be loaded and saved."))
+            missing.wordWrap = True
+            layout.addWidget(missing)
+        for section in (
+            self.inputs, self.structures, self.prescription, self.model, self.install, self.run, self.results
+        ):  # fmt: skip
+            layout.addWidget(section.widget)
+        layout.addStretch(1)
+
+    def enter(self) -> None:
+        """The user comes to the module."""
+        self._entered = True
+        self.install.show()
+        self._use_parameter_node()
+        if not self._asked_for_devices:
+            self._asked_for_devices = True
+            self._do(in_background(device_choices), self._on_devices)
+
+    def exit(self) -> None:
+        """The user goes to another module; a prediction under way goes on."""
+        self._entered = False
+        self._observe(None)
+
+    def cleanup(self) -> None:
+        """The module is unloaded: end everything."""
+        for timer in (self._timer, self._refresh_timer):
+            timer.stop()
+        self.removeObservers()
+        self.jobs.clear()
+        self.inputs.set_scene(None)
+        self.logic.close()
+
+    # The parameter node
+
+    def _use_parameter_node(self) -> None:
+        self._observe(self.logic.getParameterNode())
+        self.inputs.set_scene(slicer.mrmlScene)
+        self.inputs.show(self.parameters)
+        self.inputs.choose_only_ones()
+        self.refresh()
+
+    def _observe(self, node: Any) -> None:
+        if self.parameters is not None:
+            self.removeObserver(self.parameters.node, "ModifiedEvent", self.refresh_soon)
+        self.parameters = None if node is None else Parameters(node)
+        if node is not None:
+            self.addObserver(node, "ModifiedEvent", self.refresh_soon)
+        self._observe_segments()
+
+    def _observe_segments(self) -> None:
+        node = None if self.parameters is None else self.parameters.segmentation
+        if node is self._segmentation:
+            return
+        events = [getattr(slicer.vtkSegmentation, name) for name in SEGMENT_EVENTS]
+        if self._segmentation is not None:
+            for event in events:
+                self.removeObserver(self._segmentation, event, self.refresh_soon)
+        self._segmentation = node
+        if node is not None:
+            for event in events:
+                self.addObserver(node, event, self.refresh_soon)
+
+    def refresh_soon(self, *_arguments: Any) -> None:
+        """Show everything anew when the events of now are over: many come at once."""
+        self._refresh_timer.start()
+
+    def refresh(self, *_arguments: Any) -> None:
+        """Show everything as it is."""
+        parameters = self.parameters
+        if parameters is None or slicer.mrmlScene.IsClosing():
+            return
+        self._observe_segments()
+        self.inputs.show(parameters)
+        self.structures.show(parameters.segmentation)
+        self.prescription.show(parameters, self.structures.rows)
+        self.model.show(parameters)
+        self.results.show(parameters)
+        busy = self.logic.busy
+        missing = missing_inputs(parameters, self.structures.rows, self.model.problem)
+        self.run.show(busy, missing)
+        if not busy and (missing or self.run.shows_missing):
+            self.run.tell_missing(missing)
+        if self.jobs:
+            self._timer.start()
+
+    # The scene
+
+    def _on_scene_start_close(self, *_arguments: Any) -> None:
+        """A prediction for a scene that goes away goes with it."""
+        if self.logic.busy:
+            self.logic.cancel()
+        self.jobs.clear()
+        self._observe(None)
+        self.results.forget()
+
+    def _on_scene_end(self, *_arguments: Any) -> None:
+        if self._entered:
+            self._use_parameter_node()
+
+    def load_sample(self) -> None:
+        """Load the sample patient and choose it."""
+        self.inputs.ui.sampleDataButton.enabled = False
+        self._tell(_("Loading the sample patient..."))
+        self._do(sample_in_pieces(), self._on_sample)
+
+    def _on_sample(self, loaded: Any) -> None:
+        patient, nodes = loaded
+        self.inputs.ui.sampleDataButton.enabled = True
+        if self.parameters is not None:
+            self.parameters.ct, self.parameters.segmentation = nodes.ct, nodes.segmentation
+            self.parameters.clinical_dose = nodes.reference_dose
+            take_plan(patient, self.parameters)
+        slicer.util.setSliceViewerLayers(background=nodes.ct, fit=True)
+        self._tell(_("The sample patient is loaded."))
+
+    # Predicting
+
+    def _on_predict(self) -> None:
+        """Begin a prediction, or cancel the one under way."""
+        if self.logic.busy:
+            self.logic.cancel()
+            self._tell(_("Cancelling..."))
+            return
+        parameters = self.parameters
+        if parameters is None or not self._has_packages():
+            return
+        try:
+            self.logic.use_model(self.model.choice(parameters))
+            self.logic.use_goals(parameters.goals_path if parameters.goals == FROM_FILE else parameters.goals)
+            self.logic.start(
+                parameters.ct,
+                parameters.segmentation,
+                reference_dose_node=parameters.clinical_dose,
+                plan=plan_of(parameters),
+                samples=parameters.samples or None,
+                steps=parameters.steps or None,
+                seed=parameters.seed,
+            )
+        except InputError as error:
+            self._tell(str(error))
+            return
+        self.run.wait(_("Reading the patient..."))
+        self._timer.start()
+        self.refresh()
+
+    def _has_packages(self) -> bool:
+        if self.install.offer():
+            return True
+        self._tell(_("Nothing was predicted: Python packages are missing."))
+        return False
+
+    def _on_tick(self) -> None:
+        """Take in what the prediction process has said, and go on with what there is to do."""
+        was_busy = self.logic.busy
+        try:
+            for event in self.logic.poll(BUDGET_S):
+                self._on_event(event)
+        except Exception:
+            self._tell(_("The dose could not be shown; the log says why."))
+            self.run.log(traceback.format_exc())
+            raise
+        finally:
+            self.jobs.advance(BUDGET_S)
+            if not self.logic.busy and not self.jobs:
+                self._timer.stop()
+            if was_busy and not self.logic.busy:
+                self.refresh_soon()
+
+    def _on_event(self, event: Event) -> None:
+        if isinstance(event, Ready):
+            self._tell(_("The model is ready on {device}.").format(device=event.device))
+        elif isinstance(event, Advanced):
+            self.run.advance(event.progress)
+        elif isinstance(event, Told | Failed):
+            self._tell(event.text)
+        elif isinstance(event, Stopped):
+            self._tell(_("Cancelled."))
+        elif isinstance(event, Finished):
+            provenance = event.provenance
+            self._tell(
+                _("Dose predicted in {seconds:.1f} s on {device}, {samples} samples of {steps} steps.").format(
+                    seconds=provenance.seconds.get("total", 0.0),
+                    device=provenance.device_name or provenance.device,
+                    samples=provenance.samples,
+                    steps=provenance.steps,
+                )
+            )
+            for warning in provenance.warnings:
+                self.run.log(warning)
+            shown = self.logic.shown
+            if shown is not None and self.parameters is not None:
+                if predicted_dose_node(self.parameters.ct) is shown.nodes.dose:
+                    self.results.show(self.parameters)
+                    self.results.take(shown)
+
+    # Small things
+
+    def _do(self, work: Any, done: Callable[[Any], None]) -> None:
+        self.jobs.add(work, done)
+        self._timer.start()
+
+    def _on_devices(self, choices: dict[str, str]) -> None:
+        if self.parameters is not None:
+            self.model.offer_devices(choices, self.parameters)
+
+    def _on_job_failed(self, error: Exception) -> None:
+        self.inputs.ui.sampleDataButton.enabled = True
+        self._tell(str(error))
+        if not isinstance(error, InputError | OSError):
+            self.run.log("".join(traceback.format_exception(error)))
+
+    def _tell(self, text: str) -> None:
+        self.run.tell(text)
+
+
+def _timer(interval_ms: int, timeout: Callable[[], None]) -> Any:
+    timer = qt.QTimer()
+    timer.setInterval(interval_ms)
+    timer.connect("timeout()", timeout)
+    return timer

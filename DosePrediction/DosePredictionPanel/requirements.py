@@ -1,0 +1,49 @@
+"""The Python packages that predicting needs and Slicer does not bring. No Qt."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from importlib import metadata
+
+TORCH = "torch>=2.6"
+#: None of them replaces a package that Slicer brings.
+REQUIREMENTS = {
+    TORCH: "200 MB, or about 2.5 GB with GPU support",
+    "monai>=1.5": "2 MB",
+    "einops>=0.7": "0.1 MB",
+    "safetensors>=0.5": "0.5 MB",
+}
+
+
+@dataclass(frozen=True)
+class Missing:
+    """A requirement that is not met, and the size of its download."""
+
+    requirement: str
+    size: str
+
+
+def missing_requirements() -> list[Missing]:
+    """What must be installed before a dose can be predicted. Needs no network and imports none of it."""
+    return [Missing(requirement, size) for requirement, size in REQUIREMENTS.items() if not _is_met(requirement)]
+
+
+def _is_met(requirement: str) -> bool:
+    try:
+        import slicer.packaging
+    except ImportError:  # Slicer before 5.11, or no Slicer at all
+        return _is_installed(requirement)
+    return bool(slicer.packaging.pip_check(requirement))
+
+
+def _is_installed(requirement: str) -> bool:
+    name, _, least = requirement.partition(">=")
+    try:
+        return _numbers(metadata.version(name)) >= _numbers(least)
+    except metadata.PackageNotFoundError:
+        return False
+
+
+def _numbers(version: str) -> tuple[int, ...]:
+    return tuple(int(number) for number in re.findall(r"\d+", version.partition("+")[0])[:3])

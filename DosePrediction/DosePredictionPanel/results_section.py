@@ -1,0 +1,276 @@
+"""Results: what lies over the CT, isodoses, curves of the chart."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import qt
+import slicer
+from DosePredictionScene.colours import show_dose_colours
+from DosePredictionScene.dose_maps import DIFFERENCE_ROLE, difference_in_pieces
+from DosePredictionScene.dose_node import DOSE_STD_ROLE, predicted_dose_node
+from DosePredictionScene.dvh_chart import BAND_SUFFIXES, CHART_ROLE, REFERENCE_SUFFIX, series_nodes, show_curves
+from DosePredictionScene.isodose_lines import ISODOSE_ROLE, isodose_lines_in_pieces
+from DosePredictionScene.isodose_scale import IsodoseScale
+from DosePredictionScene.overlay import (
+    WINDOWS,
+    show_only_legend,
+    show_overlay,
+    use_colours_of,
+    use_threshold,
+    use_window,
+)
+from DosePredictionScene.pieces import Pieces
+from DosePredictionScene.prediction_run import Shown
+from DosePredictionScene.scene_result import PRESCRIPTION_ATTRIBUTE
+from slicer.i18n import tr as _
+
+from DosePredictionLib.errors import InputError
+from DosePredictionPanel.bindings import Bindings
+from DosePredictionPanel.exports import Exports
+from DosePredictionPanel.goals_view import GoalsView
+from DosePredictionPanel.isodose_levels import GRAY, PERCENT, isodose_scale, other_unit, usual_levels
+from DosePredictionPanel.jobs import Jobs
+from DosePredictionPanel.parameters import Parameters
+from DosePredictionPanel.section import Section, fill_choices
+
+PREDICTED, CLINICAL, DIFFERENCE, UNCERTAINTY = "predicted", "clinical", "difference", "uncertainty"
+LAST_LEVELS_ATTRIBUTE = "DosePrediction.IsodoseLevels"
+
+
+class ResultsSection(Section):
+    """The predicted dose of the chosen CT, as the scene holds it: so a saved scene shows it again.
+
+    Args:
+        jobs: does what takes longer.
+        tell: shows a sentence to the user.
+    """
+
+    def __init__(self, jobs: Jobs, tell: Callable[[str], None]) -> None:
+        super().__init__("Results")
+        ui = self.ui
+        self._jobs, self._tell = jobs, tell
+        self._parameters: Parameters | None = None
+        self._dose: Any = None
+        self._applied: dict[str, Any] = {}
+        self._filling = False
+        fill_choices(ui.isodoseUnitSelector, {PERCENT: _("% of prescription"), GRAY: _("Gy")})
+        fill_choices(ui.windowSelector, {"": _("as it is")} | {name: name for name in WINDOWS})
+        fill_choices(ui.overlaySelector, {PREDICTED: _("Predicted dose")})
+        self._bindings = Bindings()
+        self._bindings.check_box(ui.overlayCheckBox, "overlay_shown")
+        self._bindings.choice(ui.overlaySelector, "overlay")
+        self._bindings.spin_box(ui.opacitySlider, "opacity")
+        self._bindings.spin_box(ui.thresholdSlider, "threshold_percent")
+        self._bindings.check_box(ui.isodoses2DCheckBox, "isodoses_2d")
+        self._bindings.check_box(ui.isodoses3DCheckBox, "isodoses_3d")
+        self._bindings.choice(ui.isodoseUnitSelector, "isodose_unit")
+        self._bindings.line(ui.levelsEdit, "isodose_levels")
+        self._bindings.choice(ui.windowSelector, "window")
+        self._bindings.check_box(ui.bandsCheckBox, "bands")
+        ui.isodoseUnitSelector.connect("activated(int)", self._on_unit)
+        ui.dvhList.connect("itemChanged(QListWidgetItem*)", self._on_curve)
+        self.goals = GoalsView(ui.goalsTable, tell)
+        self.exports = Exports(ui, jobs, tell)
+
+    def show(self, parameters: Parameters) -> None:
+        """Show the dose of the chosen CT as the settings say, or that there is none."""
+        self._parameters = parameters
+        dose = None if parameters.ct is None else predicted_dose_node(parameters.ct)
+        if dose is not self._dose:
+            self._dose, self._applied = dose, {}
+            self._show_nodes()
+        self._bindings.show(parameters)
+        if dose is not None:
+            self._apply(parameters)
+
+    def take(self, shown: Shown) -> None:
+        """A prediction has come: show it anew."""
+        self._applied = {}
+        self.exports.shown = shown
+        self._dose = shown.nodes.dose
+        self._show_nodes()
+        self.widget.collapsed = False
+
+    def forget(self) -> None:
+        """The scene is gone."""
+        self._dose, self._applied, self._parameters = None, {}, None
+        self.exports.shown = None
+        self._show_nodes()
+
+    def _show_nodes(self) -> None:
+        """Bring lists and tables to what the scene holds."""
+        ui, dose = self.ui, self._dose
+        there = dose is not None
+        for child in self.widget.findChildren(qt.QWidget):
+            if child.objectName in ("resultsLabel", "qt_scrollarea_viewport"):
+                continue
+            if child.parent() is self.widget:
+                child.enabled = there
+        ui.resultsLabel.text = (
+            _("{name}. Research use, not for clinical decisions.").format(name=dose.GetName())
+            if there
+            else _("No dose has been predicted on this CT yet.")
+        )
+        self._fill_curves()
+        self.goals.show(dose, None if self._parameters is None else self._parameters.segmentation)
+        self.exports.show(dose)
+
+    # Over the CT
+
+    def _overlays(self, parameters: Parameters) -> dict[str, str]:
+        choices = {PREDICTED: _("Predicted dose")}
+        if parameters.clinical_dose is not None and parameters.clinical_dose is not self._dose:
+            choices |= {CLINICAL: _("Clinical dose"), DIFFERENCE: _("Difference, predicted - clinical")}
+        if parameters.ct.GetNodeReference(DOSE_STD_ROLE) is not None:
+            choices[UNCERTAINTY] = _("Uncertainty (standard deviation)")
+        return choices
+
+    def _apply(self, parameters: Parameters) -> None:
+        """Do what the settings say and has not been done."""
+        self._offer_overlays(parameters)
+        prescription = self._prescription_gy()
+        clinical = parameters.clinical_dose
+        scale_text = (parameters.isodose_levels, parameters.isodose_unit)
+        self._once("levels", scale_text, lambda: self._use_levels(*scale_text, prescription))
+        gray = parameters.threshold_percent / 100.0 * prescription
+        self._once("threshold", gray, lambda: use_threshold(self._dose, gray))
+        over = (parameters.overlay_shown, parameters.overlay, None if clinical is None else clinical.GetID(), gray)
+        self._once("overlay", over, lambda: self._show_overlay(parameters))
+        if parameters.overlay_shown:
+            opacity = parameters.opacity
+            self._once("opacity", (opacity, over), lambda: self._use_opacity(opacity))
+        lines = (parameters.isodoses_2d, parameters.isodoses_3d)
+        self._once("isodoses", lines, lambda: self._show_isodoses(*lines))
+        if parameters.window in WINDOWS:
+            ct, window = parameters.ct, parameters.window
+            self._once("window", (window, ct.GetID()), lambda: use_window(ct, window))
+        curves = (parameters.hidden_curves, parameters.bands)
+        self._once("curves", curves, self._hide_curves)
+
+    def _once(self, name: str, value: Any, action: Callable[[], None]) -> None:
+        if self._applied.get(name) != value:
+            self._applied[name] = value
+            action()
+
+    def _offer_overlays(self, parameters: Parameters) -> None:
+        choices, box = self._overlays(parameters), self.ui.overlaySelector
+        if [box.itemData(index) for index in range(box.count)] != list(choices):
+            box.blockSignals(True)
+            box.clear()
+            fill_choices(box, choices)
+            box.setCurrentIndex(max(box.findData(parameters.overlay), 0))
+            box.blockSignals(False)
+        self.ui.bandsCheckBox.enabled = UNCERTAINTY in choices
+
+    def _show_overlay(self, parameters: Parameters) -> None:
+        ct, clinical, kind = parameters.ct, parameters.clinical_dose, parameters.overlay
+        if not parameters.overlay_shown:
+            self._put_over(None, "")
+        elif kind == CLINICAL and clinical is not None:
+            use_colours_of(self._dose, clinical)
+            self._put_over(clinical, _("Clinical dose [Gy]"))
+        elif kind == DIFFERENCE and clinical is not None:
+            work = difference_in_pieces(ct, self._dose, clinical, self._prescription_gy())
+            self._jobs.add(work, lambda node: self._put_over(node, _("Predicted - clinical [Gy]")))
+        elif kind == UNCERTAINTY and ct.GetNodeReference(DOSE_STD_ROLE) is not None:
+            self._put_over(ct.GetNodeReference(DOSE_STD_ROLE), _("Standard deviation [Gy]"))
+        else:
+            self._put_over(self._dose, _("Dose [Gy]"))
+
+    def _put_over(self, node: Any, title: str) -> None:
+        if self._parameters is None or self._dose is None:
+            return  # the scene went away meanwhile
+        ct = self._parameters.ct
+        others = [self._dose, self._parameters.clinical_dose]
+        others += [ct.GetNodeReference(role) for role in (DOSE_STD_ROLE, DIFFERENCE_ROLE)]
+        show_overlay(node, self._parameters.opacity)
+        show_only_legend(node, others, title)
+
+    def _use_opacity(self, opacity: float) -> None:
+        for node in slicer.util.getNodesByClass("vtkMRMLSliceCompositeNode"):
+            node.SetForegroundOpacity(opacity)
+
+    # Isodoses
+
+    def _use_levels(self, text: str, unit: str, prescription: float) -> None:
+        self.ui.levelsEdit.placeholderText = usual_levels(unit, prescription)
+        try:
+            scale = isodose_scale(text, unit, prescription)
+        except InputError as error:
+            self._tell(str(error))
+            return
+        wanted = " ".join(f"{level:g}" for level in scale.levels_gy)
+        usual = " ".join(f"{level:g}" for level in IsodoseScale.for_prescription(prescription).levels_gy)
+        if wanted != (self._dose.GetAttribute(LAST_LEVELS_ATTRIBUTE) or usual):
+            self._jobs.add(self._new_levels(self._dose, scale, wanted))
+
+    def _new_levels(self, dose: Any, scale: IsodoseScale, wanted: str) -> Pieces[None]:
+        yield from isodose_lines_in_pieces(dose, scale)
+        show_dose_colours(dose, scale)
+        dose.SetAttribute(LAST_LEVELS_ATTRIBUTE, wanted)
+        if self._parameters is not None:
+            use_threshold(dose, self._parameters.threshold_percent / 100.0 * self._prescription_gy())
+
+    def _on_unit(self, *_arguments: Any) -> None:
+        """Levels that were typed keep their doses when the unit changes."""
+        if self._parameters is not None and self._dose is not None and self._parameters.isodose_levels:
+            levels, unit = self._parameters.isodose_levels, self._parameters.isodose_unit
+            self._parameters.isodose_levels = other_unit(levels, unit, self._prescription_gy())
+
+    def _show_isodoses(self, lines: bool, surfaces: bool) -> None:
+        model = self._dose.GetNodeReference(ISODOSE_ROLE)
+        if model is not None and model.GetDisplayNode() is not None:
+            display = model.GetDisplayNode()
+            display.SetVisibility2D(lines)
+            display.SetVisibility3D(surfaces)
+            display.SetOpacity(0.3 if surfaces else 1.0)
+            display.SetVisibility(lines or surfaces)
+
+    def _prescription_gy(self) -> float:
+        return float(self._dose.GetAttribute(PRESCRIPTION_ATTRIBUTE) or 0.0) or 70.0
+
+    # Curves
+
+    def _structure_names(self) -> dict[str, Any]:
+        """Colour by structure name, of the structures with a curve."""
+        chart = None if self._dose is None else self._dose.GetNodeReference(CHART_ROLE)
+        series = [] if chart is None else series_nodes(chart)
+        suffixes = (REFERENCE_SUFFIX, *BAND_SUFFIXES)
+        return {node.GetName(): node.GetColor() for node in series if not node.GetName().endswith(suffixes)}
+
+    def _fill_curves(self) -> None:
+        hidden = self._hidden()
+        self._filling = True
+        self.ui.dvhList.clear()
+        for name, colour in self._structure_names().items():
+            item = qt.QListWidgetItem(name)
+            square = qt.QPixmap(12, 12)
+            square.fill(qt.QColor.fromRgbF(*colour))
+            item.setIcon(qt.QIcon(square))
+            item.setFlags(qt.Qt.ItemIsEnabled | qt.Qt.ItemIsSelectable | qt.Qt.ItemIsUserCheckable)
+            item.setCheckState(qt.Qt.Unchecked if name in hidden else qt.Qt.Checked)
+            self.ui.dvhList.addItem(item)
+        self._filling = False
+
+    def _hidden(self) -> set[str]:
+        text = "" if self._parameters is None else self._parameters.hidden_curves
+        return {name for name in text.split("\n") if name}
+
+    def _on_curve(self, *_arguments: Any) -> None:
+        if self._filling or self._parameters is None:
+            return
+        items = [self.ui.dvhList.item(index) for index in range(self.ui.dvhList.count)]
+        hidden = [item.text() for item in items if item.checkState() == qt.Qt.Unchecked]
+        self._parameters.hidden_curves = "\n".join(hidden)
+
+    def _hide_curves(self) -> None:
+        chart = self._dose.GetNodeReference(CHART_ROLE)
+        if chart is None or self._parameters is None:
+            return
+        hidden = self._hidden()
+        names = {name + suffix for name in hidden for suffix in ("", REFERENCE_SUFFIX, *BAND_SUFFIXES)}
+        if not self._parameters.bands:
+            names |= {name + suffix for name in self._structure_names() for suffix in BAND_SUFFIXES}
+        show_curves(chart, names)

@@ -1,0 +1,140 @@
+"""What the table of structures says of each segment. No Qt."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from DosePredictionScene.segment_choices import SegmentChoice, stored_choice
+
+from DosePredictionLib.errors import InputError
+from DosePredictionLib.patient.checks import HIGHEST_PRESCRIPTION_GY
+from DosePredictionLib.patient.naming import match_structure_names, role_of_standard_name
+from DosePredictionLib.patient.structure import StructureRole
+
+SEEN_ROLES = (StructureRole.TARGET, StructureRole.OAR, StructureRole.EXTERNAL)
+
+
+@dataclass(frozen=True)
+class StructureRow:
+    """One segment.
+
+    Attributes:
+        segment_id, name, colour: the segment's.
+        choice: what it is to the prediction.
+        match: how sure that is, for people.
+        problem: what keeps the prediction from starting; empty when nothing does.
+        remark: what a user should look at; empty when there is nothing.
+    """
+
+    segment_id: str
+    name: str
+    colour: tuple[float, float, float]
+    choice: SegmentChoice
+    match: str
+    problem: str = ""
+    remark: str = ""
+
+
+def structure_rows(segmentation: Any) -> list[StructureRow]:
+    """A row a segment, in their order.
+
+    Args:
+        segmentation: vtkSegmentation; None gives no rows.
+    """
+    if segmentation is None:
+        return []
+    ids = [str(segment_id) for segment_id in segmentation.GetSegmentIDs()]
+    segments = [segmentation.GetSegment(segment_id) for segment_id in ids]
+    names = [segment.GetName() or segment_id for segment, segment_id in zip(segments, ids, strict=True)]
+    rows = []
+    for segment_id, segment, name, guess in zip(ids, segments, names, match_structure_names(names), strict=True):
+        choice = SegmentChoice(guess.role, guess.standard_name, guess.prescription_gy, guess.reason)
+        remark = ""
+        try:
+            stored = stored_choice(segment)
+        except InputError as error:
+            stored, remark = None, str(error)
+        if stored is not None:
+            choice, match = stored, "chosen"
+        else:
+            match = f"{guess.confidence:.0%}"
+            remark = remark or ("" if guess.sure else f"Please check: {guess.reason}.")
+        colour = tuple(float(v) for v in segment.GetColor())
+        rows.append(StructureRow(segment_id, name, colour, choice, match, _problem(name, choice), remark))  # type: ignore[arg-type]
+    return _with_conflicts(rows)
+
+
+def edited_role(choice: SegmentChoice, role: StructureRole) -> SegmentChoice:
+    """The choice with another role; what that role can't have is dropped."""
+    target = role is StructureRole.TARGET
+    return SegmentChoice(
+        role,
+        choice.standard_name if (choice.role is StructureRole.TARGET) == target else None,
+        choice.prescription_gy if target else None,
+    )
+
+
+def edited_standard_name(choice: SegmentChoice, text: str) -> SegmentChoice:
+    """The choice with another TG-263 name, and that name's role where it has another kind; no text takes it away."""
+    name = text.strip() or None
+    role = role_of_standard_name(name) if name is not None else None
+    if role is None or choice.role is StructureRole.TARGET or (role is choice.role):
+        return replace(choice, standard_name=name, reason="chosen")
+    return SegmentChoice(role, name)
+
+
+def edited_prescription(choice: SegmentChoice, text: str) -> SegmentChoice:
+    """The choice with another prescription; no text takes it away.
+
+    Raises:
+        InputError: the text is no number.
+    """
+    text = text.strip().lower().removesuffix("gy").strip().replace(",", ".")
+    try:
+        dose = float(text) if text else None
+    except ValueError as error:
+        raise InputError(f"{text!r} is not a dose; type the dose of the whole course in Gy, such as 70.") from error
+    return replace(choice, prescription_gy=dose, reason="chosen")
+
+
+def problems(rows: Iterable[StructureRow]) -> list[str]:
+    """What keeps these structures from being predicted, a sentence each."""
+    rows = list(rows)
+    found = [row.problem for row in rows if row.problem]
+    if not any(row.choice.role is StructureRole.TARGET for row in rows):
+        found.insert(0, 'No structure is a target; give one the role "target" and a dose.')
+    return list(dict.fromkeys(found))
+
+
+def _problem(name: str, choice: SegmentChoice) -> str:
+    if choice.role is not StructureRole.TARGET:
+        return ""
+    dose = choice.prescription_gy
+    if dose is None:
+        return f"The target {name} has no dose; type it in Gy."
+    if not dose > 0.0:
+        return f"The dose of {name} is {dose:g} Gy; type the dose of the whole course."
+    if dose > HIGHEST_PRESCRIPTION_GY:
+        hint = f" It looks like cGy: type {dose / 100:g}." if dose >= 1000.0 else ""
+        return f"The dose of {name} is {dose:g} Gy, more than anyone prescribes.{hint}"
+    return ""
+
+
+def _with_conflicts(rows: Sequence[StructureRow]) -> list[StructureRow]:
+    """Rows with what they take from each other."""
+    seen = [row for row in rows if row.choice.role in SEEN_ROLES and row.choice.standard_name]
+    standard = Counter(row.choice.standard_name for row in seen)
+    names = Counter(row.name for row in rows)
+    marked = []
+    for row in rows:
+        problem, remark = row.problem, row.remark
+        if row in seen and standard[row.choice.standard_name] > 1:
+            others = [r.name for r in seen if r.choice.standard_name == row.choice.standard_name and r is not row]
+            problem = f"{row.name} and {', '.join(others)} are both {row.choice.standard_name}; change one."
+        elif names[row.name] > 1:
+            remark = f"{names[row.name]} structures are named {row.name}; tables number them."
+        marked.append(replace(row, problem=problem, remark=remark))
+    return marked

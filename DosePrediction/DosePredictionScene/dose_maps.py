@@ -1,0 +1,92 @@
+"""Maps that are looked at beside the dose: its uncertainty, and its difference to a clinical dose."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import slicer
+
+from DosePredictionLib.patient.volume import Volume
+from DosePredictionScene.colours import GRADIENT_COLOURS
+from DosePredictionScene.node_geometry import volume_geometry
+from DosePredictionScene.owned_nodes import default_display_node, owned_node, remove_owned
+from DosePredictionScene.pieces import Pieces, in_background
+from DosePredictionScene.subject_hierarchy import place, study_of
+
+#: Reference on the CT node.
+DIFFERENCE_ROLE = "DosePrediction.DoseDifference"
+MAP_COLOURS_ROLE = "DosePrediction.MapColours"
+#: The ends of the maps' scales as parts of the prescription.
+UNCERTAINTY_END, DIFFERENCE_END = 0.05, 0.10
+UNCERTAINTY_START = 0.2
+#: Stops of the colour scales, equal steps; the middle of the difference is dark so that the CT shows.
+UNCERTAINTY_STOPS = ((0.05, 0.20, 0.50), (0.10, 0.60, 0.60), (0.55, 0.80, 0.25), (1.00, 0.85, 0.10), (1.00, 0.35, 0.10))
+DIFFERENCE_STOPS = ((0.30, 0.65, 1.00), (0.05, 0.25, 0.75), (0.05, 0.05, 0.05), (0.75, 0.10, 0.10), (1.00, 0.60, 0.35))
+
+
+def colour_uncertainty(std_node: Any, prescription_gy: float) -> None:
+    """Colour a standard deviation from 0 to 5 % of the prescription; hardly any stays clear."""
+    end = UNCERTAINTY_END * prescription_gy
+    _colour(std_node, UNCERTAINTY_STOPS, 0.0, end, threshold=UNCERTAINTY_START * end)
+
+
+def difference_in_pieces(ct_node: Any, dose_node: Any, clinical_node: Any, prescription_gy: float) -> Pieces[Any]:
+    """The predicted less the clinical dose on the predicted dose's grid; an earlier map is updated.
+
+    Returns:
+        The vtkMRMLScalarVolumeNode, in Gy. It is not marked as a dose.
+    """
+    geometry = volume_geometry(dose_node)
+    predicted = slicer.util.arrayFromVolume(dose_node).astype(np.float32)
+    clinical = Volume(slicer.util.arrayFromVolume(clinical_node).astype(np.float32), volume_geometry(clinical_node))
+    difference = yield from in_background(lambda: predicted - clinical.on_grid(geometry).array)
+    if dose_node.GetScene() is None or ct_node.GetScene() is None:
+        return None
+    name = f"{ct_node.GetName()} dose difference, predicted - clinical"
+    node = owned_node(ct_node, DIFFERENCE_ROLE, "vtkMRMLScalarVolumeNode", name)
+    with slicer.util.NodeModify(node):
+        node.CopyOrientation(dose_node)
+        transform = dose_node.GetParentTransformNode()
+        node.SetAndObserveTransformNodeID(transform.GetID() if transform is not None else None)
+        slicer.util.updateVolumeFromArray(node, difference.astype(np.float32))
+    place(node, study_of(ct_node))
+    end = DIFFERENCE_END * prescription_gy
+    _colour(node, DIFFERENCE_STOPS, -end, end)
+    return node
+
+
+def remove_map(ct_node: Any, role: str) -> None:
+    """Remove a map with its colours."""
+    node = ct_node.GetNodeReference(role)
+    if node is not None:
+        remove_owned(node, MAP_COLOURS_ROLE)
+    remove_owned(ct_node, role)
+
+
+def _colour(
+    node: Any, stops: Sequence[tuple[float, float, float]], low: float, high: float, threshold: float | None = None
+) -> None:
+    table = owned_node(node, MAP_COLOURS_ROLE, "vtkMRMLColorTableNode", f"{node.GetName()} colours")
+    places = np.linspace(0.0, 1.0, len(stops))
+    colours = np.stack(
+        [np.interp(np.linspace(0.0, 1.0, GRADIENT_COLOURS), places, channel) for channel in zip(*stops, strict=True)], 1
+    )
+    with slicer.util.NodeModify(table):
+        table.SetTypeToUser()
+        table.SetNumberOfColors(GRADIENT_COLOURS)
+        table.GetLookupTable().SetTableRange(0, GRADIENT_COLOURS - 1)
+        for index, colour in enumerate(colours):
+            gray = low + (high - low) * index / (GRADIENT_COLOURS - 1)
+            table.SetColor(index, f"{gray:.2f} Gy", *(float(v) for v in colour), 1.0)
+        table.SaveWithSceneOn()
+    display = default_display_node(node)
+    with slicer.util.NodeModify(display):
+        display.SetAndObserveColorNodeID(table.GetID())
+        display.AutoWindowLevelOff()
+        display.SetWindowLevelMinMax(low, high)
+        if threshold is not None:
+            display.AutoThresholdOff()
+            display.SetThreshold(threshold, 1e6)
+            display.ApplyThresholdOn()

@@ -1,0 +1,76 @@
+"""The panel in the stand-in, with a predictor that the test plays or with the real one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import standin.session  # noqa: F401 (before anything imports PySide6)
+from DosePredictionScene.prediction_run import PredictionRun
+from DosePredictionScene.self_test import phantom_nodes
+from phantom_scene import SphericalPredictor
+from standin.gestures import click
+from standin.session import Standin
+
+ROOT = Path(__file__).resolve().parents[2]
+MODULE = ROOT / "DosePrediction" / "DosePrediction.py"
+
+
+class Session:
+    """The module's panel, shown.
+
+    Args:
+        standin: the application.
+        real: predict with the shipped weights in a process of its own.
+    """
+
+    def __init__(self, standin: Standin, *, real: bool = False) -> None:
+        self.standin = standin
+        self.predictor = SphericalPredictor()
+        self.host = standin.load_module(MODULE)
+        self.host.module.widgetRepresentation()
+        if not real:
+            self.inject()
+        self.host.enter()
+        self.settle()
+
+    def inject(self) -> None:
+        """Let the panel predict with the test's predictor."""
+        widget = self.host.widget
+        logic = type(widget.logic)(PredictionRun(lambda: self.predictor))
+        widget.logic = widget.panel.logic = logic
+
+    @property
+    def panel(self) -> Any:
+        return self.host.widget.panel
+
+    def settle(self) -> None:
+        """Let everything under way in the panel come to its end, but for a prediction."""
+        self.standin.process_events(until=lambda: not self.panel.jobs and not self.panel._refresh_timer.isActive())
+
+    def phantom(self) -> tuple[Any, Any]:
+        """The phantom in the scene, chosen."""
+        ct, segmentation = phantom_nodes()
+        self.panel.parameters.ct, self.panel.parameters.segmentation = ct, segmentation
+        self.settle()
+        return ct, segmentation
+
+    def predict(self) -> None:
+        """Press the button and let the fake predictor answer at once."""
+        click(self.panel.run.ui.predictButton)
+        self.standin.process_events(until=lambda: self.predictor.busy)
+        self.predictor.finish()
+        self.standin.process_events(until=lambda: not self.panel.logic.busy)
+        self.settle()
+
+    @property
+    def status(self) -> str:
+        return str(self.panel.run.ui.statusLabel.text)
+
+
+@pytest.fixture
+def session(standin: Standin) -> Iterator[Session]:
+    """The panel with the test's predictor."""
+    yield Session(standin)

@@ -1,0 +1,89 @@
+"""A scripted module in Slicer's module panel."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import slicer
+from PySide6 import QtCore, QtWidgets
+
+from standin.application.slicer_application import delete_what_is_to_be_deleted
+
+PANEL_WIDTH = 440
+
+
+class ModuleHost:
+    """Loads a module as Slicer's factory does, and shows its widget as the module panel does.
+
+    Args:
+        path: the module's file, NAME.py.
+    """
+
+    def __init__(self, path: str | Path) -> None:
+        self.module = slicer.app.moduleManager()._load(Path(path).resolve())
+        self._scroll_area = QtWidgets.QScrollArea()
+        self._scroll_area.widgetResizable = True
+        self._scroll_area.setHorizontalScrollBarPolicy(QtCore.Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        contents = QtWidgets.QWidget()
+        QtWidgets.QVBoxLayout(contents)
+        self._scroll_area.setWidget(contents)
+
+    @property
+    def widget(self) -> Any:
+        """The module's widget object in Python."""
+        return self.module.widgetRepresentation().self()
+
+    @property
+    def panel(self) -> Any:
+        """The panel with the module's widget in it."""
+        return self._scroll_area
+
+    def enter(self, height: int = 900) -> Any:
+        """Choose the module in the application; its widget object in Python."""
+        representation = self.module.widgetRepresentation()
+        representation.layout().setContentsMargins(0, 0, 0, 0)
+        self._scroll_area.widget().layout().addWidget(representation)
+        representation.setVisible(True)
+        self._scroll_area.resize(PANEL_WIDTH, height)
+        self._scroll_area.show()
+        representation.enter()
+        slicer.app.processEvents()
+        return self.widget
+
+    def leave(self) -> None:
+        """Choose another module."""
+        representation = self.module.widgetRepresentation()
+        representation.exit()
+        self._scroll_area.widget().layout().removeWidget(representation)
+        representation.setVisible(False)
+        representation.setParent(None)
+
+    def reload(self) -> Any:
+        """Developer mode's Reload."""
+        slicer.util.reloadScriptedModule(self.module.name)
+        slicer.app.processEvents()
+        return self.widget
+
+    def grab(self, path: str | Path | None = None, whole: bool = True) -> Any:
+        """A picture of the panel, whole or as far as it is seen; written as PNG where there is a path."""
+        slicer.app.processEvents()
+        if whole:
+            contents = self._scroll_area.widget()
+            height = contents.sizeHint().height() + 2 * self._scroll_area.frameWidth
+            self._scroll_area.resize(self._scroll_area.width, max(height, 200))
+            slicer.app.processEvents()
+        picture = self._scroll_area.grab()
+        if path is not None and not picture.save(str(path), "PNG"):
+            raise OSError(f"{path} can't be written")
+        return picture
+
+    def close(self) -> None:
+        """Unload the module, as when the application ends."""
+        representation = self.module._representation
+        if representation is not None and representation.isEntered:
+            self.leave()
+        slicer.app.moduleManager()._unload(self.module.name)
+        self._scroll_area.deleteLater()
+        slicer.app.processEvents()
+        delete_what_is_to_be_deleted()

@@ -1,0 +1,56 @@
+"""Installing what is missing: offered with names and sizes, declined, failed, tried again; not asked without need."""
+
+from __future__ import annotations
+
+from panel_session import Session, session  # noqa: F401
+from standin.fixtures import standin  # noqa: F401
+from standin.gestures import click
+
+OK, CANCEL = 0x400, 0x400000  # of QMessageBox
+
+
+def test_nothing_is_asked_when_all_is_there(session: Session) -> None:  # noqa: F811
+    session.phantom()
+    assert not session.panel.install.widget.isVisible()
+    session.predict()
+    assert session.standin.dialogs.shown == [] and session.standin.installer.asked == []
+
+
+def test_declined_then_accepted(session: Session) -> None:  # noqa: F811
+    session.standin.installer.missing = {"torch", "monai"}
+    session.panel.install.show()
+    session.phantom()
+    assert session.panel.install.widget.isVisible()
+    session.standin.dialogs.answer(CANCEL)
+    click(session.panel.run.ui.predictButton)
+    (asked,) = session.standin.dialogs.texts
+    assert "torch>=2.6" in asked and "2.5 GB" in asked and "monai>=1.5" in asked
+    assert session.standin.installer.asked == [] and not session.panel.logic.busy
+    assert "Nothing was predicted" in session.status
+    session.standin.dialogs.answer(OK)
+    session.predict()
+    assert [names[0] for names in session.standin.installer.asked] == ["torch>=2.6", "monai>=1.5"]
+    assert "Dose predicted" in session.status and not session.panel.install.widget.isVisible()
+
+
+def test_a_failure_is_shown_and_can_be_tried_again(session: Session) -> None:  # noqa: F811
+    installer, install = session.standin.installer, session.panel.install
+    installer.missing, installer.fails = {"monai"}, True
+    install.show()
+    session.standin.dialogs.answer(OK)
+    click(install.ui.installButton)
+    assert "monai>=1.5 could not be installed" in install.ui.installStatusLabel.text
+    assert install.widget.isVisible() and install.ui.installButton.enabled
+    installer.fails = False
+    session.standin.dialogs.answer(OK)
+    click(install.ui.installButton)
+    assert not install.widget.isVisible()
+
+
+def test_without_the_pytorch_extension_it_says_where_to_get_it(session: Session) -> None:  # noqa: F811
+    session.standin.installer.missing = {"torch"}
+    session.standin.without_pytorch_extension()
+    session.panel.install.show()
+    session.standin.dialogs.answer(OK)
+    click(session.panel.install.ui.installButton)
+    assert "Extensions Manager" in session.panel.install.ui.installStatusLabel.text

@@ -1,0 +1,156 @@
+"""The panel opens, closes and reloads, and follows the scene."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import slicer
+from DosePredictionScene.self_test import phantom_nodes
+from panel_session import MODULE, Session, session  # noqa: F401
+from standin.fixtures import standin, standin_without_window  # noqa: F401
+from standin.gestures import choose, click, type_into
+from standin.session import Standin
+
+ALL_THERE = "Predict the dose of the chosen patient."
+
+
+def test_the_panel_opens_without_a_main_window_and_with_an_empty_scene(standin_without_window: Standin) -> None:  # noqa: F811
+    host = standin_without_window.load_module(MODULE)
+    panel = host.enter().panel
+    standin_without_window.process_events(until=lambda: not panel.jobs)
+    assert not panel.run.ui.predictButton.enabled
+    assert "Choose the planning CT." in panel.run.ui.predictButton.toolTip
+    assert panel.notice.isVisible() and "not for clinical decisions" in panel.notice.text
+
+
+def test_a_scene_with_one_patient_is_chosen_on_entering(standin: Standin) -> None:  # noqa: F811
+    ct, segmentation = phantom_nodes()
+    opened = Session(standin)
+    assert opened.panel.inputs.ui.ctSelector.currentNode() is ct
+    assert opened.panel.inputs.ui.segmentationSelector.currentNode() is segmentation
+    assert opened.panel.run.ui.predictButton.enabled
+    assert opened.panel.run.ui.predictButton.toolTip == ALL_THERE
+
+
+def test_what_is_missing_is_said_until_nothing_is(session: Session) -> None:  # noqa: F811
+    ui, button = session.panel.inputs.ui, session.panel.run.ui.predictButton
+    ct, segmentation = phantom_nodes()
+    session.settle()
+    choose(ui.ctSelector, ct)
+    session.settle()
+    assert not button.enabled and button.toolTip == "Choose the structures." == session.status
+    choose(ui.segmentationSelector, segmentation)
+    session.settle()
+    assert button.enabled and session.status == ""
+    segments = segmentation.GetSegmentation()
+    segments.GetSegment(segments.GetSegmentIdBySegmentName("PTV70")).SetName("Boost")
+    session.settle()
+    assert not button.enabled and "No structure is a target" in button.toolTip
+    choose(ui.ctSelector, None)
+    session.settle()
+    assert "Choose the planning CT." in button.toolTip
+
+
+def test_wrong_beam_angles_and_missing_goals_keep_from_predicting(session: Session) -> None:  # noqa: F811
+    session.phantom()
+    prescription, button = session.panel.prescription, session.panel.run.ui.predictButton
+    prescription.widget.collapsed = False
+    type_into(prescription.ui.beamAnglesEdit, "0, 40, north")
+    session.settle()
+    assert not button.enabled and "'north' is not a gantry angle" in button.toolTip
+    type_into(prescription.ui.beamAnglesEdit, "0, 120, 240")
+    choose(prescription.ui.goalsSelector, "From a file...")
+    session.settle()
+    assert prescription.ui.goalsPathEdit.isVisible()
+    assert button.toolTip == "Choose a file with planning goals."
+
+
+def test_weights_that_are_none_are_told(session: Session, tmp_path: Path) -> None:  # noqa: F811
+    session.phantom()
+    (tmp_path / "no.safetensors").write_bytes(b"no weights")
+    session.panel.model.widget.collapsed = False
+    session.panel.model.ui.weightsPathEdit.currentPath = str(tmp_path / "no.safetensors")
+    session.settle()
+    assert "is not a weights file" in session.panel.run.ui.predictButton.toolTip
+    assert "is not a weights file" in session.panel.model.ui.modelCard.plainText
+    session.panel.model.ui.weightsPathEdit.currentPath = ""
+    session.settle()
+    assert "Intended use" in session.panel.model.ui.modelCard.plainText
+    assert session.panel.run.ui.predictButton.enabled
+
+
+def test_leaving_and_coming_back_keeps_the_choices(session: Session) -> None:  # noqa: F811
+    ct, _ = session.phantom()
+    session.panel.parameters.fractions = 33
+    session.settle()
+    session.host.leave()
+    assert session.panel.parameters is None
+    session.host.enter()
+    session.settle()
+    assert session.panel.parameters.ct is ct
+    assert session.panel.prescription.ui.fractionsSpinBox.value == 33
+
+
+def test_reloading_keeps_the_choices(session: Session) -> None:  # noqa: F811
+    ct, _ = session.phantom()
+    session.host.reload()
+    session.settle()
+    assert session.panel.parameters.ct is ct
+
+
+def test_closing_the_scene_empties_the_panel(session: Session) -> None:  # noqa: F811
+    session.phantom()
+    session.predict()
+    slicer.mrmlScene.Clear(False)
+    session.settle()
+    panel = session.panel
+    assert panel.parameters.ct is None and panel.structures.rows == []
+    assert panel.structures.ui.structuresTable.rowCount == panel.results.ui.goalsTable.rowCount == 0
+    assert not panel.run.ui.predictButton.enabled and not panel.results.ui.exportDoseButton.enabled
+    session.phantom()
+    assert panel.run.ui.predictButton.enabled
+
+
+def test_a_saved_scene_brings_every_choice_back(session: Session, tmp_path: Path) -> None:  # noqa: F811
+    session.phantom()
+    session.predict()
+    panel = session.panel
+    values = {
+        "fractions": 33, "technique": "VMAT", "site": "head-and-neck", "beam_angles": "0, 120, 240", "samples": 5,
+        "steps": 7, "seed": 11, "device": "cpu", "overlay_shown": False, "opacity": 0.7, "threshold_percent": 50.0,
+        "isodoses_2d": False, "isodoses_3d": True, "isodose_unit": "Gy", "isodose_levels": "20, 40, 60",
+        "window": "bone", "hidden_curves": "SpinalCord",
+    }  # fmt: skip
+    for name, value in values.items():
+        setattr(panel.parameters, name, value)
+    session.settle()
+    path = str(tmp_path / "scene.mrml")
+    slicer.mrmlScene.SetRootDirectory(str(tmp_path))
+    slicer.mrmlScene.SetURL(path)
+    assert slicer.mrmlScene.Commit(path)
+    slicer.mrmlScene.Clear(False)
+    session.settle()
+    assert panel.parameters.seed == 0
+    slicer.mrmlScene.SetURL(path)
+    slicer.mrmlScene.Import()
+    session.settle()
+    assert {name: getattr(panel.parameters, name) for name in values} == values
+    assert panel.parameters.ct.GetName() == "Phantom CT"
+    assert panel.prescription.ui.techniqueSelector.currentText == "VMAT"
+    assert panel.model.ui.seedSpinBox.value == 11
+    assert panel.results.ui.opacitySlider.value == 0.7
+    assert panel.results.ui.levelsEdit.text == "20, 40, 60"
+    assert panel.results.ui.exportDoseButton.enabled, "the predicted dose is there again"
+
+
+def test_the_sample_patient_is_a_click_away_and_in_sample_data(session: Session) -> None:  # noqa: F811
+    click(session.panel.inputs.ui.sampleDataButton)
+    session.settle()
+    parameters = session.panel.parameters
+    assert parameters.ct is not None and parameters.segmentation is not None and parameters.clinical_dose is not None
+    assert session.panel.run.ui.predictButton.enabled, session.panel.run.ui.predictButton.toolTip
+    slicer.app.startupCompleted.emit()
+    import SampleData
+
+    nodes = SampleData.SampleDataLogic().downloadSamples("DosePredictionHeadAndNeck")
+    assert [node.GetClassName() for node in nodes][:2] == ["vtkMRMLScalarVolumeNode", "vtkMRMLSegmentationNode"]

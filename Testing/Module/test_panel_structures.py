@@ -1,0 +1,131 @@
+"""The table of structures: what was understood, corrections, presets, segments that change while it is open."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from DosePredictionScene.patient_from_nodes import patient_from_nodes
+from DosePredictionScene.self_test import phantom_nodes
+from panel_session import Session, session  # noqa: F401
+from standin.fixtures import standin  # noqa: F401
+from standin.gestures import choose, click
+
+from DosePredictionLib.patient.structure import StructureRole
+
+NAME, ROLE, STANDARD, DOSE, MATCH = range(5)
+
+
+def row_of(session: Session, name: str) -> int:  # noqa: F811
+    return [row.name for row in session.panel.structures.rows].index(name)
+
+
+def text(session: Session, name: str, column: int) -> str:  # noqa: F811
+    return str(session.panel.structures.ui.structuresTable.item(row_of(session, name), column).text())
+
+
+def edit(session: Session, name: str, column: int, value: str) -> None:  # noqa: F811
+    session.panel.structures.ui.structuresTable.item(row_of(session, name), column).setText(value)
+    session.settle()
+
+
+def segment_of(segmentation: Any, name: str) -> Any:
+    return segmentation.GetSegmentation().GetSegment(segmentation.GetSegmentation().GetSegmentIdBySegmentName(name))
+
+
+def test_each_segment_is_listed_with_what_it_was_taken_for(session: Session) -> None:  # noqa: F811
+    session.phantom()
+    rows = {row.name: row.choice for row in session.panel.structures.rows}
+    assert rows["PTV70"].role is StructureRole.TARGET and text(session, "PTV70", DOSE) == "70"
+    assert text(session, "SpinalCord", STANDARD) == "SpinalCord" and text(session, "SpinalCord", MATCH) == "100%"
+    assert rows["BODY"].role is StructureRole.EXTERNAL
+
+
+def test_corrections_reach_the_patient(session: Session) -> None:  # noqa: F811
+    ct, segmentation = session.phantom()
+    box = session.panel.structures._role_boxes[row_of(session, "SpinalCord")]
+    choose(box, "measured")
+    session.settle()
+    edit(session, "PTV70", DOSE, "66,5 Gy")
+    patient = patient_from_nodes(ct, segmentation)
+    assert patient.prescription_gy == 66.5
+    assert {s.name: s.role for s in patient.structures}["SpinalCord"] is StructureRole.OTHER
+    assert text(session, "PTV70", MATCH) == "chosen"
+    edit(session, "SpinalCord", STANDARD, "Brainstem")
+    cord = {s.name: s for s in patient_from_nodes(ct, segmentation).structures}["SpinalCord"]
+    assert cord.standard_name == "Brainstem" and cord.role is StructureRole.OAR
+    click(session.panel.structures.ui.guessAgainButton)
+    session.settle()
+    assert text(session, "PTV70", DOSE) == "70" and text(session, "SpinalCord", STANDARD) == "SpinalCord"
+
+
+def test_a_dose_in_cgy_or_none_is_marked_and_keeps_from_predicting(session: Session) -> None:  # noqa: F811
+    session.phantom()
+    button = session.panel.run.ui.predictButton
+    edit(session, "PTV70", DOSE, "7000")
+    assert not button.enabled and "It looks like cGy: type 70." in button.toolTip
+    edit(session, "PTV70", DOSE, "")
+    assert "The target PTV70 has no dose" in button.toolTip
+    edit(session, "PTV70", DOSE, "seventy")
+    assert "'seventy' is not a dose" in session.panel.run.ui.logEdit.plainText
+    assert text(session, "PTV70", DOSE) == "", "what was no number is taken back"
+    edit(session, "PTV70", DOSE, "70")
+    assert button.enabled
+
+
+def test_two_structures_in_one_role_are_marked(session: Session) -> None:  # noqa: F811
+    _, segmentation = session.phantom()
+    segment_of(segmentation, "SpinalCord").SetName("PTV_7000")
+    session.settle()
+    button = session.panel.run.ui.predictButton
+    assert not button.enabled and "are both" in button.toolTip
+    assert text(session, "PTV70", MATCH).startswith("\N{WARNING SIGN}")
+
+
+def test_an_unknown_name_is_marked(session: Session) -> None:  # noqa: F811
+    _, segmentation = session.phantom()
+    segment_of(segmentation, "SpinalCord").SetName("Xyzzy")
+    session.settle()
+    assert "Please check: Xyzzy" in session.panel.structures.ui.structuresNote.text
+    assert session.panel.run.ui.predictButton.enabled
+
+
+def test_segments_deleted_and_added_while_the_panel_is_open(session: Session) -> None:  # noqa: F811
+    _, segmentation = session.phantom()
+    ids = segmentation.GetSegmentation()
+    ids.RemoveSegment(ids.GetSegmentIdBySegmentName("SpinalCord"))
+    session.settle()
+    table = session.panel.structures.ui.structuresTable
+    assert table.rowCount == 2 and {row.name for row in session.panel.structures.rows} == {"PTV70", "BODY"}
+    ids.AddEmptySegment("", "Brainstem")
+    session.settle()
+    assert table.rowCount == 3 and text(session, "Brainstem", STANDARD) == "Brainstem"
+
+
+def test_another_segmentation_is_another_table(session: Session) -> None:  # noqa: F811
+    session.phantom()
+    _, other = phantom_nodes()
+    other.SetName("Other structures")
+    segment_of(other, "PTV70").SetName("PTV_6000")
+    choose(session.panel.inputs.ui.segmentationSelector, other)
+    session.settle()
+    assert text(session, "PTV_6000", DOSE) == "60"
+
+
+def test_an_institutions_names_are_remembered(session: Session) -> None:  # noqa: F811
+    _, segmentation = session.phantom()
+    segment_of(segmentation, "SpinalCord").SetName("MyCord")
+    session.settle()
+    edit(session, "MyCord", STANDARD, "SpinalCord")
+    structures = session.panel.structures
+    session.standin.dialogs.answer("Our clinic")
+    click(structures.ui.savePresetButton)
+    _, other = phantom_nodes()
+    other.SetName("Other structures")
+    segment_of(other, "SpinalCord").SetName("mycord")
+    choose(session.panel.inputs.ui.segmentationSelector, other)
+    session.settle()
+    click(structures.ui.applyPresetButton)
+    session.settle()
+    assert text(session, "mycord", STANDARD) == "SpinalCord"
+    click(structures.ui.deletePresetButton)
+    assert not structures.ui.applyPresetButton.enabled

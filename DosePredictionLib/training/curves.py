@@ -15,13 +15,13 @@ def draw_curves(output: Path) -> Path | None:
         output: the run's output folder.
     """
     try:
-        import matplotlib.pyplot as plt
+        # Not pyplot: it would look for a window system.
         from matplotlib.figure import Figure
     except ImportError:
         return None
     records = [json.loads(line) for line in (output / CURVES).read_text(encoding="utf-8").splitlines()]
-    figure: Figure
-    figure, axes = plt.subplots(figsize=(8, 4.5))
+    figure = Figure(figsize=(8, 4.5))
+    axes = figure.subplots()
     for key, label, style in (
         ("loss_gy", "training error, all noise times", "-"),
         ("validation_dose_score_gy", "validation dose score, one step", "o-"),
@@ -36,5 +36,4 @@ def draw_curves(output: Path) -> Path | None:
     axes.legend()
     path = output / "curves.png"
     figure.savefig(path, dpi=120, bbox_inches="tight")
-    plt.close(figure)
     return path

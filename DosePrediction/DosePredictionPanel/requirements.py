@@ -10,8 +10,6 @@ TORCH = "torch>=2.6"
 #: None of them replaces a package that Slicer brings.
 REQUIREMENTS = {
     TORCH: "200 MB, or about 2.5 GB with GPU support",
-    "monai>=1.5": "2 MB",
-    "einops>=0.7": "0.1 MB",
     "safetensors>=0.5": "0.5 MB",
 }
 

@@ -17,29 +17,29 @@ def test_nothing_is_asked_when_all_is_there(session: Session) -> None:  # noqa: 
 
 
 def test_declined_then_accepted(session: Session) -> None:  # noqa: F811
-    session.standin.installer.missing = {"torch", "monai"}
+    session.standin.installer.missing = {"torch", "safetensors"}
     session.panel.install.show()
     session.phantom()
     assert session.panel.install.widget.isVisible()
     session.standin.dialogs.answer(CANCEL)
     click(session.panel.run.ui.predictButton)
     (asked,) = session.standin.dialogs.texts
-    assert "torch>=2.6" in asked and "2.5 GB" in asked and "monai>=1.5" in asked
+    assert "torch>=2.6" in asked and "2.5 GB" in asked and "safetensors>=0.5" in asked
     assert session.standin.installer.asked == [] and not session.panel.logic.busy
     assert "Nothing was predicted" in session.status
     session.standin.dialogs.answer(OK)
     session.predict()
-    assert [names[0] for names in session.standin.installer.asked] == ["torch>=2.6", "monai>=1.5"]
+    assert [names[0] for names in session.standin.installer.asked] == ["torch>=2.6", "safetensors>=0.5"]
     assert "Dose predicted" in session.status and not session.panel.install.widget.isVisible()
 
 
 def test_a_failure_is_shown_and_can_be_tried_again(session: Session) -> None:  # noqa: F811
     installer, install = session.standin.installer, session.panel.install
-    installer.missing, installer.fails = {"monai"}, True
+    installer.missing, installer.fails = {"safetensors"}, True
     install.show()
     session.standin.dialogs.answer(OK)
     click(install.ui.installButton)
-    assert "monai>=1.5 could not be installed" in install.ui.installStatusLabel.text
+    assert "safetensors>=0.5 could not be installed" in install.ui.installStatusLabel.text
     assert install.widget.isVisible() and install.ui.installButton.enabled
     installer.fails = False
     session.standin.dialogs.answer(OK)

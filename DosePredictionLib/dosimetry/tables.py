@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import csv
 import math
-import os
-import tempfile
 import textwrap
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
@@ -16,7 +14,7 @@ import numpy as np
 from DosePredictionLib.dosimetry.dvh import BIN_WIDTH_GY, Dvh
 from DosePredictionLib.dosimetry.goal import Goal
 from DosePredictionLib.dosimetry.goals import GoalResult, Verdict, format_value
-from DosePredictionLib.errors import InputError
+from DosePredictionLib.whole_file import whole_file
 
 GOALS_COLUMNS = (
     "structure", "metric", "comparator", "limit", "unit", "value", "verdict", "priority", "source",
@@ -142,20 +140,7 @@ def _number(value: float, decimals: int) -> str:
 
 def _write_csv(path: str | Path, header: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
     """Write beside the file and move, so that it appears whole or not at all."""
-    path = Path(path)
-    temporary = None
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        handle, temporary = tempfile.mkstemp(suffix=".csv", prefix=".partial-", dir=path.parent)
-        with open(handle, "w", newline="", encoding="utf-8") as stream:
-            writer = csv.writer(stream)
-            writer.writerow(header)
-            writer.writerows(rows)
-        os.chmod(temporary, 0o644)
-        os.replace(temporary, path)
-        temporary = None
-    except OSError as error:
-        raise InputError(f"Cannot write {path}: {error.strerror}; choose a folder that you may write to.") from error
-    finally:
-        if temporary is not None:
-            Path(temporary).unlink(missing_ok=True)
+    with whole_file(path) as temporary, open(temporary, "w", newline="", encoding="utf-8") as stream:
+        writer = csv.writer(stream)
+        writer.writerow(header)
+        writer.writerows(rows)

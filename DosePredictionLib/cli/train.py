@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,8 @@ def add_parser(commands: Any) -> None:
     )
     parser.add_argument("config", type=Path, metavar="CONFIG", help="JSON file; Testing/Benchmarks holds those used")
     parser.add_argument("--until", type=int, metavar="STEP", help="stop at this step and keep a checkpoint")
+    parser.add_argument("--devices", type=int, metavar="N", help="train on this many devices, whatever CONFIG says")
+    parser.add_argument("--strategy", metavar="NAME", help="how Lightning Fabric joins them, such as ddp")
     parser.set_defaults(run=run)
 
 
@@ -28,12 +31,16 @@ def run(arguments: argparse.Namespace) -> int:
     from DosePredictionLib.training.export import export_weights
     from DosePredictionLib.training.loop import TrainingRun
 
-    training = TrainingRun(TrainingConfig.read(arguments.config))
+    config = TrainingConfig.read(arguments.config)
+    told = {"devices": arguments.devices, "strategy": arguments.strategy}
+    training = TrainingRun(replace(config, **{name: value for name, value in told.items() if value is not None}))
     try:
         training.run(arguments.until)
     except KeyboardInterrupt:
         training.save()
         raise
+    if not training.fabric.is_global_zero:
+        return 0
     weights = export_weights(training)
     drawn = draw_curves(training.output)
     print(f"Step {training.step}: weights in {weights}" + (f", curves in {drawn}" if drawn else ""))

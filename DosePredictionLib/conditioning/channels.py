@@ -13,7 +13,7 @@ from DosePredictionLib.conditioning.grid import NOMINAL_SPACING_MM, box_of, mode
 from DosePredictionLib.conditioning.padding import window
 from DosePredictionLib.conditioning.resampling import resample
 from DosePredictionLib.errors import InputError
-from DosePredictionLib.patient.geometry import Geometry
+from DosePredictionLib.patient.geometry import Geometry, Index3
 from DosePredictionLib.patient.patient import Patient
 
 #: OARs with a channel of their own (TG-263), as OpenKBP has them.
@@ -60,6 +60,14 @@ class ModelInput:
                 padded[index] = FARTHEST_MM / 50.0
         padded[(slice(None), *window(self.region.shape, offset))] = self.channels
         return padded
+
+    def cropped(self, start: Index3, shape: Index3) -> ModelInput:
+        """The part of ``shape`` voxels from ``start`` (z, y, x)."""
+        part = window(shape, start)
+        return replace(
+            self, channels=self.channels[(slice(None), *part)], region=self.region[part],
+            geometry=self.geometry.cropped(start, shape),
+        )  # fmt: skip
 
     def without(self, condition: str) -> ModelInput:
         """The same patient with an optional condition ("ct" or "beams") missing, as `model_input` would give it."""

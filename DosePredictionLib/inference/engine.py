@@ -15,7 +15,6 @@ import torch
 from DosePredictionLib.conditioning.channels import ModelInput, model_input
 from DosePredictionLib.conditioning.way_back import to_patient_grid
 from DosePredictionLib.inference.device import choose_device, describe_device
-from DosePredictionLib.inference.forward import sample_dose
 from DosePredictionLib.inference.options import PredictionOptions, Provenance
 from DosePredictionLib.inference.progress import Progress, ProgressReporter
 from DosePredictionLib.inference.weights import LoadedWeights, default_weights, load_weights
@@ -119,9 +118,9 @@ class PredictionEngine:
         return mean, np.sqrt(squares / (samples - 1)) if samples > 1 else None
 
     def _sample(self, inputs: ModelInput, steps: int, seed: int, reporter: ProgressReporter) -> np.ndarray:
-        done = reporter.step
+        system, done = self.loaded.system, reporter.step
         try:
-            return sample_dose(self.network, inputs, steps, seed, lambda _: reporter.advance())
+            return system.sample_dose(self.network, inputs, steps, seed, lambda _: reporter.advance())
         except torch.OutOfMemoryError:
             if self.device.type == "cpu":
                 raise
@@ -131,7 +130,7 @@ class PredictionEngine:
         self.device = torch.device("cpu")
         self.network = self.network.to(self.device)
         reporter.step = done
-        return sample_dose(self.network, inputs, steps, seed, lambda _: reporter.advance())
+        return system.sample_dose(self.network, inputs, steps, seed, lambda _: reporter.advance())
 
     def _provenance(
         self, patient: Patient, samples: int, steps: int, seed: int, seconds: dict[str, float]

@@ -8,14 +8,14 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from DosePredictionLib.conditioning.channels import CHANNELS
 from DosePredictionLib.errors import InputError
 from DosePredictionLib.inference.weights_header import FORMAT, WeightsHeader
-from DosePredictionLib.networks.guided_unet import GuidedUNet
 from DosePredictionLib.resources import resource_path
 from DosePredictionLib.systems.registry import system_from_config
+from DosePredictionLib.systems.system import System
 from DosePredictionLib.whole_file import whole_file
 
 
@@ -24,13 +24,15 @@ class LoadedWeights:
     """A network ready to predict, and where it came from.
 
     Attributes:
+        system: whose weights they are.
         network: on the processor, in evaluation mode, float32.
         header: see `WeightsHeader`.
         path: the file.
         sha256: of the whole file.
     """
 
-    network: GuidedUNet
+    system: System
+    network: nn.Module
     header: WeightsHeader
     path: Path
     sha256: str
@@ -80,13 +82,14 @@ def load_weights(path: str | Path) -> LoadedWeights:
         raise InputError(f"The weights file {path} is damaged: its content and its checksum differ; fetch it again.")
     header = WeightsHeader(**json.loads(described))
     _check_channels(header, path)
-    network = system_from_config(header.system, header.config).build_network()
+    system = system_from_config(header.system, header.config)
+    network = system.build_network()
     try:
         network.load_state_dict({name: value.float() for name, value in state.items()})
     except RuntimeError as error:
         problem = str(error).splitlines()[1].strip() if "\n" in str(error) else str(error)
         raise InputError(f"The weights in {path} do not fit the network they name: {problem}") from error
-    return LoadedWeights(network.eval(), header, path, hashlib.sha256(path.read_bytes()).hexdigest())
+    return LoadedWeights(system, network.eval(), header, path, hashlib.sha256(path.read_bytes()).hexdigest())
 
 
 def _check_channels(header: WeightsHeader, path: Path) -> None:

@@ -71,12 +71,11 @@ class ModulatedInstanceNorm(nn.Module):
     def forward(self, x: Tensor, embedding: Tensor) -> Tensor:
         """(N, C, Z, Y, X) and (N, embedding) to (N, C, Z, Y, X)."""
         scale, shift = self.project(embedding).float().chunk(2, dim=1)
-        # One item at a time, batch norm in training mode *is* instance norm with a per-item affine.
-        parts = [
-            functional.batch_norm(x[i : i + 1], None, None, 1 + scale[i], shift[i], training=True)
-            for i in range(x.shape[0])
-        ]
-        return parts[0] if len(parts) == 1 else torch.cat(parts)
+        if x.shape[0] == 1:
+            # Of one item, batch norm in training mode *is* instance norm, and its kernel takes the affine along.
+            return functional.batch_norm(x, None, None, 1 + scale[0], shift[0], training=True)
+        scale, shift = (part[:, :, None, None, None].to(x.dtype) for part in (scale, shift))
+        return torch.addcmul(shift, functional.instance_norm(x), 1 + scale)
 
 
 class SpatialGuidance(nn.Module):

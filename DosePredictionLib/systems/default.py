@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import ClassVar
 
+import numpy as np
 import torch
+from torch import nn
 
-from DosePredictionLib.conditioning.channels import CHANNELS, SCALARS
+from DosePredictionLib.conditioning.channels import CHANNELS, SCALARS, ModelInput
 from DosePredictionLib.networks.guided_unet import GuidedUNet
+from DosePredictionLib.systems.whole_volume import sample_dose
 
 
 @dataclass(frozen=True)
@@ -32,8 +37,8 @@ class DefaultSystem:
     pure_noise: float = 0.5
     drop: float = 0.05
 
-    name = "default"
-    optional_conditions = ("ct", "beams")
+    name: ClassVar[str] = "default"
+    optional_conditions: ClassVar[tuple[str, ...]] = ("ct", "beams")
 
     def __post_init__(self) -> None:
         # Lists come out of JSON; tuples keep the configuration hashable and comparable.
@@ -50,3 +55,14 @@ class DefaultSystem:
             guidance=self.guidance,
         )
         return network.to(memory_format=torch.channels_last_3d)  # type: ignore[call-overload, no-any-return]
+
+    def sample_dose(
+        self,
+        network: nn.Module,
+        inputs: ModelInput,
+        steps: int,
+        seed: int,
+        on_step: Callable[[int], None] | None = None,
+    ) -> np.ndarray:
+        """See `System.sample_dose`."""
+        return sample_dose(network, inputs, steps, seed, on_step)  # type: ignore[arg-type]

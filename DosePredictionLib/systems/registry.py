@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from DosePredictionLib.errors import InputError
 from DosePredictionLib.systems.default import DefaultSystem
+from DosePredictionLib.systems.system import System
 
-SYSTEMS = {DefaultSystem.name: DefaultSystem}
+SYSTEMS: dict[str, type[System]] = {DefaultSystem.name: DefaultSystem}
 
 
-def system_from_config(name: str, config: dict[str, object]) -> DefaultSystem:
+def system_from_config(name: str, config: dict[str, object]) -> System:
     """The system ``name`` with the given fields.
 
     Raises:
@@ -17,6 +18,6 @@ def system_from_config(name: str, config: dict[str, object]) -> DefaultSystem:
     if name not in SYSTEMS:
         raise InputError(f"There is no system called {name!r}; choose one of: {', '.join(sorted(SYSTEMS))}.")
     try:
-        return SYSTEMS[name](**config)  # type: ignore[arg-type]
+        return SYSTEMS[name](**config)
     except TypeError as error:
         raise InputError(f"The configuration of system {name!r} does not fit this version: {error}.") from error

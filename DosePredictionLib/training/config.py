@@ -19,18 +19,28 @@ class TrainingConfig:
         output: folder for checkpoints, curves and the finished weights; the run resumes from what it finds there.
         system: name of the system.
         system_config: the system's own fields.
+        stage: of the system's training; "dose" ends in its weights.
         steps: optimiser steps in all.
         decay_steps: the learning rate is constant and falls to zero over these last steps (warm-up, stable, decay:
             Hu et al., MiniCPM, 2024), so a run can be prolonged from any checkpoint before the fall.
-        batch: patients a step; their gradients are averaged one patient at a time.
+        batch: patients a step (on each device).
+        canvas: voxels (z, y, x) that every batch is padded or cut to, so that a GPU always sees one shape; None pads to
+            the smallest shape that holds the batch.
         learning_rate, weight_decay: AdamW.
         warmup_steps: the learning rate rises over these first steps.
         ema: decay of the moving average of the weights.
+        turn_probability: of turning a patient about the long axis and resampling it in the axial plane.
+        turn_degrees: most of these angles are within plus and minus this.
+        resize: voxels become up to this fraction smaller or larger.
+        curve_weight, criteria_weight: of the two DVH terms beside the dose error (`losses.dvh_errors_gy`).
         validate_every, checkpoint_every: steps.
         validation_cases: how many validation cases each validation looks at; 0 for all.
         seed: of every random draw.
         threads: processor threads; 0 leaves PyTorch's choice.
+        workers: threads that augment patients ahead of the network.
         device: "auto", "cpu", "cuda" ...
+        devices, strategy: how many of them, and how Lightning Fabric uses them together ("ddp").
+        compile: compile the network (pays on a GPU, with a canvas).
     """
 
     train: str
@@ -38,19 +48,34 @@ class TrainingConfig:
     output: str
     system: str = "default"
     system_config: dict[str, object] = field(default_factory=dict)
+    stage: str = "dose"
     steps: int = 10000
     decay_steps: int = 2500
     batch: int = 1
+    canvas: tuple[int, int, int] | None = None
     learning_rate: float = 1e-3
     weight_decay: float = 1e-4
     warmup_steps: int = 100
     ema: float = 0.999
+    turn_probability: float = 0.5
+    turn_degrees: float = 15.0
+    resize: float = 0.1
+    curve_weight: float = 0.25
+    criteria_weight: float = 0.1
     validate_every: int = 1000
     checkpoint_every: int = 250
     validation_cases: int = 10
     seed: int = 0
     threads: int = 0
+    workers: int = 1
     device: str = "auto"
+    devices: int = 1
+    strategy: str = "auto"
+    compile: bool = False
+
+    def __post_init__(self) -> None:
+        if self.canvas is not None:
+            object.__setattr__(self, "canvas", tuple(self.canvas))  # a list in JSON
 
     @classmethod
     def read(cls, path: str | Path) -> TrainingConfig:

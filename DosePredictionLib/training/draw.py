@@ -1,69 +1,137 @@
-"""One augmented training example."""
+"""Augmented training examples."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from DosePredictionLib.conditioning.padding import pad_to, padded_shape
-from DosePredictionLib.diffusion.interpolation import draw_time, noisy_sample
+from DosePredictionLib.conditioning.channels import OAR_CHANNELS, ModelInput
+from DosePredictionLib.conditioning.padding import padded_shape, window
+from DosePredictionLib.diffusion.interpolation import draw_time
+from DosePredictionLib.patient.geometry import index3
 from DosePredictionLib.systems.default import DefaultSystem
+from DosePredictionLib.training.augmentation import draw_turn, turned
 from DosePredictionLib.training.case_cache import TrainingCase
+from DosePredictionLib.training.config import TrainingConfig
+from DosePredictionLib.training.losses import ScoredStructure, StructureDoses, structure_doses
 
 
 @dataclass(frozen=True)
-class Example:
-    """A batch of one.
+class Batch:
+    """Patients of one padded shape.
 
     Attributes:
-        noisy, clean, region: (1, 1, Z, Y, X); dose in model units (zero dose -1, highest prescription +1).
-        conditions: (1, C, Z, Y, X).
-        time: (1,). scalars: (1, S).
-        gy_per_unit: what one model unit is worth.
+        clean, region: (N, 1, Z, Y, X); dose in model units (zero dose -1, highest prescription +1).
+        conditions: (N, C, Z, Y, X).
+        time: (N,). scalars: (N, S).
+        gy_per_unit: (N,) what one model unit is worth.
+        noise_seed: of the noise, which is drawn on the device that trains.
+        structures: the targets (one a prescription level) and organs.
     """
 
-    noisy: Tensor
     clean: Tensor
     region: Tensor
     conditions: Tensor
     time: Tensor
     scalars: Tensor
-    gy_per_unit: float
+    gy_per_unit: Tensor
+    noise_seed: int
+    structures: StructureDoses
 
 
-def draw_example(case: TrainingCase, system: DefaultSystem, multiple: int, seed: tuple[int, ...]) -> Example:
-    """Augment a case and add noise; everything random follows from ``seed``, so a resumed run draws the same.
+def augmented(
+    case: TrainingCase, system: DefaultSystem, config: TrainingConfig, rng: np.random.Generator
+) -> TrainingCase:
+    """A case as a draw sees it.
 
-    - mirrored left to right (paired organs and beams too) half of the time,
-    - laid at a random place into the padded volume, so that the network's halving grid moves over the anatomy,
-    - an optional condition left out with the system's probability.
+    - turned about the long axis and resampled (`augmentation.draw_turn`),
+    - an optional condition left out with the system's probability,
+    - mirrored left to right (paired organs and beams too) half of the time.
     """
-    rng = np.random.default_rng(seed)
+    turn = draw_turn(rng, config.turn_probability, config.turn_degrees, config.resize)
+    if turn is not None:
+        case = turned(case, turn)
     inputs, dose = case.inputs, case.dose_gy
     for condition in system.optional_conditions:
         if rng.random() < system.drop:
             inputs = inputs.without(condition)
     if rng.random() < 0.5:
         inputs, dose = inputs.mirrored(), dose[:, :, ::-1]
-    shape = padded_shape(inputs.region.shape, multiple)
-    offset = tuple(int(rng.integers(0, large - small + 1))
-                   for small, large in zip(inputs.region.shape, shape, strict=True))  # fmt: skip
-    unit_gy = inputs.prescription_gy / 2
-    conditions = inputs.padded_channels(shape, offset)
-    clean = torch.from_numpy(pad_to(dose.astype(np.float32) / unit_gy - 1, shape, offset, -1.0))[None, None]
-    region = torch.from_numpy(pad_to(inputs.region, shape, offset))[None, None]
-    generator = torch.Generator().manual_seed(int(rng.integers(2**62)))
-    time = draw_time(1, system.pure_noise, generator)
-    noise = torch.randn(clean.shape, generator=generator)
-    return Example(
-        noisy=noisy_sample(clean, noise, time),
-        clean=clean,
-        region=region,
-        conditions=torch.from_numpy(conditions)[None],
-        time=time,
-        scalars=torch.from_numpy(inputs.scalars)[None],
-        gy_per_unit=unit_gy,
+    return TrainingCase(case.identifier, inputs, dose)
+
+
+def draw_batch(
+    cases: Sequence[TrainingCase],
+    system: DefaultSystem,
+    config: TrainingConfig,
+    multiple: int,
+    seeds: Sequence[tuple[int, ...]],
+) -> Batch:
+    """Augment cases and lay each at a random place into the padded volume.
+
+    The random place moves the network's halving grid over the anatomy. The volume is the smallest that holds all the
+    cases in multiples of ``multiple``, or the configuration's canvas; what doesn't fit into a canvas is cut off at
+    random. Everything random follows from ``seeds``, so a resumed run draws the same.
+    """
+    generators = [np.random.default_rng(seed) for seed in seeds]
+    drawn = [augmented(case, system, config, rng) for case, rng in zip(cases, generators, strict=True)]
+    largest = np.max([case.inputs.region.shape for case in drawn], axis=0)
+    shape = config.canvas or padded_shape(tuple(int(size) for size in largest), multiple)
+    units = [case.inputs.prescription_gy / 2 for case in drawn]
+    clean, region, conditions, structures, doses = [], [], [], [], []
+    for case, rng in zip(drawn, generators, strict=True):
+        inputs, dose = _cut(case.inputs, case.dose_gy, shape, rng)
+        offset = tuple(
+            int(rng.integers(0, large - small + 1)) for small, large in zip(inputs.region.shape, shape, strict=True)
+        )
+        place = window(inputs.region.shape, offset)
+        padded_dose = np.zeros(shape, dtype=np.float32)
+        padded_dose[place] = dose
+        padded_region = np.zeros(shape, dtype=bool)
+        padded_region[place] = inputs.region
+        channels = inputs.padded_channels(shape, offset)
+        clean.append(torch.from_numpy(padded_dose / np.float32(inputs.prescription_gy / 2) - 1))
+        region.append(torch.from_numpy(padded_region))
+        conditions.append(torch.from_numpy(channels))
+        structures.append(scored_structures(inputs, channels))
+        doses.append(padded_dose)
+    generator = torch.Generator().manual_seed(int(generators[0].integers(2**62)))
+    return Batch(
+        clean=torch.stack(clean)[:, None],
+        region=torch.stack(region)[:, None],
+        conditions=torch.stack(conditions),
+        time=draw_time(len(drawn), system.pure_noise, generator),
+        scalars=torch.from_numpy(np.stack([case.inputs.scalars for case in drawn])),
+        gy_per_unit=torch.tensor(units, dtype=torch.float32),
+        noise_seed=int(generators[0].integers(2**62)),
+        structures=structure_doses(structures, doses, units),
     )
+
+
+def scored_structures(inputs: ModelInput, padded: np.ndarray) -> tuple[ScoredStructure, ...]:
+    """The structures that the channels show: each prescription level's target, and the organs.
+
+    Args:
+        inputs: the augmented patient.
+        padded: (C, Z, Y, X) its channels, padded.
+    """
+    volume_cc = inputs.geometry.voxel_volume_cc
+    prescription = padded[inputs.names.index("prescription")]
+    masks = [(prescription == level, True) for level in np.unique(prescription) if level > 0]
+    masks += [(padded[inputs.names.index(organ)] > 0.5, False) for organ in OAR_CHANNELS if organ in inputs.names]
+    return tuple(ScoredStructure(np.flatnonzero(mask), is_target, volume_cc) for mask, is_target in masks if mask.any())
+
+
+def _cut(
+    inputs: ModelInput, dose: np.ndarray, shape: tuple[int, ...], rng: np.random.Generator
+) -> tuple[ModelInput, np.ndarray]:
+    """What fits into ``shape``, from a random place."""
+    size = index3(np.minimum(inputs.region.shape, shape))
+    if size == inputs.region.shape:
+        return inputs, dose
+    start = index3(rng.integers(0, have - kept + 1) for have, kept in zip(inputs.region.shape, size, strict=True))
+    return inputs.cropped(start, size), dose[window(size, start)]

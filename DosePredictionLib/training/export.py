@@ -7,6 +7,7 @@ import platform
 import subprocess
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any, cast
 
 import torch
 
@@ -19,7 +20,7 @@ def export_weights(run: TrainingRun) -> Path:
     config = run.config
     header = WeightsHeader(
         system=config.system,
-        config=asdict(run.system),
+        config=asdict(cast(Any, run.system)),  # every system is a data class
         training={
             "data": f"{len(run.cases)} patients ({Path(config.train).parent.name}/{Path(config.train).name})",
             "patients": len(run.cases),
@@ -35,7 +36,7 @@ def export_weights(run: TrainingRun) -> Path:
         commit=_commit(),
     )  # fmt: skip
     path = run.output / "weights.safetensors"
-    save_weights(run.average, header, path)
+    save_weights(run.stage.release_state(run.average), header, path)
     return path
 
 

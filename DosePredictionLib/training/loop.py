@@ -5,23 +5,23 @@ from __future__ import annotations
 import json
 import os
 import time
-from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections import deque
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from DosePredictionLib.errors import InputError
-from DosePredictionLib.inference.forward import sample_dose
-from DosePredictionLib.networks.guided_unet import GuidedUNet
 from DosePredictionLib.systems.registry import system_from_config
 from DosePredictionLib.training.case_cache import TrainingCase, cached_cases
 from DosePredictionLib.training.config import TrainingConfig
-from DosePredictionLib.training.draw import Example, draw_example
-from DosePredictionLib.training.losses import dose_error_gy
+from DosePredictionLib.training.stage import to_device
+from DosePredictionLib.training.stages import stage_of
 
 CHECKPOINT = "checkpoint.pt"
 CURVES = "curves.jsonl"
@@ -31,7 +31,8 @@ class TrainingRun:
     """A run in its output folder.
 
     Every random draw follows from (seed, step), and a checkpoint holds the weights, their moving average and the
-    optimiser, so a run that was stopped and resumed equals one that was not, on the same machine.
+    optimiser, so a run that was stopped and resumed equals one that was not, on the same machine. Lightning Fabric
+    carries the devices, mixed precision and the sharing of gradients.
 
     Args:
         config: the run; the folder's own checkpoint decides where it starts.
@@ -53,69 +54,83 @@ class TrainingRun:
         if config.threads:
             torch.set_num_threads(config.threads)
         self.system = system_from_config(config.system, config.system_config)
-        wanted = ("cuda" if torch.cuda.is_available() else "cpu") if config.device == "auto" else config.device
-        self.device = torch.device(wanted)
+        self.stage = stage_of(config)
+        self.fabric = _fabric(config)
         torch.manual_seed(config.seed)
-        self.network = self.system.build_network().to(self.device)
+        self.network = self.stage.build_network().to(self.device)
         self.average = {name: value.detach().clone() for name, value in self.network.state_dict().items()}
-        self.optimiser = torch.optim.AdamW(
-            self.network.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay, betas=(0.9, 0.95),
+        optimiser = torch.optim.AdamW(
+            self.network.parameters(),
+            lr=config.learning_rate,
+            weight_decay=config.weight_decay,
+            betas=(0.9, 0.95),
             fused=True,
         )
         self.step = 0
         self.seconds = 0.0
+        self._trained, self.optimiser = self.fabric.setup(
+            torch.compile(self.network, dynamic=False) if config.compile else self.network, optimiser
+        )
         if (self.output / CHECKPOINT).exists():
             self._resume()
-        cache = self.output / "cache"
-        if cases is None:
-            cases = list(cached_cases(config.train, cache / "train", self.system.channels))
-        if validation is None:
-            validation = list(cached_cases(config.validation, cache / "validation", self.system.channels))
+        if cases is None or validation is None:
+            # One process conditions what isn't in the cache; the others find it there.
+            with self.fabric.rank_zero_first():
+                cache = self.output / "cache"
+                cases = cases or list(cached_cases(config.train, cache / "train", self.stage.channels))
+                validation = validation or list(
+                    cached_cases(config.validation, cache / "validation", self.stage.channels)
+                )
         self.cases, self.validation = cases, validation
         if not self.cases:
             raise InputError(f"{config.train} holds no case that can be trained on; each needs a dose and a target.")
         if config.validation_cases:
             self.validation = self.validation[: config.validation_cases]
 
+    @property
+    def device(self) -> torch.device:
+        """Where this process trains."""
+        return self.fabric.device
+
     def run(self, until: int | None = None) -> None:
         """Train to ``until`` (the configuration's last step when left out), writing curves and checkpoints."""
         last = self.config.steps if until is None else min(until, self.config.steps)
-        recent: list[float] = []
-        with ThreadPoolExecutor(1) as pool:
-            upcoming = pool.submit(self._examples, self.step)
-            while self.step < last:
-                began = time.perf_counter()
-                examples = upcoming.result()
-                upcoming = pool.submit(self._examples, self.step + 1)
-                recent.append(self._optimise(examples))
-                self.step += 1
+        recent: list[dict[str, Tensor]] = []
+        began = time.perf_counter()
+        for batch in self._batches(last):
+            recent.append(self._optimise(batch))
+            self.step += 1
+            if self.step % 50 == 0:
+                means = {name: float(torch.stack([terms[name] for terms in recent if name in terms]).mean())
+                         for name in recent[-1]}  # fmt: skip
+                recent.clear()
                 self.seconds += time.perf_counter() - began
-                if self.step % 50 == 0:
-                    self._log({"loss_gy": float(np.mean(recent))})
-                    recent.clear()
-                if self.validation and (self.step % self.config.validate_every == 0 or self.step == self.config.steps):
-                    self._log({"validation_dose_score_gy": self.validation_score()})
-                if self.step % self.config.checkpoint_every == 0 or self.step == last:
-                    self.save()
+                began = time.perf_counter()
+                self._log(means)
+            whole = self.step % self.config.checkpoint_every == 0 or self.step == last
+            if self.validation and (self.step % self.config.validate_every == 0 or self.step == self.config.steps):
+                self._log({self.stage.score_name: self.validation_score()})
+                began = time.perf_counter()
+            if whole:
+                self.seconds += time.perf_counter() - began
+                self.save()
+                began = time.perf_counter()
 
     def validation_score(self) -> float:
-        """Mean absolute error in the dose region of the averaged weights, one step from noise, in Gy."""
+        """The stage's score of the averaged weights, mean over the validation cases."""
         network = self.averaged_network()
-        errors = []
-        for index, case in enumerate(self.validation):
-            predicted = sample_dose(network, case.inputs, steps=1, seed=index)
-            region = case.inputs.region
-            errors.append(np.abs(predicted - case.dose_gy.astype(np.float32))[region].mean())
-        return float(np.mean(errors))
+        return float(np.mean([self.stage.score(network, case, index) for index, case in enumerate(self.validation)]))
 
-    def averaged_network(self) -> GuidedUNet:
+    def averaged_network(self) -> nn.Module:
         """A network with the moving average of the weights, in evaluation mode."""
-        network = self.system.build_network().to(self.device)
+        network = self.stage.build_network().to(self.device)
         network.load_state_dict(self.average)
         return network.eval()
 
     def save(self) -> None:
         """Write the checkpoint; the old one stays until the new one is whole."""
+        if not self.fabric.is_global_zero:
+            return
         path = self.output / CHECKPOINT
         temporary = path.with_suffix(".partial")
         torch.save(
@@ -136,43 +151,45 @@ class TrainingRun:
         self.network.load_state_dict(state["network"])
         self.average = state["average"]
         self.optimiser.load_state_dict(state["optimiser"])
+        for group in self.optimiser.param_groups:
+            group["weight_decay"] = self.config.weight_decay  # a run may be prolonged with another
         self.step, self.seconds = state["step"], state["seconds"]
 
-    def _examples(self, step: int) -> list[Example]:
-        """The batch of a step; each pass over the cases has its own order."""
-        examples = []
+    def _batches(self, last: int) -> Iterator[Any]:
+        """The batches of the steps up to ``last``, drawn ahead by the configuration's workers."""
+        ahead: deque[Future[Any]] = deque()
+        submitted = self.step
+        with ThreadPoolExecutor(self.config.workers) as pool:
+            while submitted < last or ahead:
+                while submitted < last and len(ahead) <= 2 * self.config.workers:
+                    ahead.append(pool.submit(self._draw, submitted))
+                    submitted += 1
+                yield ahead.popleft().result()
+
+    def _draw(self, step: int) -> Any:
+        """This process's batch of a step; each pass over the cases has its own order."""
+        cases, seeds = [], []
         for item in range(self.config.batch):
-            drawn = step * self.config.batch + item
+            drawn = (step * self.fabric.world_size + self.fabric.global_rank) * self.config.batch + item
             epoch, place = divmod(drawn, len(self.cases))
             order = np.random.default_rng((self.config.seed, 1, epoch)).permutation(len(self.cases))
-            case = self.cases[int(order[place])]
-            examples.append(
-                draw_example(case, self.system, self.network.size_multiple, (self.config.seed, 2, drawn))
-            )
-        return examples
+            cases.append(self.cases[int(order[place])])
+            seeds.append((self.config.seed, 2, drawn))
+        return self.stage.draw(cases, seeds)
 
-    def _optimise(self, examples: list[Example]) -> float:
-        """One optimiser step; the mean error in Gy."""
+    def _optimise(self, batch: Any) -> dict[str, Tensor]:
+        """One optimiser step; the loss's terms."""
         for group in self.optimiser.param_groups:
             group["lr"] = self.config.learning_rate_at(self.step)
-        self.network.train()
-        total = 0.0
-        for example in examples:
-            noisy, clean, region, conditions, when, scalars = (
-                part.to(self.device, non_blocking=True)
-                for part in (example.noisy, example.clean, example.region, example.conditions, example.time,
-                             example.scalars)
-            )  # fmt: skip
-            with torch.autocast(self.device.type, dtype=torch.bfloat16):
-                predicted = self.network(noisy, conditions, when, scalars)
-            error_gy = dose_error_gy(predicted.float(), clean, region, example.gy_per_unit)
-            (error_gy / (35.0 * len(examples))).backward()
-            total += error_gy.item()
+        self._trained.train()
+        with self.fabric.autocast():
+            loss = self.stage.loss(self._trained, to_device(batch, self.device))
+        self.fabric.backward(loss.total)
         torch.nn.utils.clip_grad_norm_(self.network.parameters(), 1.0)
         self.optimiser.step()
         self.optimiser.zero_grad(set_to_none=True)
         self._update_average()
-        return total / len(examples)
+        return loss.logged
 
     @torch.no_grad()
     def _update_average(self) -> None:
@@ -182,8 +199,27 @@ class TrainingRun:
         torch._foreach_lerp_(averages, list(values.values()), 1 - decay)
 
     def _log(self, values: dict[str, float]) -> None:
+        if not self.fabric.is_global_zero:
+            return
         record = {"step": self.step, "hours": round(self.seconds / 3600, 4),
                   "learning_rate": self.config.learning_rate_at(self.step - 1), **values}  # fmt: skip
         with open(self.output / CURVES, "a", encoding="utf-8") as curves:
             curves.write(json.dumps(record) + "\n")
         print(" ".join(f"{name} {value:.4g}" for name, value in record.items()), flush=True)
+
+
+def _fabric(config: TrainingConfig) -> Any:
+    """Lightning Fabric as the configuration asks for it.
+
+    Raises:
+        InputError: it isn't installed.
+    """
+    try:
+        from lightning_fabric import Fabric
+    except ImportError as error:
+        raise InputError(
+            'Training needs lightning-fabric, which is not installed; install DosePrediction with its extra "train".'
+        ) from error
+    fabric = Fabric(accelerator=config.device, devices=config.devices, strategy=config.strategy, precision="bf16-mixed")
+    fabric.launch()
+    return fabric

@@ -13,8 +13,9 @@ from DosePredictionLib.errors import InputError
 from DosePredictionLib.inference import engine as engine_module
 from DosePredictionLib.inference.device import choose_device
 from DosePredictionLib.inference.engine import PredictionEngine
-from DosePredictionLib.inference.forward import sample_dose
 from DosePredictionLib.inference.options import PredictionOptions
+from DosePredictionLib.systems.default import DefaultSystem
+from DosePredictionLib.systems.whole_volume import sample_dose
 
 
 @pytest.fixture
@@ -43,13 +44,13 @@ def test_a_full_gpu_falls_back_to_the_processor_with_a_message(engine, monkeypat
     engine.device = torch.device("mps")  # a name only; the attempt below fails as a full device does
     attempts = []
 
-    def full_at_first(*arguments):
+    def full_at_first(system, *arguments):
         attempts.append(engine.device.type)
         if engine.device.type != "cpu":
             raise torch.OutOfMemoryError("no memory")
         return sample_dose(*arguments)
 
-    monkeypatch.setattr(engine_module, "sample_dose", full_at_first)
+    monkeypatch.setattr(DefaultSystem, "sample_dose", full_at_first)
     predicted = engine.predict(patient, PredictionOptions(samples=2))
     assert attempts == ["mps", "cpu", "cpu"]
     assert len(told) == 1 and "ran out" in told[0]

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,16 +15,18 @@ from phantom import AXIAL, ball_patient, points_mm
 from tiny import TINY
 
 from DosePredictionLib.conditioning.channels import CHANNELS
+from DosePredictionLib.dosimetry.openkbp_score import dvh_differences
 from DosePredictionLib.errors import InputError
 from DosePredictionLib.inference.weights import load_weights
 from DosePredictionLib.patient.volume import Volume
 from DosePredictionLib.systems.default import DefaultSystem
+from DosePredictionLib.training.augmentation import Turn, turned
 from DosePredictionLib.training.case_cache import load_case, save_case, training_case
 from DosePredictionLib.training.config import TrainingConfig
-from DosePredictionLib.training.draw import draw_example
+from DosePredictionLib.training.draw import draw_batch
 from DosePredictionLib.training.export import export_weights
 from DosePredictionLib.training.loop import TrainingRun
-from DosePredictionLib.training.losses import dose_error_gy
+from DosePredictionLib.training.losses import ScoredStructure, dose_error_gy, dvh_errors_gy, structure_doses
 
 
 def case(shift_mm: float = 0.0):
@@ -94,34 +99,130 @@ def test_a_case_survives_the_cache(tmp_path, cases):
     assert again.inputs.geometry.is_close(cases[0].inputs.geometry)
 
 
-def test_a_draw_moves_channels_and_dose_together(cases):
-    system = DefaultSystem(drop=0.0)
+def draw(case, seed, *, turn_probability=0.0, canvas=None):
+    told = config("", turn_probability=turn_probability, canvas=canvas)
+    return draw_batch([case], DefaultSystem(drop=0.0), told, 16, [(seed,)])
+
+
+@pytest.mark.parametrize("turn_probability", [0.0, 1.0])
+def test_a_draw_moves_channels_and_dose_together(cases, turn_probability):
     seen = set()
     for seed in range(12):
-        example = draw_example(cases[0], system, 16, (seed,))
-        high = example.conditions[0, CHANNELS.index("prescription")] == 1.0
-        dose_gy = (example.clean[0, 0] + 1) * example.gy_per_unit
-        # The dose is highest in the middle of the high target, wherever both were moved or mirrored to.
+        batch = draw(cases[0], seed, turn_probability=turn_probability)
+        high = batch.conditions[0, CHANNELS.index("prescription")] == 1.0
+        dose_gy = (batch.clean[0, 0] + 1) * batch.gy_per_unit
+        # The dose is highest in the middle of the high target, wherever both were moved, turned or mirrored to.
         peak = np.array(np.unravel_index(int(dose_gy.argmax()), dose_gy.shape))
         middle = torch.nonzero(high).float().mean(dim=0).numpy()
         assert np.abs(peak - middle).max() < 1.5
-        left = torch.nonzero(example.conditions[0, CHANNELS.index("Parotid_L")]).float().mean(dim=0)
-        right = torch.nonzero(example.conditions[0, CHANNELS.index("Parotid_R")]).float().mean(dim=0)
-        assert left[2] > right[2], "left stays left when the patient is mirrored"
-        assert dose_gy[~example.region[0, 0]].abs().max() == 0
+        left = torch.nonzero(batch.conditions[0, CHANNELS.index("Parotid_L")]).float().mean(dim=0)
+        right = torch.nonzero(batch.conditions[0, CHANNELS.index("Parotid_R")]).float().mean(dim=0)
+        if not turn_probability:
+            assert left[2] > right[2], "left stays left when the patient is mirrored"
+        assert dose_gy[~batch.region[0, 0]].abs().max() == 0
         assert all(size % 16 == 0 for size in dose_gy.shape)
         seen.add(tuple(peak))
     assert len(seen) > 3
-    same = draw_example(cases[0], system, 16, (5,)), draw_example(cases[0], system, 16, (5,))
-    assert torch.equal(same[0].noisy, same[1].noisy)
+    same = draw(cases[0], 5), draw(cases[0], 5)
+    assert torch.equal(same[0].clean, same[1].clean) and same[0].noise_seed == same[1].noise_seed
+
+
+def test_a_canvas_gives_every_batch_its_shape_and_keeps_what_fits(cases):
+    small, large = draw(cases[0], 1, canvas=(16, 16, 16)), draw(cases[0], 1, canvas=(64, 96, 96))
+    assert small.clean.shape == (1, 1, 16, 16, 16) and large.clean.shape == (1, 1, 64, 96, 96)
+    assert large.region.sum() == cases[0].inputs.region.sum()
+    assert 0 < small.region.sum() < large.region.sum()
 
 
 def test_the_loss_is_the_dose_score():
     generator = torch.Generator().manual_seed(0)
-    predicted, clean = (torch.rand(1, 1, 4, 5, 6, generator=generator) for _ in range(2))
-    region = torch.rand(1, 1, 4, 5, 6, generator=generator) > 0.5
-    wanted = (predicted - clean).abs()[region].mean() * 35.0
-    assert dose_error_gy(predicted, clean, region, 35.0) == pytest.approx(float(wanted))
+    predicted, clean = (torch.rand(2, 1, 4, 5, 6, generator=generator) for _ in range(2))
+    region = torch.rand(2, 1, 4, 5, 6, generator=generator) > 0.5
+    units = torch.tensor([35.0, 30.0])
+    wanted = np.mean([float((predicted - clean).abs()[i][region[i]].mean() * units[i]) for i in range(2)])
+    assert dose_error_gy(predicted, clean, region, units) == pytest.approx(wanted)
+
+
+def test_the_dvh_terms_are_those_of_the_benchmark():
+    random = np.random.default_rng(3)
+    predicted, clean = random.uniform(0, 70, (2, 1, 6, 7, 8)), random.uniform(0, 70, (2, 1, 6, 7, 8))
+    masks = random.random((2, 2, 6, 7, 8)) > 0.6  # of two patients: a target and an organ
+    structures = [[ScoredStructure(np.flatnonzero(masks[i, 0]), True, 0.02),
+                   ScoredStructure(np.flatnonzero(masks[i, 1]), False, 0.02)] for i in range(2)]  # fmt: skip
+    rows = structure_doses(structures, [clean[i, 0].astype(np.float32) for i in range(2)], [35.0, 30.0])
+    units = np.array([35.0, 30.0])[:, None, None, None, None]
+    curve, criteria = dvh_errors_gy(torch.tensor(predicted / units - 1, dtype=torch.float32), rows)
+    wanted, areas = [], []
+    for i in range(2):
+        named = {"PTV70": masks[i, 0], "Brainstem": masks[i, 1]}
+        wanted += [
+            gy for gy in dvh_differences(predicted[i, 0], clean[i, 0], named, (2.0, 2.0, 5.0)).values() if gy == gy
+        ]
+        areas += [np.abs(np.sort(predicted[i, 0][mask]) - np.sort(clean[i, 0][mask])).mean() for mask in masks[i]]
+    assert len(wanted) == 10
+    assert float(curve) == pytest.approx(np.mean(areas), rel=1e-4)
+    assert float(criteria) == pytest.approx(np.mean(wanted), rel=1e-3)
+
+
+def test_the_dvh_terms_have_the_gradient_of_finite_differences():
+    random = np.random.default_rng(4)
+    predicted = torch.tensor(random.uniform(-1, 1, (1, 1, 3, 3, 3)), requires_grad=True)
+    clean = random.uniform(0, 70, (3, 3, 3)).astype(np.float32)
+    both = [ScoredStructure(np.arange(11), True, 0.03), ScoredStructure(np.arange(9, 27), False, 0.03)]
+    rows = structure_doses([both], [clean], [35.0])
+    for term in (0, 1):
+        assert torch.autograd.gradcheck(lambda x, term=term: dvh_errors_gy(x, rows)[term].double(), (predicted,),
+                                        eps=1e-4, atol=2e-2, rtol=2e-2)  # fmt: skip
+
+
+def test_a_turn_keeps_volumes_doses_and_distances(cases):
+    turn = Turn(angle_degrees=30.0, enlarge=1.1)
+    new, old = turned(cases[0], turn), cases[0]
+    for name in ("prescription", "Parotid_L", "region"):
+        index = CHANNELS.index(name)
+        volumes = [(one.inputs.channels[index] > 0.5).sum() * one.inputs.geometry.voxel_volume_cc for one in (new, old)]
+        assert volumes[0] == pytest.approx(volumes[1], rel=0.06), name
+        doses = [one.dose_gy[one.inputs.channels[index] > 0.5].astype(float).mean() for one in (new, old)]
+        assert doses[0] == pytest.approx(doses[1], rel=0.02), name
+    assert new.inputs.scalars[0] == pytest.approx((1 + old.inputs.scalars[0]) / 1.1 - 1, abs=1e-6)
+    # Where the left parotid lies, it is as far from the target as it was.
+    index, organ = CHANNELS.index("distance_high"), CHANNELS.index("Parotid_L")
+    far = [50 * one.inputs.channels[index][one.inputs.channels[organ] > 0.5].astype(float).mean() for one in (new, old)]
+    assert far[0] == pytest.approx(far[1], abs=1.0)
+
+    # Left of the middle, thirty degrees towards posterior: where a rotation about +z (LPS) takes the left parotid.
+    def place(one):
+        found = np.argwhere(one.inputs.channels[CHANNELS.index("Parotid_L")] > 0.5).mean(axis=0)
+        centre = np.argwhere(one.inputs.channels[CHANNELS.index("region")] > 0.5).mean(axis=0)
+        return ((found - centre) * np.asarray(one.inputs.geometry.spacing_mm)[::-1])[:0:-1]
+
+    angle = np.radians(30.0)
+    rotation = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
+    assert place(new) == pytest.approx(rotation @ place(old), abs=2.0)
+
+
+def test_two_processes_share_a_training(tmp_path):
+    """Distributed over two processor processes, a step is the mean of both patients' gradients."""
+    from DosePredictionLib.patient.writer_folder import write_patient_folder
+
+    for index in range(2):
+        distance = np.linalg.norm(points_mm(AXIAL) - (8.0, -10.0, 4.0), axis=-1)
+        patient = ball_patient()
+        dose = (60.0 + index) * np.exp(-((distance / 40.0) ** 2)) * (patient.structures[0].mask.array > 0)
+        patient = replace(patient, identifier=f"case{index}", reference_dose=Volume(dose.astype(np.float32), AXIAL))
+        write_patient_folder(patient, tmp_path / "train" / patient.identifier)
+    told = config(tmp_path / "two", train=str(tmp_path / "train"), validation=str(tmp_path / "train"), steps=2, batch=1)
+    (tmp_path / "run.json").write_text(told.to_json())
+    ran = subprocess.run(
+        [sys.executable, "-m", "DosePredictionLib", "train", str(tmp_path / "run.json"), "--devices", "2", "--strategy",
+         "ddp"], capture_output=True, text=True, cwd=Path(__file__).parents[2], timeout=240,
+    )  # fmt: skip
+    assert ran.returncode == 0, ran.stderr[-2000:]
+    together = load_weights(tmp_path / "two" / "weights.safetensors").network.state_dict()
+    alone = TrainingRun(replace(told, output=str(tmp_path / "one"), batch=2))
+    alone.run()
+    for name, value in alone.averaged_network().state_dict().items():
+        assert torch.allclose(value, together[name], atol=2e-3), name
 
 
 def test_a_case_without_dose_is_refused():

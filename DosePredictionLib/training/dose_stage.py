@@ -1,0 +1,70 @@
+"""Training the default system's denoiser."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import cast
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from DosePredictionLib.diffusion.interpolation import noisy_sample
+from DosePredictionLib.systems.default import DefaultSystem
+from DosePredictionLib.systems.registry import system_from_config
+from DosePredictionLib.training.case_cache import TrainingCase
+from DosePredictionLib.training.config import TrainingConfig
+from DosePredictionLib.training.draw import Batch, draw_batch
+from DosePredictionLib.training.losses import dose_error_gy, dvh_errors_gy
+from DosePredictionLib.training.stage import StageLoss
+
+#: Losses in Gy are divided by this, so that gradients are those of a loss in model units at 70 Gy.
+TYPICAL_GY_PER_UNIT = 35.0
+
+
+class DoseStage:
+    """Noisy dose to clean dose: the dose error, and the errors of the dose-volume curves and of their scored points."""
+
+    score_name = "validation_dose_score_gy"
+
+    def __init__(self, config: TrainingConfig) -> None:
+        self.config = config
+        self.system = cast(DefaultSystem, system_from_config(config.system, config.system_config))
+        self._multiple = 2 ** len(self.system.widths)
+
+    @property
+    def channels(self) -> tuple[str, ...]:
+        """The system's."""
+        return self.system.channels
+
+    def build_network(self) -> nn.Module:
+        """The system's denoiser."""
+        return self.system.build_network()
+
+    def draw(self, cases: Sequence[TrainingCase], seeds: Sequence[tuple[int, ...]]) -> Batch:
+        """See `draw_batch`."""
+        return draw_batch(cases, self.system, self.config, self._multiple, seeds)
+
+    def loss(self, network: nn.Module, batch: Batch) -> StageLoss:
+        """Dose error, and the DVH terms with the configuration's weights."""
+        generator = torch.Generator(batch.clean.device).manual_seed(batch.noise_seed)
+        noise = torch.randn(batch.clean.shape, generator=generator, device=batch.clean.device)
+        noisy = noisy_sample(batch.clean, noise, batch.time)
+        predicted = network(noisy, batch.conditions, batch.time, batch.scalars).float()
+        error = dose_error_gy(predicted, batch.clean, batch.region, batch.gy_per_unit)
+        logged = {"loss_gy": error.detach()}
+        total = error
+        if (self.config.curve_weight or self.config.criteria_weight) and len(batch.structures.count):
+            curve, criteria = dvh_errors_gy(predicted, batch.structures)
+            total = total + self.config.curve_weight * curve + self.config.criteria_weight * criteria
+            logged |= {"curve_gy": curve.detach(), "criteria_gy": criteria.detach()}
+        return StageLoss(total / TYPICAL_GY_PER_UNIT, logged)
+
+    def score(self, network: nn.Module, case: TrainingCase, seed: int) -> float:
+        """Mean absolute error in the dose region, one step from noise, in Gy."""
+        predicted = self.system.sample_dose(network, case.inputs, 1, seed)
+        return float(np.abs(predicted - case.dose_gy.astype(np.float32))[case.inputs.region].mean())
+
+    def release_state(self, average: dict[str, Tensor]) -> dict[str, Tensor]:
+        """The averaged weights are the system's."""
+        return average

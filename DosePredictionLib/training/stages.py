@@ -1,0 +1,24 @@
+"""The stages of every system, by name."""
+
+from __future__ import annotations
+
+from DosePredictionLib.errors import InputError
+from DosePredictionLib.training.config import TrainingConfig
+from DosePredictionLib.training.dose_stage import DoseStage
+from DosePredictionLib.training.stage import Stage
+
+#: (system, stage) to the class that trains it; "dose" is the stage that ends in a system's weights.
+STAGES: dict[tuple[str, str], type] = {("default", "dose"): DoseStage}
+
+
+def stage_of(config: TrainingConfig) -> Stage:
+    """The stage that a configuration names.
+
+    Raises:
+        InputError: the system has no such stage, or doesn't exist.
+    """
+    wanted = (config.system, config.stage)
+    if wanted not in STAGES:
+        known = ", ".join(f"{system} {stage}" for system, stage in sorted(STAGES))
+        raise InputError(f"There is no training stage {' '.join(wanted)!r}; choose one of: {known}.")
+    return STAGES[wanted](config)

@@ -9,7 +9,9 @@ from pathlib import Path
 
 from DosePredictionLib.errors import InputError
 from DosePredictionLib.patient.patient import Patient
+from DosePredictionLib.patient.reader_dicom import find_dicom_cases, is_dicom, read_dicom
 from DosePredictionLib.patient.reader_folder import is_patient_folder, read_patient_folder
+from DosePredictionLib.patient.reader_gdp_hmm import is_gdp_hmm, read_gdp_hmm
 from DosePredictionLib.patient.reader_openkbp_csv import is_openkbp_csv, read_openkbp_csv
 from DosePredictionLib.patient.reader_openkbp_packed import is_openkbp_packed, read_openkbp_packed
 
@@ -23,23 +25,26 @@ class PatientFormat:
     read: Callable[[Path], Patient]
 
 
-#: In the order in which they are tried. A new format (DICOM RT, ...) is a file of its own with these two functions.
-FORMATS = (
+#: In the order in which they are tried. A new format is a file of its own with these two functions.
+_FLAT_FORMATS = (
+    PatientFormat("GDP-HMM", is_gdp_hmm, read_gdp_hmm),
     PatientFormat("OpenKBP, packed", is_openkbp_packed, read_openkbp_packed),
     PatientFormat("OpenKBP, CSV folder", is_openkbp_csv, read_openkbp_csv),
     PatientFormat("folder of NRRD or NIfTI files", is_patient_folder, read_patient_folder),
 )
+#: DICOM comes last: it is looked for in all folders below, whatever else there is.
+FORMATS = (*_FLAT_FORMATS, PatientFormat("DICOM RT", is_dicom, read_dicom))
 _EXPECTED = (
-    "a folder with ct.nrrd (or ct.nii.gz) and a .seg.nrrd file or a mask file for each structure, an OpenKBP folder of "
-    "CSV files, or a packed OpenKBP .npz file"
+    "a folder with ct.nrrd (or ct.nii.gz) and a .seg.nrrd file or a mask file for each structure, a folder of DICOM "
+    "files (CT, RTSTRUCT, RTPLAN, RTDOSE), an OpenKBP folder of CSV files, or a packed OpenKBP or GDP-HMM .npz file"
 )
 
 
 def read_patient(path: str | Path) -> Patient:
     """Read a patient from a folder or a file.
 
-    Formats: a folder of NRRD or NIfTI files (see `reader_folder`), the OpenKBP challenge's CSV folder, a packed OpenKBP
-    file.
+    Formats: a folder of NRRD or NIfTI files (see `reader_folder`), DICOM RT (see `reader_dicom`), the OpenKBP
+    challenge's CSV folder, a packed OpenKBP file, a file of the GDP-HMM challenge (see `reader_gdp_hmm`).
 
     Raises:
         InputError: nothing is there, the format isn't known, or the data are broken.
@@ -51,19 +56,43 @@ def read_patient(path: str | Path) -> Patient:
 def find_cases(path: str | Path) -> list[Path]:
     """The path itself when it is a patient, or else all patients right inside the folder (pt_2 before pt_10).
 
+    DICOM is searched for in all folders below; a case there is a folder or, where one folder holds several, a file.
+
     Raises:
         InputError: there is none.
     """
     path = Path(path)
-    if path.exists() and any(known.detect(path) for known in FORMATS):
+    if path.exists() and _is_flat(path):
         return [path]
     if path.is_dir():
         entries = [entry for entry in path.iterdir() if not entry.name.startswith(".")]
-        cases = [entry for entry in entries if any(known.detect(entry) for known in FORMATS)]
+        cases = [entry for entry in entries if _is_flat(entry)]
+        # Beside patients in other formats each folder is searched by itself: theirs may hold the DICOM they came from.
+        places = [entry for entry in entries if entry.is_dir() and entry not in cases] if cases else [path]
+        cases.extend(case for place in places if is_dicom(place) for case in find_dicom_cases(place))
         if cases:
-            return sorted(cases, key=lambda case: [int(p) if p.isdigit() else p for p in re.split(r"(\d+)", case.name)])
+            return sorted(cases, key=_natural)
+    elif path.exists() and is_dicom(path):
+        return [path]
     _format_of(path, " itself or right inside it")
     raise AssertionError("a path without patients has no format")
+
+
+def is_read_as_dicom(path: str | Path) -> bool:
+    """Whether `read_patient` reads the patient from DICOM, so that DICOM objects can be written for it.
+
+    Raises:
+        InputError: there is no patient.
+    """
+    return _format_of(Path(path)).read is read_dicom
+
+
+def _is_flat(path: Path) -> bool:
+    return any(known.detect(path) for known in _FLAT_FORMATS)
+
+
+def _natural(case: Path) -> list[int | str]:
+    return [int(part) if part.isdigit() else part for part in re.split(r"(\d+)", case.name)]
 
 
 def _format_of(path: Path, where: str = "") -> PatientFormat:

@@ -1,0 +1,252 @@
+"""Contours become masks of the right volume in the right place, held against solids of known shape."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from dicom_phantom import circle
+from phantom import oblique_geometry
+
+from DosePredictionLib.patient.dicom_contours import ContoursRefused, rasterise
+from DosePredictionLib.patient.dicom_isolines import isolines
+from DosePredictionLib.patient.dicom_polygons import fill_polygons
+from DosePredictionLib.patient.geometry import Geometry
+from DosePredictionLib.patient.volume import Volume
+
+AXIAL = Geometry((60, 128, 128), (1.0, 1.0, 2.5), (-64.0, -64.0, -75.0))
+#: Feet first and prone: both in-plane axes and the normal differ from those of head first supine.
+FEET_FIRST = Geometry((60, 128, 128), (1.0, 1.0, 2.5), (64.0, -64.0, 75.0), (-1.0, 0, 0, 0, 1.0, 0, 0, 0, -1.0))
+PRONE = Geometry((60, 128, 128), (1.0, 1.0, 2.5), (64.0, 64.0, -75.0), (-1.0, 0, 0, 0, -1.0, 0, 0, 0, 1.0))
+OBLIQUE = oblique_geometry((1.1, 0.9, 2.5))
+GRIDS = pytest.mark.parametrize("geometry", [AXIAL, FEET_FIRST, PRONE, OBLIQUE], ids=["HFS", "FFS", "HFP", "oblique"])
+#: Off the voxel centres: a circle of whole millimetres about one has many of its points right on other centres.
+MIDDLE = (64.37, 63.81)
+
+
+def volume_cc(mask: Volume) -> float:
+    return float(np.count_nonzero(mask.array)) * mask.geometry.voxel_volume_cc
+
+
+def centroid_mm(mask: Volume) -> np.ndarray:
+    return mask.geometry.lps_of_index(np.argwhere(mask.array)).mean(axis=0)
+
+
+def holds(mask: Volume, point_mm: np.ndarray) -> bool:
+    z, y, x = np.rint(mask.geometry.index_of_lps(point_mm)).astype(int)
+    inside = all(0 <= i < n for i, n in zip((z, y, x), mask.array.shape, strict=True))
+    return bool(inside and mask.array[z, y, x])
+
+
+def ball(
+    geometry: Geometry, radius_mm: float, *, step: int = 1, shift: float = 0.0, middle: float = 29.3
+) -> list[np.ndarray]:
+    """A ball's contours: every ``step`` slices, ``shift`` slices off them, about a height in slices."""
+    contours = []
+    for index in np.arange(0, geometry.shape[0], step) + shift:
+        height = (index - middle) * geometry.spacing_mm[2]
+        if abs(height) < radius_mm:
+            contours.append(circle(geometry, index, MIDDLE, np.sqrt(radius_mm**2 - height**2)))
+    return contours
+
+
+@GRIDS
+@pytest.mark.parametrize("radius_mm", [8.0, 25.0])
+def test_a_ball_keeps_volume_and_place(geometry, radius_mm):
+    mask = rasterise(ball(geometry, radius_mm), geometry).mask
+    assert volume_cc(mask) == pytest.approx(4 / 3 * np.pi * radius_mm**3 / 1000, rel=0.02)
+    spacing = geometry.spacing_mm
+    middle = geometry.lps_of_index(np.array([29.3, MIDDLE[1] / spacing[1], MIDDLE[0] / spacing[0]]))
+    assert np.abs(centroid_mm(mask) - middle).max() < 0.25
+
+
+@GRIDS
+@pytest.mark.parametrize("radius_mm", [3.0, 20.0])
+def test_a_cylinder_keeps_its_volume(geometry, radius_mm):
+    contours = [circle(geometry, index, MIDDLE, radius_mm) for index in range(10, 30)]
+    mask = rasterise(contours, geometry).mask
+    height = 20 * geometry.spacing_mm[2]
+    assert volume_cc(mask) == pytest.approx(np.pi * radius_mm**2 * height / 1000, rel=0.01)
+
+
+@pytest.mark.parametrize("shift", [0.0, 0.31, 0.5])
+def test_contours_on_every_third_slice_and_between_slices_are_interpolated(shift):
+    built = rasterise(ball(AXIAL, 30.0, step=3, shift=shift), AXIAL)
+    assert volume_cc(built.mask) == pytest.approx(4 / 3 * np.pi * 27.0, rel=0.02)
+    assert built.filled_planes == 0
+    occupied = np.flatnonzero(built.mask.array.any(axis=(1, 2)))
+    assert (np.diff(occupied) == 1).all(), "no empty slices"
+
+
+def test_contours_finer_than_the_ct_are_sampled():
+    contours = [circle(AXIAL, index, MIDDLE, 20.0) for index in np.arange(10.0, 30.0, 0.4)]
+    assert volume_cc(rasterise(contours, AXIAL).mask) == pytest.approx(np.pi * 400 * 20 * 2.5 / 1000, rel=0.015)
+
+
+def torus(geometry: Geometry, ring_mm: float, tube_mm: float) -> list[np.ndarray]:
+    """A torus lying in the slices: two circles a slice, the inner one a hole."""
+    contours = []
+    for index in range(geometry.shape[0]):
+        height = (index - 30) * geometry.spacing_mm[2]
+        if abs(height) < tube_mm:
+            half = np.sqrt(tube_mm**2 - height**2)
+            contours += [circle(geometry, index, MIDDLE, ring_mm + half),
+                         circle(geometry, index, MIDDLE, ring_mm - half)]  # fmt: skip
+    return contours
+
+
+@GRIDS
+def test_a_torus_has_its_hole(geometry):
+    mask = rasterise(torus(geometry, 30.0, 12.0), geometry).mask
+    assert volume_cc(mask) == pytest.approx(2 * np.pi**2 * 30.0 * 144.0 / 1000, rel=0.02)
+    x, y = MIDDLE[0] / geometry.spacing_mm[0], MIDDLE[1] / geometry.spacing_mm[1]
+    assert not holds(mask, geometry.lps_of_index(np.array([30.0, y, x])))
+    assert holds(mask, geometry.lps_of_index(np.array([30.0, y, x + 30.0 / geometry.spacing_mm[0]])))
+
+
+def test_a_torus_on_edge_parts_into_two_discs():
+    """The hole is open to the side where single slices show two separate contours."""
+    contours = []
+    for index in range(60):
+        z = (index - 30) * 2.5
+        for outer, inner in [(np.sqrt(max(42.0**2 - z**2, 0)), np.sqrt(max(18.0**2 - z**2, 0)))]:
+            if outer > inner > 0:
+                contours += [
+                    circle(AXIAL, index, (64 + s * (outer + inner) / 2, 64), (outer - inner) / 2) for s in (1, -1)
+                ]
+    mask = rasterise(contours, AXIAL).mask
+    assert not holds(mask, AXIAL.lps_of_index(np.array([30.0, 64.0, 64.0])))
+    assert holds(mask, AXIAL.lps_of_index(np.array([30.0, 64.0, 64.0 + 30.0])))
+    assert holds(mask, AXIAL.lps_of_index(np.array([30.0, 64.0, 64.0 - 30.0])))
+
+
+def test_a_shell_is_hollow_and_holds_the_core_inside_it():
+    shell = rasterise(ball(AXIAL, 30.0) + ball(AXIAL, 24.0), AXIAL).mask
+    assert volume_cc(shell) == pytest.approx(4 / 3 * np.pi * (27.0 - 13.824), rel=0.02)
+    with_core = rasterise(ball(AXIAL, 30.0) + ball(AXIAL, 24.0) + ball(AXIAL, 10.0), AXIAL).mask
+    assert volume_cc(with_core) == pytest.approx(4 / 3 * np.pi * (27.0 - 13.824 + 1.0), rel=0.02)
+
+
+@pytest.mark.parametrize("inner_backwards", [False, True])
+@pytest.mark.parametrize("channel_mm", [0.0, 0.02])
+def test_a_keyhole_is_a_hole_whichever_way_it_runs(inner_backwards, channel_mm):
+    contours = []
+    for index in range(10, 40):
+        outer, inner = circle(AXIAL, index, MIDDLE, 30.0), circle(AXIAL, index, MIDDLE, 12.0)
+        if inner_backwards:
+            inner = np.roll(inner[::-1], 1, axis=0)
+        back = np.array([0.0, channel_mm, 0.0])
+        contours.append(np.concatenate([outer, outer[:1], inner, inner[:1] + back, outer[:1] + back]))
+    mask = rasterise(contours, AXIAL).mask
+    assert volume_cc(mask) == pytest.approx(np.pi * (900 - 144) * 75.0 / 1000, rel=0.01)
+    assert not holds(mask, AXIAL.lps_of_index(np.array([20.0, *MIDDLE[::-1]])))
+
+
+def test_a_contour_that_is_there_twice_counts_once():
+    contours = [circle(AXIAL, index, MIDDLE, 20.0) for index in range(10, 20)]
+    once, twice = rasterise(contours, AXIAL).mask, rasterise([*contours, *contours], AXIAL).mask
+    assert np.array_equal(once.array, twice.array)
+
+
+def test_the_way_round_a_contour_does_not_matter():
+    contours = ball(AXIAL, 20.0)
+    there, back = rasterise(contours, AXIAL).mask, rasterise([c[::-1] for c in contours], AXIAL).mask
+    assert np.array_equal(there.array, back.array)
+
+
+def test_a_missing_slice_is_filled_and_told_but_a_gap_of_more_stays():
+    contours = [circle(AXIAL, index, MIDDLE, 20.0) for index in range(10, 40)]
+    missing = rasterise(contours[:9] + contours[10:], AXIAL)
+    assert missing.filled_planes == 1
+    assert volume_cc(missing.mask) == pytest.approx(np.pi * 400 * 75 / 1000, rel=0.01)
+    gap = rasterise(contours[:9] + contours[13:], AXIAL)
+    assert gap.filled_planes == 0
+    occupied = np.flatnonzero(gap.mask.array.any(axis=(1, 2)))
+    assert np.diff(occupied).max() == 5
+
+
+def test_parts_side_by_side_are_not_joined_across_a_missing_slice():
+    left = [circle(AXIAL, index, (30.2, 64.4), 12.0) for index in range(10, 20)]
+    right = [circle(AXIAL, index, (95.3, 64.4), 12.0) for index in range(21, 31)]
+    built = rasterise(left + right, AXIAL)
+    assert built.filled_planes == 0
+    assert volume_cc(built.mask) == pytest.approx(np.pi * 144 * 50 / 1000, rel=0.01)
+
+
+def test_a_single_contour_is_one_slice_thick():
+    mask = rasterise([circle(AXIAL, 20, MIDDLE, 25.0)], AXIAL).mask
+    assert volume_cc(mask) == pytest.approx(np.pi * 625 * 2.5 / 1000, rel=0.01)
+
+
+@pytest.mark.parametrize("turn", ["sagittal", "coronal", "tilted"])
+def test_contours_in_other_planes_are_built_there(turn):
+    """A ball drawn on planes that aren't the CT's."""
+    angle = np.radians(25.0)
+    axes = {
+        "sagittal": np.array([[0, 1, 0], [0, 0, 1], [1, 0, 0]], float),
+        "coronal": np.array([[1, 0, 0], [0, 0, 1], [0, -1, 0]], float),
+        "tilted": np.array([[1, 0, 0], [0, np.cos(angle), np.sin(angle)], [0, -np.sin(angle), np.cos(angle)]]),
+    }[turn]
+    around = np.linspace(0, 2 * np.pi, 90, endpoint=False)
+    centre, radius = np.array([3.2, -5.1, 2.4]), 24.0
+    contours = []
+    for height in np.arange(-24.0, 24.0, 2.0) + 0.7:
+        r = np.sqrt(max(radius**2 - height**2, 0.0))
+        plane = np.column_stack([r * np.cos(around), r * np.sin(around), np.full(90, height)])
+        contours.append(centre + plane @ axes)
+    mask = rasterise(contours, AXIAL).mask
+    assert volume_cc(mask) == pytest.approx(4 / 3 * np.pi * radius**3 / 1000, rel=0.02)
+    assert np.abs(centroid_mm(mask) - centre).max() < 0.5
+    assert mask.geometry.direction == AXIAL.direction
+
+
+def test_planes_of_two_directions_and_bent_contours_are_refused():
+    sagittal = circle(AXIAL, 20, MIDDLE, 20.0)[:, [2, 1, 0]]
+    with pytest.raises(ContoursRefused, match="parallel planes"):
+        rasterise([circle(AXIAL, 20, MIDDLE, 20.0), sagittal], AXIAL)
+    bent = circle(AXIAL, 20, MIDDLE, 20.0)
+    bent[:, 2] += 5.0 * np.sin(np.linspace(0, 4 * np.pi, len(bent)))
+    with pytest.raises(ContoursRefused, match="parallel planes"):
+        rasterise([bent], AXIAL)
+
+
+def test_contours_far_away_are_refused_and_empty_ones_are_nothing():
+    with pytest.raises(ContoursRefused, match="outside the CT"):
+        rasterise([circle(AXIAL, 20, MIDDLE, 20.0) + 5000.0], AXIAL)
+    assert rasterise([], AXIAL) is None
+    assert rasterise([np.zeros((2, 3))], AXIAL) is None
+
+
+def test_a_structure_that_reaches_beyond_the_ct_is_kept_whole():
+    contours = [circle(AXIAL, index, (0.3, 64.4), 20.0) for index in range(-5, 10)]
+    assert volume_cc(rasterise(contours, AXIAL).mask) == pytest.approx(np.pi * 400 * 37.5 / 1000, rel=0.01)
+
+
+def test_small_structures_lie_on_voxels_three_times_as_fine_with_the_same_centres():
+    mask = rasterise(ball(AXIAL, 6.0), AXIAL).mask
+    assert mask.geometry.spacing_mm == pytest.approx((1 / 3, 1 / 3, 2.5 / 3))
+    index = AXIAL.index_of_lps(np.asarray(mask.geometry.origin_mm)) * 3
+    assert np.abs(index - np.rint(index)).max() < 1e-6
+    assert volume_cc(mask) == pytest.approx(4 / 3 * np.pi * 0.216, rel=0.03)
+
+
+def test_filling_is_by_pixel_centres_even_on_edges():
+    square = np.array([[1.0, 1.0], [4.0, 1.0], [4.0, 3.0], [1.0, 3.0]])
+    filled = fill_polygons([square], 6, 7)
+    assert filled.sum() == 6, "half of the edges belong to a polygon, so neighbours neither overlap nor gape"
+    right = square + [3.0, 0.0]
+    both = fill_polygons([square], 6, 9).astype(int) + fill_polygons([right], 6, 9)
+    assert both.max() == 1 and both.sum() == 12
+
+
+def test_isolines_part_the_pixel_centres_exactly():
+    random = np.random.default_rng(3)
+    for _ in range(50):
+        plane = np.round(random.normal(size=(17, 23)), 1)
+        level = float(np.quantile(plane, random.uniform(0.05, 0.95)))
+        assert np.array_equal(fill_polygons(isolines(plane, level), 17, 23), plane >= level)
+
+
+def test_an_isoline_of_a_cone_is_a_circle():
+    y, x = np.mgrid[:60, :70]
+    (line,) = isolines(40.0 - np.hypot(y - 29.3, x - 33.8), 20.0)
+    assert np.abs(np.hypot(line[:, 0] - 33.8, line[:, 1] - 29.3) - 20.0).max() < 0.02

@@ -1,0 +1,153 @@
+"""CT series: order, orientation, gaps, and what is refused."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import SimpleITK as sitk
+from dicom_phantom import Study, write_ct
+from phantom import oblique_geometry, points_mm
+
+from DosePredictionLib.errors import InputError
+from DosePredictionLib.patient.dicom_ct import read_ct
+from DosePredictionLib.patient.dicom_files import find_dicom_files
+from DosePredictionLib.patient.geometry import Geometry
+from DosePredictionLib.patient.volume import Volume
+
+HFS = Geometry((12, 14, 16), (1.5, 1.2, 3.0), (-11.0, -9.0, -20.0))
+FFS = Geometry((12, 14, 16), (1.5, 1.2, 3.0), (11.0, -9.0, 20.0), (-1.0, 0, 0, 0, 1.0, 0, 0, 0, -1.0))
+HFP = Geometry((12, 14, 16), (1.5, 1.2, 3.0), (11.0, 9.0, -20.0), (-1.0, 0, 0, 0, -1.0, 0, 0, 0, 1.0))
+SLOPES = np.array([3.0, 4.0, 2.0])
+CORONAL = Geometry((12, 14, 16), (1.5, 1.2, 3.0), (-11.0, -9.0, 20.0), (1.0, 0, 0, 0, 0, 1.0, 0, -1.0, 0))
+
+
+def ramp(geometry: Geometry) -> Volume:
+    """HU that tell the place: 3 a mm along x, 4 along y, 2 along z."""
+    return Volume(np.rint(points_mm(geometry) @ SLOPES).astype(np.int16), geometry)
+
+
+def read(folder):
+    return read_ct([file for file in find_dicom_files(folder) if file.modality == "CT"])
+
+
+@pytest.mark.parametrize("geometry", [HFS, FFS, HFP, CORONAL, oblique_geometry((9.0, 8.0, 12.0))])
+def test_every_orientation_comes_back_where_it_was(tmp_path, geometry):
+    ct = ramp(geometry)
+    write_ct(tmp_path, ct, Study())
+    read_back, warnings = read(tmp_path)
+    assert warnings == []
+    assert read_back.geometry.is_close(geometry, 1e-3)
+    assert np.array_equal(read_back.array, ct.array) and read_back.array.dtype == np.int16
+
+
+def test_it_lies_where_the_image_library_puts_it(tmp_path):
+    geometry = oblique_geometry((9.0, 8.0, 12.0))
+    write_ct(tmp_path, ramp(geometry), Study())
+    reader = sitk.ImageSeriesReader()
+    reader.SetFileNames(reader.GetGDCMSeriesFileNames(str(tmp_path)))
+    image = Volume.of_image(reader.Execute())
+    read_back, _ = read(tmp_path)
+    assert read_back.geometry.is_close(image.geometry, 1e-2)
+    assert np.array_equal(read_back.array, image.array)
+
+
+def test_rescaling_and_padding(tmp_path):
+    ct = Volume(np.full(HFS.shape, -1024, np.int16), HFS)
+    write_ct(tmp_path, ct, Study(), RescaleIntercept="-3024")
+    assert read(tmp_path)[0].array.max() == -1024, "what is thinner than air is air"
+    ct = Volume(np.full(HFS.shape, 976, np.int16), HFS)
+    write_ct(tmp_path, ct, Study(), RescaleSlope="0.5", RescaleIntercept="-1000.5")
+    values = read(tmp_path)[0].array
+    assert values.dtype == np.float32 and np.unique(values) == pytest.approx([-0.5])
+
+
+def test_missing_slices_are_interpolated_and_told(tmp_path):
+    write_ct(tmp_path, ramp(HFS), Study(), skip=(4, 5))
+    volume, warnings = read(tmp_path)
+    assert volume.geometry.is_close(HFS, 1e-3)
+    assert np.abs(volume.array - ramp(HFS).array).max() <= 1
+    assert warnings == ["The CT lacks 2 slices; they were interpolated between their neighbours."]
+
+
+def test_a_wide_gap_is_refused(tmp_path):
+    write_ct(tmp_path, ramp(HFS), Study(), skip=(4, 5, 6, 7))
+    with pytest.raises(InputError, match=r"lacks slices between -11\.0 and 4\.0 mm"):
+        read(tmp_path)
+
+
+def test_varying_slice_distances_are_interpolated_to_the_smallest(tmp_path):
+    heights = [0, 2, 4, 6, 8, 10, 15, 20, 25, 30, 35, 40]
+    geometry = Geometry(HFS.shape, (1.5, 1.2, 1.0), HFS.origin_mm)
+    points = points_mm(geometry)
+    points[..., 2] = np.asarray(heights)[:, None, None]
+    ct = Volume(np.rint(points @ SLOPES).astype(np.int16), geometry)
+    write_ct(tmp_path, ct, Study(), heights_mm=heights)
+    volume, warnings = read(tmp_path)
+    assert volume.geometry.shape[0] == 21 and volume.geometry.spacing_mm[2] == pytest.approx(2.0)
+    wanted = np.rint((points_mm(volume.geometry) - [0, 0, HFS.origin_mm[2]]) @ SLOPES)
+    assert np.abs(volume.array - wanted).max() <= 1
+    assert "varying distances" in warnings[0]
+
+
+def test_a_tilted_gantry_is_refused(tmp_path):
+    write_ct(tmp_path, ramp(HFS), Study(), shear_mm=0.4)
+    with pytest.raises(InputError, match="tilted gantry"):
+        read(tmp_path)
+
+
+def test_localizers_are_passed_over(tmp_path):
+    study = Study()
+    write_ct(tmp_path / "ct", ramp(HFS), study)
+    other = Study(study_uid=study.study_uid, frame_uid=study.frame_uid)
+    write_ct(tmp_path / "scout", ramp(CORONAL), other, ImageType=["ORIGINAL", "PRIMARY", "LOCALIZER"])
+    from DosePredictionLib.patient.dicom_case import choose_case
+
+    with pytest.raises(InputError, match="no structure set"):
+        choose_case(tmp_path)
+
+
+def test_slices_that_do_not_belong_together_are_refused(tmp_path):
+    study = Study()
+    write_ct(tmp_path / "a", ramp(HFS), study)
+    uid = study.slice_uids
+    write_ct(tmp_path / "b", ramp(HFS), study, skip=range(1, 12))
+    assert study.slice_uids != uid
+    with pytest.raises(InputError, match="two slices at one position"):
+        read(tmp_path)
+    write_ct(tmp_path / "b", ramp(FFS), study, skip=range(1, 12))
+    with pytest.raises(InputError, match="different orientations"):
+        read(tmp_path)
+
+
+def test_damaged_and_strange_slices_are_named(tmp_path):
+    paths = write_ct(tmp_path, ramp(HFS), Study())
+    whole = paths[3].read_bytes()
+    paths[3].write_bytes(whole[:-100])
+    with pytest.raises(InputError, match=paths[3].name):
+        read(tmp_path)
+    write_ct(tmp_path, ramp(HFS), Study(), SOPClassUID="1.2.840.10008.5.1.4.1.1.2.1")
+    with pytest.raises(InputError, match="enhanced"):
+        read(tmp_path)
+    write_ct(tmp_path, ramp(HFS), Study(), PixelSpacing=None)
+    with pytest.raises(InputError, match="PixelSpacing"):
+        read(tmp_path)
+
+
+def test_compressed_slices_are_read(tmp_path):
+    import pydicom
+    from pydicom.uid import RLELossless
+
+    for path in write_ct(tmp_path, ramp(HFS), Study()):
+        one = pydicom.dcmread(path)
+        one.compress(RLELossless)
+        one.save_as(path)
+    assert np.array_equal(read(tmp_path)[0].array, ramp(HFS).array)
+
+
+def test_files_of_other_kinds_are_passed_over(tmp_path):
+    write_ct(tmp_path, ramp(HFS), Study())
+    (tmp_path / "notes.txt").write_text("nothing")
+    (tmp_path / "noise").write_bytes(b"\0" * 4000)
+    (tmp_path / "broken.dcm").write_bytes(b"\0" * 128 + b"DICM" + b"\xff" * 50)
+    (tmp_path / ".hidden.dcm").write_bytes(b"\0" * 128 + b"DICM")
+    assert len(find_dicom_files(tmp_path)) == 12

@@ -44,9 +44,11 @@ def run(arguments: argparse.Namespace) -> int:
     header = replace(
         loaded.header,
         training={**loaded.header.training, "data": arguments.data},
-        validation={key: value for key, value in summary.items() if not key.startswith("weights")},
+        validation={key: value for key, value in summary.items()
+                    if not key.startswith("weights") and key not in ("uncertainty", "uncertainty_said")},
+        uncertainty=summary.get("uncertainty", {}),
         recommended={"samples": summary["samples"], "steps": summary["steps"]},
-    )
+    )  # fmt: skip
     save_weights(loaded.network.state_dict(), header, arguments.output)
     card = arguments.output.with_suffix(".md")
     with whole_file(card) as path:

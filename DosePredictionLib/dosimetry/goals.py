@@ -8,16 +8,19 @@ from dataclasses import dataclass
 from enum import Enum
 
 from DosePredictionLib.dosimetry.dvh import Dvh, compute_dvh
-from DosePredictionLib.dosimetry.goal import EACH_TARGET, HIGHEST_TARGET, OR, Goal, GoalSet
-from DosePredictionLib.dosimetry.goal_reading import bundled_goals, read_goals
+from DosePredictionLib.dosimetry.equivalent_dose import Conversion, alpha_beta_of, converted
+from DosePredictionLib.dosimetry.goal import OR, Goal, GoalSet
+from DosePredictionLib.dosimetry.goal_fractions import GoalForPlan, UnknownFractions, goals_for_fractions
+from DosePredictionLib.dosimetry.goal_reading import bundled_goal_names, bundled_goals, goals_of, read_goals
 from DosePredictionLib.dosimetry.metric import Metric, MetricKind
+from DosePredictionLib.dosimetry.structure_expression import EACH, NotThereError, structures_named
 from DosePredictionLib.patient.patient import Patient
 from DosePredictionLib.patient.structure import Structure, StructureRole
 from DosePredictionLib.patient.volume import Volume
 
 __all__ = [
     "Goal", "GoalResult", "GoalSet", "Metric", "Verdict",
-    "bundled_goals", "evaluate_goals", "format_value", "read_goals",
+    "bundled_goal_names", "bundled_goals", "evaluate_goals", "format_value", "goals_of", "read_goals",
 ]  # fmt: skip
 
 
@@ -37,12 +40,13 @@ class GoalResult:
     """A goal, what was measured, and the verdict.
 
     Attributes:
-        goal: what was asked.
+        goal: what was asked; with converted doses where ``conversion`` says so.
         structure_label: the structure as the user's data call it; as the goal calls it where there is none.
         value: in ``unit``; NaN when not applicable.
         unit: of value, limit and tolerance.
         verdict: see `Verdict`.
         reason: one sentence that explains the verdict.
+        conversion: how ``goal`` was carried over from another fractionation; None when it is as its source has it.
     """
 
     goal: Goal
@@ -51,6 +55,7 @@ class GoalResult:
     unit: str
     verdict: Verdict
     reason: str
+    conversion: Conversion | None = None
 
 
 def format_value(value: float, unit: str) -> str:
@@ -63,69 +68,96 @@ def format_value(value: float, unit: str) -> str:
 def evaluate_goals(goals: GoalSet, patient: Patient, dose: Volume, dvhs: Mapping[str, Dvh]) -> list[GoalResult]:
     """Judge a dose by each goal, in the set's order; "each target" gives one result a target, highest dose first.
 
+    Of goals that differ only in the number of fractions they are for, those for the patient's number count. Where
+    there are none, and where the set is for other numbers, limits are carried over by EQD2 (`equivalent_dose.py`),
+    which the results say; of several equally near ones the strictest is.
+
     Args:
         goals: the goals.
-        patient: whose structures are asked for; ignored structures count as missing.
+        patient: whose structures are asked for; ignored structures count as missing, others are made where they can be
+            (`structure_expression.py`). Without a number of fractions nothing is carried over.
         dose: Gy, the dose of the whole course.
         dvhs: DVHs of this dose by structure name; those that are missing are computed where a goal needs them.
 
     Raises:
         InputError: the dose inside a structure is not a number somewhere.
     """
+    own = {structure.name for structure in patient.structures}
     known = dict(dvhs)
+    made: dict[str, Dvh] = {}
 
     def dvh_of(structure: Structure) -> Dvh:
-        if structure.name not in known:
-            known[structure.name] = compute_dvh(dose, structure)
-        return known[structure.name]
+        # A structure made for a goal may be called like one that the patient's data hold under another meaning.
+        is_own = structure.name in own and any(structure is s for s in patient.structures)
+        shelf = known if is_own else made
+        if structure.name not in shelf:
+            shelf[structure.name] = compute_dvh(dose, structure)
+        return shelf[structure.name]
+
+    found: dict[str, list[Structure] | NotThereError] = {}
+
+    def structures_of(goal: Goal) -> list[Structure]:
+        if goal.structure not in found:
+            try:
+                found[goal.structure] = structures_named(goal.structure, patient)
+            except NotThereError as error:
+                found[goal.structure] = error
+        answer = found[goal.structure]
+        if isinstance(answer, NotThereError):
+            raise answer
+        return answer
 
     results: list[GoalResult] = []
-    for goal in goals.goals:
-        structures = _structures(goal, patient)
-        if not structures:
-            results.append(_not_applicable(goal, goal.structure, f"the patient has no {_asked_for(goal)}"))
+    for goal in goals_for_fractions(goals, patient.fractions):
+        if isinstance(goal, UnknownFractions):
+            results.append(_not_applicable(goal.goal, goal.goal.structure, goal.reason))
+            continue
+        try:
+            structures = structures_of(goal.goal)
+        except NotThereError as error:
+            results.append(_not_applicable(goal.goal, goal.goal.structure, f"the patient has {error}"))
             continue
         judged = [_judge(goal, structure, dvh_of(structure), dose, patient) for structure in structures]
-        results.extend(judged if goal.structure.lower() == EACH_TARGET else [_best(judged)])
+        several = goal.goal.structure.lower().startswith(EACH)
+        results.extend(judged if several else [_best(judged)])
     return results
 
 
-def _structures(goal: Goal, patient: Patient) -> list[Structure]:
-    """The structures that a goal speaks of, of those the patient has."""
-    asked = goal.structure
-    if asked.lower() == EACH_TARGET:
-        return list(patient.targets)
-    candidates = [s for s in patient.structures if s.role is not StructureRole.IGNORED]
-    found = [structure for name in asked.split(OR) for structure in _named(name.strip(), candidates)[:1]]
-    if not found and asked.lower() in (HIGHEST_TARGET, "ptv_high"):
-        return list(patient.targets[:1])
-    return found
-
-
-def _named(name: str, structures: list[Structure]) -> list[Structure]:
-    """Structures with this TG-263 name; failing that, those that the user's data call so."""
-    wanted = name.lower()
-    by_standard_name = [s for s in structures if (s.standard_name or "").lower() == wanted]
-    return by_standard_name or [s for s in structures if s.standard_name is None and s.name.lower() == wanted]
-
-
-def _asked_for(goal: Goal) -> str:
-    return "target" if goal.structure.lower() in (EACH_TARGET, HIGHEST_TARGET) else goal.structure
-
-
-def _judge(goal: Goal, structure: Structure, dvh: Dvh, dose: Volume, patient: Patient) -> GoalResult:
+def _judge(asked: GoalForPlan, structure: Structure, dvh: Dvh, dose: Volume, patient: Patient) -> GoalResult:
+    goal, conversion = asked.goal, None
+    if asked.convert_from is not None and patient.fractions:
+        ratio = alpha_beta_of(_tissue(goal, structure), target=structure.role is StructureRole.TARGET)
+        goal, conversion = converted(goal, asked.convert_from, patient.fractions, ratio)
     if not dvh.volume_cc > 0.0:
         return _not_applicable(goal, structure.label, f"{structure.label} is empty")
-    prescription = structure.prescription_gy if structure.role is StructureRole.TARGET else patient.prescription_gy
+    prescription = _prescription_gy(structure, patient)
     if goal.metric.needs_prescription and not prescription:
         return _not_applicable(goal, structure.label, f"no prescription is known for {structure.label}")
     value = goal.metric.measure(dvh, dose, structure, prescription)
     if math.isnan(value):
         return _not_applicable(goal, structure.label, f"{goal.metric.text} has no value where the dose is 0")
     verdict, reason = _verdict(goal, value)
-    for remark in _remarks(goal, dvh):
+    remarks = _remarks(goal, dvh)
+    if conversion is not None:
+        remarks.append(conversion.text)
+    for remark in remarks:
         reason = f"{reason}; {remark}"
-    return GoalResult(goal, structure.label, value, goal.unit, verdict, f"{reason[0].upper()}{reason[1:]}.")
+    sentence = f"{reason[0].upper()}{reason[1:]}."
+    return GoalResult(goal, structure.label, value, goal.unit, verdict, sentence, conversion)
+
+
+def _tissue(goal: Goal, structure: Structure) -> str:
+    """The name to look up alpha/beta by: the structure's own standard name, or as the goal calls it."""
+    return structure.standard_name or (structure.name if OR in goal.structure else goal.structure)
+
+
+def _prescription_gy(structure: Structure, patient: Patient) -> float | None:
+    """What percentages refer to: a target's own dose, also for what was made from it; the plan's highest for others."""
+    if structure.role is StructureRole.TARGET:
+        return structure.prescription_gy
+    if structure.role is StructureRole.OTHER and structure.prescription_gy:
+        return structure.prescription_gy
+    return patient.prescription_gy
 
 
 def _verdict(goal: Goal, value: float) -> tuple[Verdict, str]:
@@ -146,6 +178,8 @@ def _remarks(goal: Goal, dvh: Dvh) -> list[str]:
     metric = goal.metric
     if metric.kind is MetricKind.DOSE_AT_VOLUME and metric.amount_unit == "cc" and (metric.amount or 0) > dvh.volume_cc:
         remarks.append(f"the structure has only {dvh.volume_cc:.3g} cc, so this is its minimum dose")
+    if metric.kind is MetricKind.COMPLEMENT_VOLUME and goal.unit == "cc" and goal.limit > dvh.volume_cc:
+        remarks.append(f"the structure has only {dvh.volume_cc:.3g} cc in all")
     if dvh.outside_dose_percent >= 0.05:
         remarks.append(f"{dvh.outside_dose_percent:.1f} % of the structure lies outside the dose and counts as 0 Gy")
     return remarks

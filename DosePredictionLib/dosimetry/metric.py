@@ -23,6 +23,10 @@ class MetricKind(Enum):
 
     DOSE_AT_VOLUME = "D"
     VOLUME_AT_DOSE = "V"
+    #: The highest dose in the coldest part ("dose complement").
+    COMPLEMENT_DOSE = "DC"
+    #: The volume below a dose ("complement volume"): what parallel organs keep.
+    COMPLEMENT_VOLUME = "CV"
     MEAN_DOSE = "Dmean"
     MAXIMUM_DOSE = "Dmax"
     MINIMUM_DOSE = "Dmin"
@@ -32,16 +36,17 @@ class MetricKind(Enum):
 
 _UNITS = {kind: ("Gy", PERCENT_OF_PRESCRIPTION) for kind in MetricKind} | {
     MetricKind.VOLUME_AT_DOSE: ("%", "cc"),
+    MetricKind.COMPLEMENT_VOLUME: ("%", "cc"),
     MetricKind.HOMOGENEITY: (NO_UNIT,),
     MetricKind.CONFORMITY: (NO_UNIT,),
 }
-_WORDS = {kind.value.lower(): kind for kind in MetricKind if len(kind.value) > 1}
+_WORDS = {kind.value.lower(): kind for kind in MetricKind if len(kind.value) > 1 and kind.value not in ("DC", "CV")}
 _AMOUNT_UNITS = {"%": "%", "cc": "cc", "cm3": "cc", "gy": "Gy", "%rx": PERCENT_OF_PRESCRIPTION}
 _BRACKET = re.compile(r"\[\s*(?P<unit>[^\]]*?)\s*\]$")
 _AMOUNT = re.compile(
-    r"(?P<letter>[dv])\s*(?P<number>\d+(?:\.\d+)?|\.\d+)\s*(?P<unit>%\s*rx|%|cc|cm3|gy)?", re.IGNORECASE
+    r"(?P<letter>dc|cv|d|v)\s*(?P<number>\d+(?:\.\d+)?|\.\d+)\s*(?P<unit>%\s*rx|%|cc|cm3|gy)?", re.IGNORECASE
 )
-_EXAMPLES = "D95%, D0.03cc, V20Gy, V20Gy[cc], V95%Rx, Dmean, Dmax, Dmin, HI, CI"
+_EXAMPLES = "D95%, D0.03cc, V20Gy, V20Gy[cc], V95%Rx, CV12.5Gy[cc], DC700cc, Dmean, Dmax, Dmin, HI, CI"
 
 
 @dataclass(frozen=True)
@@ -51,8 +56,8 @@ class Metric:
     Attributes:
         kind: the family.
         unit: of the value: "Gy", "%Rx" (percent of the prescription), "%", "cc", or "" for the indices.
-        amount: the volume of a D, the dose of a V; None for the others.
-        amount_unit: "%" or "cc" for a D, "Gy" or "%Rx" for a V; "" for the others.
+        amount: the volume of a D or DC, the dose of a V or CV; None for the others.
+        amount_unit: "%" or "cc" for a D or DC, "Gy" or "%Rx" for a V or CV; "" for the others.
     """
 
     kind: MetricKind
@@ -63,6 +68,9 @@ class Metric:
     @classmethod
     def parse(cls, text: str, unit: str | None = None) -> Metric:
         """Read a metric in the notation of AAPM TG-263: ``D95%``, ``D0.03cc``, ``V20Gy``, ``V20Gy[cc]``, ``Dmean``.
+
+        ``CV12.5Gy[cc]`` and ``DC700cc`` are the volume below a dose and the highest dose in the coldest volume (Mayo
+        et al., Adv. Radiat. Oncol. 2, 2017, 503-514).
 
         Args:
             text: the metric; upper and lower case and spaces don't matter; the value's unit may follow in brackets.
@@ -117,9 +125,12 @@ class Metric:
             return homogeneity_index(dvh)
         if self.kind is MetricKind.CONFORMITY:
             return conformity_index_paddick(dose, structure, prescribed, dvh=dvh)
-        if self.kind is MetricKind.VOLUME_AT_DOSE:
+        if self.kind in (MetricKind.VOLUME_AT_DOSE, MetricKind.COMPLEMENT_VOLUME):
             amount = self.amount or 0.0
             threshold = amount if self.amount_unit == "Gy" else amount * prescribed / 100.0
+            if self.kind is MetricKind.COMPLEMENT_VOLUME:
+                cold_cc, cold_percent = dvh.complement_volume_cc(threshold), dvh.complement_volume_percent(threshold)
+                return cold_cc if self.unit == "cc" else cold_percent
             return dvh.volume_at_dose_cc(threshold) if self.unit == "cc" else dvh.volume_at_dose_percent(threshold)
         value = self._dose_gy(dvh)
         return value if self.unit == "Gy" else 100.0 * value / prescribed
@@ -132,6 +143,9 @@ class Metric:
         if self.kind is MetricKind.MINIMUM_DOSE:
             return dvh.min_gy
         amount = self.amount or 0.0
+        if self.kind is MetricKind.COMPLEMENT_DOSE:
+            in_cc = self.amount_unit == "cc"
+            return dvh.complement_dose_cc(amount) if in_cc else dvh.complement_dose_percent(amount)
         return dvh.dose_at_volume_cc(amount) if self.amount_unit == "cc" else dvh.dose_at_volume_percent(amount)
 
 
@@ -144,7 +158,7 @@ def _kind_and_amount(bare: str, text: str) -> tuple[MetricKind, float | None, st
         raise InputError(f"Metric {text!r} is not known; write it like one of {_EXAMPLES}.")
     letter, number = match["letter"].upper(), match["number"]
     unit = _AMOUNT_UNITS[re.sub(r"\s", "", match["unit"] or "").lower()] if match["unit"] else None
-    expected = ("%", "cc") if letter == "D" else ("Gy", PERCENT_OF_PRESCRIPTION)
+    expected = ("%", "cc") if letter in ("D", "DC") else ("Gy", PERCENT_OF_PRESCRIPTION)
     if unit not in expected:
         choice = " or ".join(f"{letter}{number}{e}" for e in expected)
         raise InputError(f"Metric {text!r} does not say what {number} is; write {choice}.")

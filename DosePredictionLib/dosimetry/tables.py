@@ -18,8 +18,10 @@ from DosePredictionLib.whole_file import whole_file
 
 GOALS_COLUMNS = (
     "structure", "metric", "comparator", "limit", "unit", "value", "verdict", "priority", "source",
-    "tolerance", "reason",
+    "tolerance", "reason", "converted",
 )  # fmt: skip
+#: Stands behind limits that were carried over from another fractionation.
+CONVERTED = " *"
 SUMMARY_COLUMNS = (
     "structure", "volume_cc", "min_gy", "mean_gy", "max_gy", "d98_percent_gy", "d95_percent_gy", "d50_percent_gy",
     "d2_percent_gy", "d0.03cc_gy", "outside_dose_percent",
@@ -82,6 +84,7 @@ def write_goals_csv(results: Sequence[GoalResult], path: str | Path) -> None:
             result.goal.source,
             "" if result.goal.tolerance is None else f"{result.goal.tolerance:g}",
             result.reason,
+            "" if result.conversion is None else result.conversion.text,
         ]
         for result in results
     ]
@@ -99,7 +102,8 @@ def format_goals_table(results: Sequence[GoalResult]) -> str:
         (
             result.structure_label,
             result.goal.metric.text,
-            f"{result.goal.comparator} {_limit(result.goal, result.goal.limit)}",
+            f"{result.goal.comparator} {_limit(result.goal, result.goal.limit)}"
+            f"{CONVERTED if result.conversion else ''}",
             "" if result.goal.tolerance is None else _limit(result.goal, result.goal.tolerance),
             format_value(result.value, result.unit),
             result.verdict.value.upper() if result.verdict is Verdict.FAIL else result.verdict.value,
@@ -111,6 +115,10 @@ def format_goals_table(results: Sequence[GoalResult]) -> str:
     lines = [_aligned(row, widths) for row in rows] if judged else ["No goal applies to this patient."]
     if judged:
         lines.insert(1, "  ".join("-" * width for width in widths))
+    if any(result.conversion for result in judged):
+        lines += ["", *_wrapped(
+            f"{CONVERTED.strip()} Converted to this plan's fractions by EQD2; goals.csv says from what."
+        )]  # fmt: skip
     missing = list(dict.fromkeys(r.structure_label for r in results if r.verdict is Verdict.NOT_APPLICABLE))
     if missing:
         lines += ["", *_wrapped("Not applicable: " + ", ".join(missing))]

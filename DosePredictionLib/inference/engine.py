@@ -5,9 +5,10 @@ from __future__ import annotations
 import platform
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -17,10 +18,12 @@ from DosePredictionLib.conditioning.way_back import to_patient_grid
 from DosePredictionLib.inference.device import choose_device, describe_device
 from DosePredictionLib.inference.options import PredictionOptions, Provenance
 from DosePredictionLib.inference.progress import Progress, ProgressReporter
+from DosePredictionLib.inference.uncertainty import UncertaintyCalibration
 from DosePredictionLib.inference.weights import LoadedWeights, default_weights, load_weights
 from DosePredictionLib.patient.checks import check_patient
 from DosePredictionLib.patient.patient import Patient
 from DosePredictionLib.patient.volume import Volume
+from DosePredictionLib.review.review import review_prediction
 
 
 @dataclass(frozen=True)
@@ -29,7 +32,7 @@ class PredictedDose:
 
     Attributes:
         dose: mean of the samples, Gy.
-        dose_std: their standard deviation, Gy; None for a single sample.
+        dose_std: their standard deviation, Gy, calibrated where the weights say how; None for a single sample.
         provenance: how it was made.
     """
 
@@ -55,6 +58,8 @@ class PredictionEngine:
         self.device = choose_device(device)
         self.loaded: LoadedWeights = load_weights(weights if weights is not None else default_weights(system))
         self.network = self.loaded.network.to(self.device)
+        fitted: dict[str, Any] = self.loaded.header.uncertainty
+        self.calibration = UncertaintyCalibration(**fitted) if fitted else None
         self._tell = tell
 
     def predict(
@@ -90,7 +95,12 @@ class PredictionEngine:
         dose = to_patient_grid(mean, inputs.region, inputs.geometry, patient)
         dose_std = None
         if deviation is not None:
+            if self.calibration is not None:
+                calibrated = self.calibration.standard_deviation(mean, deviation, inputs.prescription_gy)
+                deviation = np.where(inputs.region, calibrated, np.float32(0.0))
             dose_std = to_patient_grid(deviation, inputs.region, inputs.geometry, patient)
+        trained_on = str(self.loaded.header.training.get("data", ""))
+        review = review_prediction(patient, dose, dose_std, trained_on=trained_on, channels=inputs.names)
         finished = time.perf_counter()
         seconds = {
             "conditioning": round(conditioned - began, 3),
@@ -98,7 +108,9 @@ class PredictionEngine:
             "finishing": round(finished - sampled, 3),
             "total": round(finished - began, 3),
         }
-        return PredictedDose(dose, dose_std, self._provenance(patient, samples, steps, options.seed, seconds))
+        provenance = self._provenance(patient, samples, steps, options.seed, seconds)
+        warnings = (*provenance.warnings, *(warning.text for warning in review))
+        return PredictedDose(dose, dose_std, replace(provenance, warnings=warnings, review=review))
 
     def _sample_all(
         self, inputs: ModelInput, samples: int, steps: int, seed: int, reporter: ProgressReporter
@@ -155,7 +167,21 @@ class PredictionEngine:
                 for s in patient.structures
             ),
             warnings=patient.warnings,
+            uncertainty=self._uncertainty(samples, steps),
+            dvh_band=self.calibration.dvh_68 if self.calibration and samples > 1 else 1.0,
         )
+
+    def _uncertainty(self, samples: int, steps: int) -> str:
+        """What the standard deviation is worth."""
+        if samples == 1:
+            return "none: a single sample has no spread"
+        if self.calibration is None:
+            return "not calibrated: the spread of the samples"
+        recommended = self.loaded.header.recommended
+        said = f"calibrated on {self.calibration.patients} validation patients"
+        if (samples, steps) == (recommended.get("samples"), recommended.get("steps")):
+            return said
+        return f"{said} with {recommended.get('samples')} samples of {recommended.get('steps')} steps, not with these"
 
 
 def _package_versions() -> dict[str, str]:

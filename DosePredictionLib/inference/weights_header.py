@@ -25,6 +25,7 @@ class WeightsHeader:
         validation: figures on named data.
         commit: of the source they were trained with.
         recommended: samples and steps that the figures hold for.
+        uncertainty: fields of `UncertaintyCalibration` for these samples and steps; empty when not calibrated.
     """
 
     system: str
@@ -33,6 +34,7 @@ class WeightsHeader:
     validation: dict[str, object] = field(default_factory=dict)
     commit: str = ""
     recommended: dict[str, int] = field(default_factory=dict)
+    uncertainty: dict[str, object] = field(default_factory=dict)
 
 
 def read_weights_header(path: str | Path) -> WeightsHeader:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -42,10 +42,7 @@ def training_case(patient: Patient, channels: Sequence[str]) -> TrainingCase:
         raise InputError(f"{patient.identifier} has no reference dose to learn from; add dose.nrrd or leave it out.")
     inputs = model_input(patient, channels)
     dose_gy = resample(patient.reference_dose, inputs.geometry)
-    compact = ModelInput(
-        inputs.names, inputs.channels.astype(np.float16), inputs.scalars, inputs.region, inputs.geometry,
-        inputs.prescription_gy,
-    )  # fmt: skip
+    compact = replace(inputs, channels=inputs.channels.astype(np.float16))
     return TrainingCase(patient.identifier, compact, dose_gy.astype(np.float16))
 
 
@@ -61,6 +58,8 @@ def save_case(case: TrainingCase, path: Path) -> None:
         scalars=case.inputs.scalars,
         region=case.inputs.region,
         prescription_gy=case.inputs.prescription_gy,
+        technique=case.inputs.technique or "",
+        site=case.inputs.site or "",
         dose_gy=case.dose_gy,
         spacing_mm=geometry.spacing_mm,
         origin_mm=geometry.origin_mm,
@@ -78,7 +77,8 @@ def load_case(path: Path) -> TrainingCase:
         )
         inputs = ModelInput(
             tuple(str(name) for name in data["names"]), data["channels"], data["scalars"], region, geometry,
-            float(data["prescription_gy"]),
+            float(data["prescription_gy"]), *(str(data[name]) or None if name in data else None
+                                              for name in ("technique", "site")),
         )  # fmt: skip
         return TrainingCase(str(data["identifier"]), inputs, data["dose_gy"])
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
@@ -20,13 +21,22 @@ class TrainingConfig:
         system: name of the system.
         system_config: the system's own fields.
         stage: of the system's training; "dose" ends in its weights.
+        from_weights: weights file of an earlier stage that this one goes on from, or, where a system knows one, a folder with
+            a published backbone; None for stages that need none.
         steps: optimiser steps in all.
         decay_steps: the learning rate is constant and falls to zero over these last steps (warm-up, stable, decay:
             Hu et al., MiniCPM, 2024), so a run can be prolonged from any checkpoint before the fall.
         batch: patients a step (on each device).
         canvas: voxels (z, y, x) that every batch is padded or cut to, so that a GPU always sees one shape; None pads to
             the smallest shape that holds the batch.
+        slices: neighbouring slices that slice-wise systems take from a patient in a step.
+        patches: patches that patch-wise systems take from a patient in a step.
+        mixup: patients are mixed with shares from Beta(mixup, mixup) (Zhang et al., ICLR 2018), where a stage does so; 0
+            for none.
+        clinical_weight: of the dose constraints in the loss, where a stage has them (`clinical_loss`).
         learning_rate, weight_decay: AdamW.
+        cosine_to: when given, the learning rate falls to this along half a cosine over all steps, instead of
+            ``decay_steps``.
         warmup_steps: the learning rate rises over these first steps.
         ema: decay of the moving average of the weights.
         turn_probability: of turning a patient about the long axis and resampling it in the axial plane.
@@ -34,6 +44,7 @@ class TrainingConfig:
         resize: voxels become up to this fraction smaller or larger.
         curve_weight, criteria_weight: of the two DVH terms beside the dose error (`losses.dvh_errors_gy`).
         validate_every, checkpoint_every: steps.
+        patience: the run ends early when so many validations in a row bring no better score; 0 for never.
         validation_cases: how many validation cases each validation looks at; 0 for all.
         seed: of every random draw.
         threads: processor threads; 0 leaves PyTorch's choice.
@@ -49,11 +60,17 @@ class TrainingConfig:
     system: str = "default"
     system_config: dict[str, object] = field(default_factory=dict)
     stage: str = "dose"
+    from_weights: str | None = None
     steps: int = 10000
     decay_steps: int = 2500
     batch: int = 1
     canvas: tuple[int, int, int] | None = None
+    slices: int = 16
+    patches: int = 12
+    mixup: float = 0.0
+    clinical_weight: float = 0.5
     learning_rate: float = 1e-3
+    cosine_to: float | None = None
     weight_decay: float = 1e-4
     warmup_steps: int = 100
     ema: float = 0.999
@@ -64,6 +81,7 @@ class TrainingConfig:
     criteria_weight: float = 0.1
     validate_every: int = 1000
     checkpoint_every: int = 250
+    patience: int = 0
     validation_cases: int = 10
     seed: int = 0
     threads: int = 0
@@ -104,5 +122,8 @@ class TrainingConfig:
     def learning_rate_at(self, step: int) -> float:
         """Learning rate of a step, counted from 0."""
         warm = min(1.0, (step + 1) / max(1, self.warmup_steps))
+        if self.cosine_to is not None:
+            fallen = 0.5 * (1 + math.cos(math.pi * min(1.0, step / max(1, self.steps))))
+            return warm * (self.cosine_to + (self.learning_rate - self.cosine_to) * fallen)
         left = (self.steps - step) / max(1, self.decay_steps)
         return self.learning_rate * warm * min(1.0, max(0.0, left))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import ClassVar, Protocol
 
 import numpy as np
 import torch
@@ -13,11 +14,28 @@ from DosePredictionLib.conditioning.channels import OAR_CHANNELS, ModelInput
 from DosePredictionLib.conditioning.padding import padded_shape, window
 from DosePredictionLib.diffusion.interpolation import draw_time
 from DosePredictionLib.patient.geometry import index3
-from DosePredictionLib.systems.default import DefaultSystem
 from DosePredictionLib.training.augmentation import draw_turn, turned
 from DosePredictionLib.training.case_cache import TrainingCase
 from DosePredictionLib.training.config import TrainingConfig
 from DosePredictionLib.training.losses import ScoredStructure, StructureDoses, structure_doses
+
+
+class Augmented(Protocol):
+    """What `augmented` asks of a system."""
+
+    optional_conditions: ClassVar[tuple[str, ...]]
+
+    @property
+    def drop(self) -> float:
+        """Probability that each optional condition is left out of a draw."""
+
+
+class Drawn(Augmented, Protocol):
+    """What `draw_batch` asks of a system."""
+
+    @property
+    def pure_noise(self) -> float:
+        """Share of the draws that start from pure noise."""
 
 
 @dataclass(frozen=True)
@@ -44,7 +62,7 @@ class Batch:
 
 
 def augmented(
-    case: TrainingCase, system: DefaultSystem, config: TrainingConfig, rng: np.random.Generator
+    case: TrainingCase, system: Augmented, config: TrainingConfig, rng: np.random.Generator
 ) -> TrainingCase:
     """A case as a draw sees it.
 
@@ -66,7 +84,7 @@ def augmented(
 
 def draw_batch(
     cases: Sequence[TrainingCase],
-    system: DefaultSystem,
+    system: Drawn,
     config: TrainingConfig,
     multiple: int,
     seeds: Sequence[tuple[int, ...]],
@@ -84,7 +102,7 @@ def draw_batch(
     units = [case.inputs.prescription_gy / 2 for case in drawn]
     clean, region, conditions, structures, doses = [], [], [], [], []
     for case, rng in zip(drawn, generators, strict=True):
-        inputs, dose = _cut(case.inputs, case.dose_gy, shape, rng)
+        inputs, dose = cut(case.inputs, case.dose_gy, shape, rng)
         offset = tuple(
             int(rng.integers(0, large - small + 1)) for small, large in zip(inputs.region.shape, shape, strict=True)
         )
@@ -126,7 +144,7 @@ def scored_structures(inputs: ModelInput, padded: np.ndarray) -> tuple[ScoredStr
     return tuple(ScoredStructure(np.flatnonzero(mask), is_target, volume_cc) for mask, is_target in masks if mask.any())
 
 
-def _cut(
+def cut(
     inputs: ModelInput, dose: np.ndarray, shape: tuple[int, ...], rng: np.random.Generator
 ) -> tuple[ModelInput, np.ndarray]:
     """What fits into ``shape``, from a random place."""

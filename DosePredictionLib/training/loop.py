@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import time
 from collections import deque
@@ -20,7 +21,7 @@ from DosePredictionLib.errors import InputError
 from DosePredictionLib.systems.registry import system_from_config
 from DosePredictionLib.training.case_cache import TrainingCase, cached_cases
 from DosePredictionLib.training.config import TrainingConfig
-from DosePredictionLib.training.stage import to_device
+from DosePredictionLib.training.stage import map_tensors
 from DosePredictionLib.training.stages import stage_of
 
 CHECKPOINT = "checkpoint.pt"
@@ -66,8 +67,11 @@ class TrainingRun:
             betas=(0.9, 0.95),
             fused=True,
         )
+        torch.backends.cudnn.benchmark = config.canvas is not None  # one shape: its fastest kernels are worth a search
         self.step = 0
         self.seconds = 0.0
+        #: The best validation score so far, and how many validations have gone by without a better one.
+        self.best, self.stalled = math.inf, 0
         self._trained, self.optimiser = self.fabric.setup(
             torch.compile(self.network, dynamic=False) if config.compile else self.network, optimiser
         )
@@ -101,25 +105,45 @@ class TrainingRun:
             recent.append(self._optimise(batch))
             self.step += 1
             if self.step % 50 == 0:
+                names = dict.fromkeys(name for terms in recent for name in terms)
                 means = {name: float(torch.stack([terms[name] for terms in recent if name in terms]).mean())
-                         for name in recent[-1]}  # fmt: skip
+                         for name in names}  # fmt: skip
                 recent.clear()
                 self.seconds += time.perf_counter() - began
                 began = time.perf_counter()
                 self._log(means)
             whole = self.step % self.config.checkpoint_every == 0 or self.step == last
             if self.validation and (self.step % self.config.validate_every == 0 or self.step == self.config.steps):
-                self._log({self.stage.score_name: self.validation_score()})
+                scores = self.validation_scores()
+                self._log(scores)
+                self._note_progress(scores[self.stage.score_name])
                 began = time.perf_counter()
-            if whole:
+            stop = 0 < self.config.patience <= self.stalled
+            if whole or stop:
                 self.seconds += time.perf_counter() - began
                 self.save()
                 began = time.perf_counter()
+            if stop:
+                print(f"{self.stage.score_name} has not improved in {self.stalled} validations; the run ends here.")
+                break
+
+    def validation_scores(self) -> dict[str, float]:
+        """The stage's scores of the averaged weights, means over the validation cases that have them."""
+        network = self.averaged_network()
+        found: dict[str, list[float]] = {self.stage.score_name: []}
+        for index, case in enumerate(self.validation):
+            scores = self.stage.score(network, case, index)
+            for name, value in (scores if isinstance(scores, dict) else {self.stage.score_name: scores}).items():
+                found.setdefault(name, []).append(value)
+        return {name: float(np.nanmean(values)) for name, values in found.items()}
 
     def validation_score(self) -> float:
-        """The stage's score of the averaged weights, mean over the validation cases."""
-        network = self.averaged_network()
-        return float(np.mean([self.stage.score(network, case, index) for index, case in enumerate(self.validation)]))
+        """The one of them that runs are judged by."""
+        return self.validation_scores()[self.stage.score_name]
+
+    def _note_progress(self, score: float) -> None:
+        self.stalled = 0 if score < self.best else self.stalled + 1
+        self.best = min(self.best, score)
 
     def averaged_network(self) -> nn.Module:
         """A network with the moving average of the weights, in evaluation mode."""
@@ -137,6 +161,8 @@ class TrainingRun:
             {
                 "step": self.step,
                 "seconds": self.seconds,
+                "best": self.best,
+                "stalled": self.stalled,
                 "config": asdict(self.config),
                 "network": self.network.state_dict(),
                 "average": self.average,
@@ -154,6 +180,7 @@ class TrainingRun:
         for group in self.optimiser.param_groups:
             group["weight_decay"] = self.config.weight_decay  # a run may be prolonged with another
         self.step, self.seconds = state["step"], state["seconds"]
+        self.best, self.stalled = state.get("best", math.inf), state.get("stalled", 0)
 
     def _batches(self, last: int) -> Iterator[Any]:
         """The batches of the steps up to ``last``, drawn ahead by the configuration's workers."""
@@ -175,7 +202,9 @@ class TrainingRun:
             order = np.random.default_rng((self.config.seed, 1, epoch)).permutation(len(self.cases))
             cases.append(self.cases[int(order[place])])
             seeds.append((self.config.seed, 2, drawn))
-        return self.stage.draw(cases, seeds)
+        batch = self.stage.draw(cases, seeds)
+        # From pinned memory the copy to a GPU goes on beside its arithmetic.
+        return map_tensors(batch, Tensor.pin_memory) if self.device.type == "cuda" else batch
 
     def _optimise(self, batch: Any) -> dict[str, Tensor]:
         """One optimiser step; the loss's terms."""
@@ -183,7 +212,8 @@ class TrainingRun:
             group["lr"] = self.config.learning_rate_at(self.step)
         self._trained.train()
         with self.fabric.autocast():
-            loss = self.stage.loss(self._trained, to_device(batch, self.device))
+            on_device = map_tensors(batch, lambda tensor: tensor.to(self.device, non_blocking=True))
+            loss = self.stage.loss(self._trained, on_device)
         self.fabric.backward(loss.total)
         torch.nn.utils.clip_grad_norm_(self.network.parameters(), 1.0)
         self.optimiser.step()
@@ -194,7 +224,7 @@ class TrainingRun:
     @torch.no_grad()
     def _update_average(self) -> None:
         decay = min(self.config.ema, (self.step + 1) / (self.step + 20))
-        values = self.network.state_dict()
+        values = {name: value for name, value in self.network.state_dict().items() if value.is_floating_point()}
         averages: list[Tensor] = [self.average[name] for name in values]
         torch._foreach_lerp_(averages, list(values.values()), 1 - decay)
 

@@ -2,29 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields, is_dataclass
 from typing import Any, Protocol, TypeVar
 
-import torch
 from torch import Tensor, nn
 
 from DosePredictionLib.training.case_cache import TrainingCase
 
-Moved = TypeVar("Moved")
+Mapped = TypeVar("Mapped")
 
 
-def to_device(batch: Moved, device: torch.device) -> Moved:
-    """A data class of tensors (nested data classes too) on ``device``; other fields are kept as they are."""
-    moved: dict[str, Any] = {}
+def map_tensors(batch: Mapped, change: Callable[[Tensor], Tensor]) -> Mapped:
+    """A data class with ``change`` done to its tensors, in nested data classes too; other fields stay as they are."""
+    changed: dict[str, Any] = {}
     for field in fields(batch):  # type: ignore[arg-type]
         value = getattr(batch, field.name)
         if isinstance(value, Tensor):
-            value = value.to(device, non_blocking=True)
+            value = change(value)
         elif is_dataclass(value) and not isinstance(value, type):
-            value = to_device(value, device)
-        moved[field.name] = value
-    return type(batch)(**moved)
+            value = map_tensors(value, change)
+        changed[field.name] = value
+    return type(batch)(**changed)
 
 
 @dataclass(frozen=True)
@@ -59,8 +58,11 @@ class Stage(Protocol):
     def loss(self, network: nn.Module, batch: Any) -> StageLoss:
         """The loss of a batch that is on the network's device; runs under the loop's autocast."""
 
-    def score(self, network: nn.Module, case: TrainingCase, seed: int) -> float:
-        """How far a validation case is from the truth with a network in evaluation mode."""
+    def score(self, network: nn.Module, case: TrainingCase, seed: int) -> float | dict[str, float]:
+        """How far a validation case is from the truth with a network in evaluation mode.
+
+        Several figures come by their names, `score_name` among them, which decides when a run ends early.
+        """
 
     def release_state(self, average: dict[str, Tensor]) -> dict[str, Tensor]:
         """The state of the system's weights file, from this stage's averaged weights."""

@@ -3,12 +3,23 @@
 from __future__ import annotations
 
 from DosePredictionLib.errors import InputError
+from DosePredictionLib.training.any_to_any_stage import AnyToAnyStage
+from DosePredictionLib.training.addiff_stage import AddiffStage
 from DosePredictionLib.training.config import TrainingConfig
+from DosePredictionLib.training.ct_vae_stage import CTAutoencoderStage
 from DosePredictionLib.training.dose_stage import DoseStage
+from DosePredictionLib.training.magdiff_stage import MagdiffStage
 from DosePredictionLib.training.stage import Stage
 
 #: (system, stage) to the class that trains it; "dose" is the stage that ends in a system's weights.
-STAGES: dict[tuple[str, str], type] = {("default", "dose"): DoseStage}
+STAGES: dict[tuple[str, str], type] = {
+    ("default", "dose"): DoseStage,
+    ("addiff_dose", "ct_vae"): CTAutoencoderStage,
+    ("addiff_dose", "dose"): AddiffStage,
+    ("magdiff_adc", "dose"): MagdiffStage,
+    ("diffkt3d", "any-to-any"): AnyToAnyStage,
+    ("diffkt3d", "dose"): AnyToAnyStage,
+}
 
 
 def stage_of(config: TrainingConfig) -> Stage:

@@ -120,14 +120,12 @@ def test_box_has_a_straight_curve() -> None:
     dvh = compute_dvh(dose, box)
     assert dvh.volume_cc == pytest.approx(24.0)
     assert dvh.mean_gy == pytest.approx(30.0, abs=1e-3)
-    # Planes of samples lie 1 mm apart, that is 2.5 % of the volume: exact between planes, half a plane off within one.
-    for percent in (97.5, 95.0, 50.0, 5.0, 2.5):
-        assert dvh.dose_at_volume_percent(percent) == pytest.approx(50.0 - 0.4 * percent, abs=1e-3)
-    for percent in (99.0, 98.0, 2.0, 1.0):
-        assert dvh.dose_at_volume_percent(percent) == pytest.approx(50.0 - 0.4 * percent, abs=0.5)
-    assert dvh.volume_at_dose_percent(20.0) == pytest.approx(75.0)
-    assert dvh.volume_at_dose_cc(40.0) == pytest.approx(6.0)
-    assert dvh.dose_at_volume_cc(6.0) == pytest.approx(40.0, abs=0.01)
+    # Voxels are 1 mm wide, that is 2.5 % of the volume; samples fill them, so the curve has no steps between.
+    for percent in (99.0, 98.0, 97.5, 95.0, 50.0, 5.0, 2.5, 2.0, 1.0):
+        assert dvh.dose_at_volume_percent(percent) == pytest.approx(50.0 - 0.4 * percent, abs=0.03)
+    assert dvh.volume_at_dose_percent(20.0) == pytest.approx(75.0, abs=0.05)
+    assert dvh.volume_at_dose_cc(40.0) == pytest.approx(6.0, abs=0.01)
+    assert dvh.dose_at_volume_cc(6.0) == pytest.approx(40.0, abs=0.03)
 
 
 def test_overlapping_structures_each_keep_their_own_dose() -> None:

@@ -191,8 +191,10 @@ def test_structures_are_found_by_standard_name_then_by_their_own() -> None:
     unknown = slab("Larynx")
     (result,) = judge(goal("larynx", "Dmean", "<=", 44.0), patient(unknown))
     assert "Larynx is empty" in result.reason
-    (result,) = judge(goal("cord", "Dmean", "<=", 44.0))
-    assert result.verdict is Verdict.NOT_APPLICABLE  # known as SpinalCord, not as what the data call it
+    (result,) = judge(goal("Myelon", "Dmean", "<=", 44.0))
+    assert (result.structure_label, result.verdict) == ("cord", Verdict.FAIL)  # another name of SpinalCord
+    (result,) = judge(goal("Medulla", "Dmean", "<=", 44.0))
+    assert result.verdict is Verdict.NOT_APPLICABLE
 
 
 @pytest.mark.parametrize(
@@ -310,7 +312,7 @@ def test_goals_file(tmp_path: Path) -> None:
             {"comparator": ">=", "tolerance": 50},
             "has a tolerance of 50 that is stricter than its limit >= 45; give a tolerance below",
         ),
-        ({"tolerence": 50}, "has an unknown entry 'tolerence'; use only comparator, limit, metric"),
+        ({"tolerence": 50}, "has an unknown entry 'tolerence'; use only active, checked, comparator"),
         ({"metric": "D95"}, "Goal 1 (SpinalCord) of {path}: Metric 'D95' does not say what 95 is"),
         ({"metric": 95}, "has 'metric' = 95; give a text."),
         ({"unit": "cc"}, "Metric 'D0.03cc' cannot be given in 'cc'; use 'Gy' or '%Rx'."),

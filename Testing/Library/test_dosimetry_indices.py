@@ -37,7 +37,8 @@ def test_isodose_volume_is_a_sphere(dose_gy: float) -> None:
 
 def test_conformity_is_one_when_the_isodose_is_the_target() -> None:
     # Short of 1 by what a mask of whole voxels has off the sphere at its surface.
-    assert 0.95 < conformity_index_paddick(radial_dose(), sphere(20.0), 60.0) <= 1.0
+    # The corners of the mask's voxels stick out of the isodose.
+    assert 0.94 < conformity_index_paddick(radial_dose(), sphere(20.0), 60.0) <= 1.0
 
 
 @pytest.mark.parametrize(("target_mm", "dose_gy"), [(15.0, 60.0), (25.0, 60.0), (10.0, 40.0)])

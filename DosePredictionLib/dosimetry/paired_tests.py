@@ -1,0 +1,110 @@
+"""Whether two systems differ on the same patients: paired tests of their figures."""
+
+from __future__ import annotations
+
+import csv
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from DosePredictionLib.dosimetry.plan_figures import PlanFigure
+from DosePredictionLib.whole_file import whole_file
+
+COLUMNS = ("figure", "unit", "patients", "mean_a", "mean_b", "mean_difference", "t_p", "wilcoxon_p", "stars")
+
+
+@dataclass(frozen=True)
+class PairedTest:
+    """One figure of two systems.
+
+    Attributes:
+        figure: what was measured; of plan figures the absolute difference from the reference.
+        unit: of it.
+        patients: that have it in both.
+        mean_a, mean_b: over these patients.
+        t_p: two-sided p of the paired t-test; NaN for fewer than two patients, 1 where all differences are 0.
+        wilcoxon_p: the same of Wilcoxon's signed-rank test, which asks for no normal differences.
+    """
+
+    figure: str
+    unit: str
+    patients: int
+    mean_a: float
+    mean_b: float
+    t_p: float
+    wilcoxon_p: float
+
+    @property
+    def stars(self) -> str:
+        """``*`` p < 0.05, ``**`` p < 0.01, ``***`` p < 0.001 of the t-test, as in papers."""
+        return "".join("*" for limit in (0.05, 0.01, 0.001) if self.t_p < limit)
+
+
+def paired_test(figure: str, unit: str, a: Mapping[str, float], b: Mapping[str, float]) -> PairedTest:
+    """Test a figure of the patients that both have.
+
+    Args:
+        figure, unit: its names.
+        a, b: by patient; NaN counts as missing.
+    """
+    from scipy.stats import ttest_rel, wilcoxon
+
+    shared = [name for name in a if name in b and not math.isnan(a[name]) and not math.isnan(b[name])]
+    first = np.array([a[name] for name in shared], dtype=float)
+    second = np.array([b[name] for name in shared], dtype=float)
+    nan = float("nan")
+    means = (float(first.mean()), float(second.mean())) if shared else (nan, nan)
+    if len(shared) < 2:
+        return PairedTest(figure, unit, len(shared), *means, nan, nan)
+    if np.array_equal(first, second):
+        return PairedTest(figure, unit, len(shared), *means, 1.0, 1.0)
+    difference = first - second
+    # The same difference in every patient has no spread to test against: it is as sure as can be.
+    t_p = 0.0 if np.ptp(difference) == 0 else float(ttest_rel(first, second).pvalue)
+    return PairedTest(figure, unit, len(shared), *means, t_p, float(wilcoxon(first, second).pvalue))
+
+
+def tests_of_plan_figures(a: Sequence[PlanFigure], b: Sequence[PlanFigure]) -> list[PairedTest]:
+    """Test every figure that both systems have, in the first one's order."""
+    first, second = _by_figure(a), _by_figure(b)
+    units = {one.key: one.unit for one in a}
+    return [paired_test(key, units[key], values, second[key]) for key, values in first.items() if key in second]
+
+
+def _by_figure(figures: Sequence[PlanFigure]) -> dict[str, dict[str, float]]:
+    found: dict[str, dict[str, float]] = {}
+    for one in figures:
+        value = one.predicted if math.isnan(one.reference) else abs(one.difference)
+        found.setdefault(one.key, {})[one.patient] = value
+    return found
+
+
+def write_paired_tests(tests: Sequence[PairedTest], path: str | Path) -> None:
+    """Write a row a figure (`COLUMNS`).
+
+    Raises:
+        InputError: the file can't be written.
+    """
+    with whole_file(path) as temporary, open(temporary, "w", newline="", encoding="utf-8") as stream:
+        writer = csv.writer(stream)
+        writer.writerow(COLUMNS)
+        for one in tests:
+            numbers = (one.mean_a, one.mean_b, one.mean_a - one.mean_b)
+            chances = ("" if math.isnan(p) else f"{p:.3g}" for p in (one.t_p, one.wilcoxon_p))
+            texts = ("" if math.isnan(number) else f"{number:.4f}" for number in numbers)
+            writer.writerow([one.figure, one.unit, one.patients, *texts, *chances, one.stars])
+
+
+def format_paired_tests(tests: Sequence[PairedTest], name_a: str, name_b: str) -> str:
+    """The tests for a terminal."""
+    width = max([len(one.figure) for one in tests], default=6)
+    lines = [f"{'':{width}}  {name_a:>12.12} {name_b:>12.12}   p (t)    p (W)   n"]
+    for one in tests:
+        lines.append(
+            f"{one.figure:{width}}  {one.mean_a:12.3f} {one.mean_b:12.3f} {one.t_p:8.2g} {one.wilcoxon_p:8.2g} "
+            f"{one.patients:3d}  {one.stars}"
+        )
+    return "\n".join(lines)

@@ -1,0 +1,260 @@
+"""How goals name structures, those that have to be made from others included.
+
+    Parotid_L                              by TG-263 name; any other name that `match_structure_name` knows does too
+    Parotid_L or Parotid_R                 whichever serves the goal best
+    each target                            every target; "each Lens" the left and the right one, each by itself
+    highest / middle / lowest target       by prescription; the middle one of three, the lowest of two or more
+    Lungs-GTV, Cavity_Oral minus targets   without what it shares with the other; "targets" (or PTV) are all of them
+    SpinalCord_PRV05, OpticNrv_PRV03_L     with a margin in mm
+    ring 5-10 mm around highest target     the shell outside, within the body where that is known
+    ring 0-3 mm inside External            the shell below the surface
+    Lungs, Parotids                        both of a pair, from left and right
+    ipsilateral Parotid                    the one of a pair that lies nearer to the highest target; or contralateral
+
+A structure that the patient's data hold under the very name goes before one that is made.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from DosePredictionLib.dosimetry.derived import combined, expanded, intersection, minus, ring_inside, ring_outside
+from DosePredictionLib.dosimetry.goal import EACH_TARGET, HIGHEST_TARGET, OR
+from DosePredictionLib.errors import InputError
+from DosePredictionLib.patient.name_words import name_table
+from DosePredictionLib.patient.naming import match_structure_name
+from DosePredictionLib.patient.patient import Patient
+from DosePredictionLib.patient.structure import Structure, StructureRole
+
+EACH = "each "
+#: Nearer to one side by less than this, a target is on neither.
+MIDLINE_MM = 10.0
+_RING = re.compile(
+    r"ring\s+(?P<inner>\d+(?:\.\d+)?)\s*(?:-|to)\s*(?P<outer>\d+(?:\.\d+)?)\s*mm\s+(?P<side>around|inside)\s+(?P<name>.+)",
+    re.IGNORECASE,
+)
+_PRV = re.compile(r"(?P<base>.+?)_PRV(?P<margin>\d+(?:\.\d+)?)(?P<side>_[LR])?", re.IGNORECASE)
+_SIDE = re.compile(r"(?P<side>ipsilateral|contralateral)\s+(?P<name>.+)", re.IGNORECASE)
+_MINUS = re.compile(r"\s+minus\s+|(?<=[A-Za-z_])-(?=[A-Za-z])", re.IGNORECASE)
+_MINUS_WORD = re.compile(r"\s+minus\s+", re.IGNORECASE)
+_LEVELS = {"middle target": "Mid", "lowest target": "Low"}
+_ALL_TARGETS = {"targets", "all targets", "ptv", "ptvs"}
+
+
+class NotThereError(Exception):
+    """The patient lacks a structure that is asked for; the text says which, after "the patient has"."""
+
+
+def check_expression(text: str) -> None:
+    """Raise InputError with a sentence where a text cannot name a structure, whatever the patient."""
+    for name in text.split(OR):
+        bare = _MINUS_WORD.split(name.strip())[0]
+        if not bare:
+            raise InputError(f"{text!r} names no structure beside 'or'; write names, like 'Parotid_L or Parotid_R'.")
+        ring = _RING.fullmatch(bare)
+        if bare.lower().startswith("ring ") and ring is None:
+            raise InputError(f"{bare!r} is no ring; write it like 'ring 5-10 mm around highest target'.")
+        if ring is not None and float(ring["inner"]) >= float(ring["outer"]):
+            raise InputError(
+                f"{bare!r} has no thickness; give the nearer distance first, as in 'ring 5-10 mm around PTV'."
+            )
+
+
+def structures_named(text: str, patient: Patient) -> list[Structure]:
+    """The structures that a goal speaks of; more than one where each, or the best, of several counts.
+
+    Args:
+        text: see the module's beginning.
+        patient: ignored structures count as missing.
+
+    Raises:
+        NotThereError: the patient has none of them.
+    """
+    asked = text.strip()
+    if asked.lower() == EACH_TARGET:
+        if not patient.targets:
+            raise NotThereError("no target")
+        return list(patient.targets)
+    if asked.lower().startswith(EACH):
+        return _each_of_pair(asked[len(EACH) :].strip(), patient)
+    found, missing = [], []
+    for name in asked.split(OR):
+        try:
+            found.append(_one(name.strip(), patient))
+        except NotThereError as error:
+            missing.append(str(error))
+    if not found:
+        # Of several none is there: say so of all of them at once.
+        raise NotThereError(f"no {asked}" if len(missing) > 1 else missing[0])
+    return found
+
+
+def _each_of_pair(name: str, patient: Patient) -> list[Structure]:
+    found = []
+    for side in ("_L", "_R"):
+        try:
+            found.append(_one(_with_side(name, side), patient))
+        except NotThereError:
+            continue
+    if not found:
+        raise NotThereError(f"no {name}")
+    return found
+
+
+def _with_side(name: str, side: str) -> str:
+    """``Parotid`` or ``Parotid minus targets`` or ``OpticNrv_PRV03`` of one side."""
+    parts = _MINUS.split(name, maxsplit=1)
+    return f"{parts[0]}{side}" + (f" minus {parts[1]}" if len(parts) > 1 else "")
+
+
+def _one(name: str, patient: Patient) -> Structure:
+    own = _named(name, patient)
+    if own is not None:
+        return own
+    lower = name.lower()
+    if lower in (HIGHEST_TARGET, "ptv_high"):
+        if not patient.targets:
+            raise NotThereError("no target")
+        return patient.targets[0]
+    if lower in _LEVELS:
+        return _level(lower, patient)
+    if lower in _ALL_TARGETS:
+        if not patient.targets:
+            raise NotThereError("no target")
+        return patient.targets[0] if len(patient.targets) == 1 else combined(patient.targets, "targets")
+    # "minus" binds less than anything else: a ring around one target minus all of them.
+    whole = _MINUS_WORD.split(name, maxsplit=1)
+    if len(whole) == 2:
+        return minus(_one(whole[0], patient), _subtracted(whole[1], patient), name)
+    ring = _RING.fullmatch(name)
+    if ring is not None:
+        return _ring(ring, patient)
+    side = _SIDE.fullmatch(name)
+    if side is not None:
+        return _on_side(side["side"].lower(), side["name"], patient)
+    prv = _PRV.fullmatch(name)
+    if prv is not None:
+        base = _not_empty(_one(f"{prv['base']}{prv['side'] or ''}", patient))
+        return expanded(base, float(prv["margin"]), name)
+    parts = _MINUS.split(name, maxsplit=1)
+    if len(parts) == 2:
+        return minus(_one(parts[0], patient), _subtracted(parts[1], patient), name)
+    kind = _volumes_of_kind(name, patient)
+    if kind:
+        return kind[0] if len(kind) == 1 else combined(kind, name)
+    pair = _pair_of(name)
+    if pair is not None:
+        left, right = (_named(side_name, patient) for side_name in pair)
+        if left is None or right is None:
+            raise NotThereError(f"no {name}")
+        return combined([left, right], name)
+    raise NotThereError(f"no {name}")
+
+
+def _named(name: str, patient: Patient) -> Structure | None:
+    """The structure with this TG-263 name; failing that, the one that the data call so; failing that, a synonym."""
+    candidates = [s for s in patient.structures if s.role is not StructureRole.IGNORED]
+    wanted = name.lower()
+    by_standard_name = [s for s in candidates if (s.standard_name or "").lower() == wanted]
+    if by_standard_name:
+        return by_standard_name[0]
+    by_own_name = [s for s in candidates if s.standard_name is None and s.name.lower() == wanted]
+    if by_own_name:
+        return by_own_name[0]
+    if wanted in ("external", "body"):
+        return next((s for s in candidates if s.role is StructureRole.EXTERNAL), None)
+    match = match_structure_name(name)
+    if not match.sure or match.standard_name is None or match.standard_name.lower() == wanted:
+        return None
+    return next((s for s in candidates if s.standard_name == match.standard_name), None)
+
+
+def _level(lower: str, patient: Patient) -> Structure:
+    named = next((t for t in patient.targets if (t.standard_name or "") == f"PTV_{_LEVELS[lower]}"), None)
+    if named is not None:
+        return named
+    targets = patient.targets
+    if lower == "lowest target" and len(targets) >= 2:
+        return targets[-1]
+    if lower == "middle target" and len(targets) >= 3:
+        return targets[1]
+    raise NotThereError(f"no {lower}")
+
+
+def _ring(ring: re.Match[str], patient: Patient) -> Structure:
+    around = _not_empty(_one(ring["name"], patient))
+    inner, outer = float(ring["inner"]), float(ring["outer"])
+    name = ring.string
+    if ring["side"].lower() == "inside":
+        return ring_inside(around, inner, outer, name)
+    shell = ring_outside(around, inner, outer, name)
+    body = next((s for s in patient.structures if s.role is StructureRole.EXTERNAL and s.mask.array.any()), None)
+    # The target's prescription, not the body's.
+    return shell if body is None else replace(intersection(shell, body, name), prescription_gy=shell.prescription_gy)
+
+
+def _not_empty(structure: Structure) -> Structure:
+    if not structure.mask.array.any():
+        raise NotThereError(f"no voxel in {structure.label}")
+    return structure
+
+
+def _subtracted(name: str, patient: Patient) -> list[Structure]:
+    """What is cut away: all targets for PTV, all GTVs for GTV, else the structure of this name."""
+    if name.lower() in _ALL_TARGETS:
+        if not patient.targets:
+            raise NotThereError("no target")
+        return list(patient.targets)
+    return _volumes_of_kind(name, patient) or [_one(name, patient)]
+
+
+def _volumes_of_kind(name: str, patient: Patient) -> list[Structure]:
+    """All GTVs, CTVs or ITVs (``GTV`` names GTVp, GTVn and their doses too)."""
+    kind = name.upper()
+    if kind not in ("GTV", "IGTV", "CTV", "ITV"):
+        return []
+    candidates = [s for s in patient.structures if s.role is not StructureRole.IGNORED]
+    return [s for s in candidates if (s.standard_name or "").upper().startswith(kind)]
+
+
+def _pair_of(name: str) -> tuple[str, str] | None:
+    """``Lungs`` are ``Lung_L`` and ``Lung_R``; None for the name of anything else."""
+    standard = match_structure_name(name).standard_name or name
+    for entry in name_table()["structures"]:
+        if entry.get("paired") and standard.lower() in (str(entry.get("both", "")).lower(), entry["name"].lower()):
+            return f"{entry['name']}_L", f"{entry['name']}_R"
+    return None
+
+
+def _on_side(side: str, name: str, patient: Patient) -> Structure:
+    """The left or right one of a pair, by the distance of their centres from that of the highest target."""
+    if not patient.targets:
+        raise NotThereError("no target to tell the sides by")
+    pair = [_one(_with_side(name, end), patient) for end in ("_L", "_R")]
+    target_mm = _centre_mm(_not_empty(patient.targets[0]))
+    away = [float(np.linalg.norm(_centre_mm(_not_empty(organ)) - target_mm)) for organ in pair]
+    if abs(away[0] - away[1]) < MIDLINE_MM:
+        raise NotThereError(f"its highest target in the middle, so there is no {side} {name}")
+    near = 0 if away[0] < away[1] else 1
+    return pair[near if side == "ipsilateral" else 1 - near]
+
+
+def _centre_mm(structure: Structure) -> np.ndarray:
+    index = np.argwhere(structure.mask.array > 0).mean(axis=0)
+    return structure.mask.geometry.lps_of_index(index)
+
+
+def names_in(expressions: Sequence[str]) -> list[str]:
+    """The plain structure names in a list of expressions, for forms that offer them; in order, each once."""
+    found: list[str] = []
+    for text in expressions:
+        for name in text.split(OR):
+            bare = name.strip()
+            ring, side = _RING.fullmatch(bare), _SIDE.fullmatch(bare)
+            bare = ring["name"] if ring else side["name"] if side else bare
+            found += [part.strip().removeprefix(EACH) for part in _MINUS.split(bare)]
+    return list(dict.fromkeys(found))

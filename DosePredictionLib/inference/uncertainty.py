@@ -1,0 +1,218 @@
+"""From the spread of samples to a standard deviation that means something.
+
+The spread of a few samples says where a model is unsure but not by how much it is wrong. What it is worth is measured
+on validation patients: a table of the error's 68 % quantile over the predicted dose and the spread, scaled so that the
+stated interval holds the truth as often as it says (split conformal prediction with a normalised score: Papadopoulos et
+al., 2002; Lei et al., JASA 2018, section 5.2).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+
+import numpy as np
+
+from DosePredictionLib.dosimetry.openkbp_score import dvh_criteria
+
+#: Predicted dose over the prescription, at the table's rows.
+DOSE_KNOTS = (0.0, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0, 1.1)
+SPREAD_COLUMNS = 6
+#: Voxels of a patient that the table is made from; all would say the same more slowly.
+VOXELS_PER_PATIENT = 20_000
+#: A standard deviation is never said to be smaller than this.
+SMALLEST_GY = 0.02
+
+
+@dataclass(frozen=True)
+class ValidationCase:
+    """What a validation patient tells of the error: the voxels of its dose region.
+
+    Attributes:
+        mean_gy, spread_gy, reference_gy: (V,) mean and standard deviation over the samples, and the clinical dose.
+        prescription_gy: highest prescription.
+        masks: (V,) booleans by OpenKBP's structure names.
+        spacing_mm: the voxel's edges.
+    """
+
+    mean_gy: np.ndarray
+    spread_gy: np.ndarray
+    reference_gy: np.ndarray
+    prescription_gy: float
+    masks: Mapping[str, np.ndarray]
+    spacing_mm: tuple[float, float, float]
+
+
+@dataclass(frozen=True)
+class UncertaintyCalibration:
+    """How a spread becomes a standard deviation; kept in the weights' header.
+
+    Attributes:
+        spread_knots_gy: the table's columns.
+        sigma_gy: rows `DOSE_KNOTS`, columns ``spread_knots_gy``; half-width of the 68 % interval of a voxel's dose.
+        voxel_95: the 95 % interval is this many of those half-widths.
+        dvh_68, dvh_95: the same for a point of a dose-volume curve, in units of half the distance between the curves of
+            mean + sigma and mean - sigma. Errors partly cancel over a structure, hence other factors.
+        patients: that it was measured on.
+    """
+
+    spread_knots_gy: tuple[float, ...]
+    sigma_gy: tuple[tuple[float, ...], ...]
+    voxel_95: float
+    dvh_68: float
+    dvh_95: float
+    patients: int
+
+    def __post_init__(self) -> None:
+        # Lists come out of JSON.
+        object.__setattr__(self, "spread_knots_gy", tuple(self.spread_knots_gy))
+        object.__setattr__(self, "sigma_gy", tuple(tuple(row) for row in self.sigma_gy))
+
+    def standard_deviation(self, mean_gy: np.ndarray, spread_gy: np.ndarray, prescription_gy: float) -> np.ndarray:
+        """The calibrated standard deviation in Gy, float32, of the shape of ``mean_gy``.
+
+        Args:
+            mean_gy, spread_gy: mean and standard deviation over the samples.
+            prescription_gy: highest prescription.
+        """
+        relative = np.asarray(mean_gy, dtype=float).reshape(-1) / prescription_gy
+        relative = np.clip(relative, DOSE_KNOTS[0], DOSE_KNOTS[-1])
+        spread = np.asarray(spread_gy, dtype=float).reshape(-1)
+        spread = np.clip(spread, self.spread_knots_gy[0], self.spread_knots_gy[-1])
+        points = np.stack([relative, spread], axis=-1)
+        return self._table(points).reshape(np.shape(mean_gy)).astype(np.float32)
+
+    @cached_property
+    def _table(self):  # type: ignore[no-untyped-def]
+        from scipy.interpolate import RegularGridInterpolator
+
+        return RegularGridInterpolator((DOSE_KNOTS, self.spread_knots_gy), np.array(self.sigma_gy))
+
+
+@dataclass(frozen=True)
+class Coverage:
+    """How often the truth lies in the stated intervals, in percent.
+
+    Attributes:
+        voxel_68, voxel_95: of the voxels (each patient counts the same).
+        dvh_68, dvh_95: of the scored points of the dose-volume curves.
+        patients: how many were looked at.
+        cross_validated: whether each patient was looked at with a table that had not seen it.
+    """
+
+    voxel_68: float
+    voxel_95: float
+    dvh_68: float
+    dvh_95: float
+    patients: int
+    cross_validated: bool = field(default=False)
+
+
+def fit_calibration(cases: Sequence[ValidationCase], seed: int = 0) -> UncertaintyCalibration:
+    """The calibration that fits validation patients; each counts the same.
+
+    Raises:
+        ValueError: there is no case.
+    """
+    if not cases:
+        raise ValueError("an uncertainty can't be calibrated without validation cases")
+    relative, spread, error = _voxels(cases, np.random.default_rng(seed))
+    knots = np.unique(np.round(np.quantile(spread, np.linspace(0.0, 0.99, SPREAD_COLUMNS)), 4))
+    if len(knots) < 2:  # the samples don't differ at all
+        knots = np.array([knots[0], knots[0] + 0.1])
+    row = np.abs(relative[:, None] - np.array(DOSE_KNOTS)).argmin(axis=1)
+    column = np.abs(spread[:, None] - knots).argmin(axis=1)
+    table = np.zeros((len(DOSE_KNOTS), len(knots)))
+    overall = float(np.quantile(error, 0.68))
+    for i in range(len(DOSE_KNOTS)):
+        in_row = error[row == i]
+        row_quantile = float(np.quantile(in_row, 0.68)) if len(in_row) else overall
+        for j in range(len(knots)):
+            cell = error[(row == i) & (column == j)]
+            # Cells with few voxels lean on their row.
+            own = float(np.quantile(cell, 0.68)) if len(cell) else row_quantile
+            table[i, j] = max((len(cell) * own + 200 * row_quantile) / (len(cell) + 200), SMALLEST_GY)
+    first = UncertaintyCalibration(tuple(knots), _rows(table), 1.0, 1.0, 1.0, len(cases))
+    scores = np.abs(error) / first.standard_deviation(relative, spread, 1.0)
+    scale = max(float(np.quantile(scores, 0.68)), 1e-3)
+    table = np.maximum(table * scale, SMALLEST_GY)
+    voxel_95 = float(np.quantile(scores, 0.95)) / scale
+    second = UncertaintyCalibration(tuple(knots), _rows(table), voxel_95, 1.0, 1.0, len(cases))
+    ratios = np.concatenate([_dvh_ratios(case, _sigma(case, second)) for case in cases])
+    return UncertaintyCalibration(
+        tuple(float(knot) for knot in knots),
+        _rows(table),
+        round(voxel_95, 4),
+        round(float(np.quantile(ratios, 0.68)), 4),
+        round(float(np.quantile(ratios, 0.95)), 4),
+        len(cases),
+    )
+
+
+def coverage(cases: Sequence[ValidationCase], calibration: UncertaintyCalibration) -> Coverage:
+    """How often the intervals of calibrated predictions hold the truth.
+
+    Args:
+        cases: whose ``spread_gy`` is calibrated already, as a prediction with calibrated weights returns it.
+        calibration: of those weights.
+    """
+    return _coverage([(case, case.spread_gy, calibration) for case in cases], False)
+
+
+def cross_validated_coverage(cases: Sequence[ValidationCase], folds: int = 5) -> Coverage:
+    """The coverage on patients that the table had not seen: fitted on all folds but one, looked at on that one."""
+    folds = min(folds, len(cases))
+    looked_at = []
+    for fold in range(folds):
+        fitted = fit_calibration([case for index, case in enumerate(cases) if index % folds != fold])
+        held_out = [case for index, case in enumerate(cases) if index % folds == fold]
+        looked_at += [(case, _sigma(case, fitted), fitted) for case in held_out]
+    return _coverage(looked_at, True)
+
+
+def _coverage(
+    looked_at: Sequence[tuple[ValidationCase, np.ndarray, UncertaintyCalibration]], cross_validated: bool
+) -> Coverage:
+    voxels, points = [], []
+    for case, sigma, calibration in looked_at:
+        ratio = np.abs(case.mean_gy - case.reference_gy) / np.maximum(sigma, SMALLEST_GY)
+        voxels.append([np.mean(ratio <= 1.0), np.mean(ratio <= calibration.voxel_95)])
+        ratios = _dvh_ratios(case, sigma)
+        points += [[one <= calibration.dvh_68, one <= calibration.dvh_95] for one in ratios]
+    in_68, in_95 = (100 * np.mean(voxels, axis=0)).round(1)
+    dvh_68, dvh_95 = (100 * np.mean(points, axis=0)).round(1)
+    return Coverage(float(in_68), float(in_95), float(dvh_68), float(dvh_95), len(looked_at), cross_validated)
+
+
+def _voxels(cases: Sequence[ValidationCase], rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Relative dose, spread and absolute error of as many voxels of each patient."""
+    wanted = min(VOXELS_PER_PATIENT, *(len(case.mean_gy) for case in cases))
+    relative, spread, error = [], [], []
+    for case in cases:
+        chosen = rng.choice(len(case.mean_gy), wanted, replace=False)
+        relative.append(np.clip(case.mean_gy[chosen] / case.prescription_gy, DOSE_KNOTS[0], DOSE_KNOTS[-1]))
+        spread.append(case.spread_gy[chosen])
+        error.append(np.abs(case.mean_gy - case.reference_gy)[chosen])
+    return np.concatenate(relative), np.concatenate(spread), np.concatenate(error)
+
+
+def _sigma(case: ValidationCase, calibration: UncertaintyCalibration) -> np.ndarray:
+    return calibration.standard_deviation(case.mean_gy, case.spread_gy, case.prescription_gy)
+
+
+def _dvh_ratios(case: ValidationCase, sigma: np.ndarray) -> np.ndarray:
+    """The error of each scored DVH point over half the distance between the curves of mean +- sigma."""
+    points = [
+        dvh_criteria(dose, case.masks, case.spacing_mm)
+        for dose in (case.mean_gy, case.reference_gy, case.mean_gy + sigma, case.mean_gy - sigma)
+    ]
+    ratios = [
+        abs(points[0][name] - points[1][name]) / max((points[2][name] - points[3][name]) / 2, SMALLEST_GY)
+        for name in points[0]
+    ]
+    return np.array([ratio for ratio in ratios if not np.isnan(ratio)])
+
+
+def _rows(table: np.ndarray) -> tuple[tuple[float, ...], ...]:
+    return tuple(tuple(round(float(value), 4) for value in row) for row in table)

@@ -1,0 +1,190 @@
+"""Training DiffKT3D: any modality from any others (stage "any-to-any"), or the dose alone (stage "dose")."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import cast
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from DosePredictionLib.conditioning.modalities import DOSE, MODALITY_CHANNELS, modalities_of, modality_volume
+from DosePredictionLib.networks.any_to_any import AnyToAnyNetwork
+from DosePredictionLib.patient.geometry import index3
+from DosePredictionLib.systems.diffkt3d import DiffKT3DSystem
+from DosePredictionLib.systems.registry import system_from_config
+from DosePredictionLib.training.backbone_weights import start_from
+from DosePredictionLib.training.case_cache import TrainingCase
+from DosePredictionLib.training.config import TrainingConfig
+from DosePredictionLib.training.draw import augmented, cut, scored_structures
+from DosePredictionLib.training.losses import StructureDoses, dose_error_gy, dvh_errors_gy, structure_doses
+from DosePredictionLib.training.stage import StageLoss
+
+#: Losses in Gy are divided by this, so that gradients are those of a loss in model units at 70 Gy.
+TYPICAL_GY_PER_UNIT = 35.0
+#: The curriculum reaches its end after this part of the run.
+CURRICULUM = 0.5
+
+
+@dataclass(frozen=True)
+class AnyToAnyBatch:
+    """Patients of one padded shape, one of whose modalities is to be restored.
+
+    Attributes:
+        target: the modality.
+        clean: (N, C, Z, Y, X) its volume between -1 and +1 (dose: -1 is zero, +1 the highest prescription).
+        visible: the conditions that are shown.
+        conditions: (N, C', Z, Y, X) their volumes one after the other.
+        region: (N, 1, Z, Y, X) boolean.
+        time: (N,).
+        gy_per_unit: (N,) what one unit of a dose is worth.
+        noise_seed: of the noise, which is drawn on the device that trains.
+        structures: targets and organs, for the dose's DVH terms.
+    """
+
+    target: str
+    clean: Tensor
+    visible: tuple[str, ...]
+    conditions: Tensor
+    region: Tensor
+    time: Tensor
+    gy_per_unit: Tensor
+    noise_seed: int
+    structures: StructureDoses
+
+
+class AnyToAnyStage:
+    """Draws a target modality and the conditions that are shown, and restores the one from the others.
+
+    In the stage "any-to-any" the target is random, the dose with the system's ``dose_share``, and each condition (the dose
+    too, when it isn't the target) is hidden with a probability that rises from 0 to the system's ``hidden`` over the first
+    half of the run. In the stage "dose" the target is the dose and all conditions are shown but for the optional ones that
+    `augmented` leaves out.
+    """
+
+    score_name = "validation_dose_score_gy"
+
+    def __init__(self, config: TrainingConfig) -> None:
+        self.config = config
+        self.system = cast(DiffKT3DSystem, system_from_config(config.system, config.system_config))
+
+    @property
+    def channels(self) -> tuple[str, ...]:
+        """The system's."""
+        return self.system.channels
+
+    def build_network(self) -> nn.Module:
+        """The system's networks, with fresh weights or with those that the configuration starts from."""
+        network = self.system.build_network()
+        if self.config.from_weights is not None:
+            start_from(Path(self.config.from_weights), network, self.system)
+        return network
+
+    def draw(self, cases: Sequence[TrainingCase], seeds: Sequence[tuple[int, ...]]) -> AnyToAnyBatch:
+        """Augmented patients at a random place of the padded volume; all of them with one target and one choice."""
+        generators = [np.random.default_rng(seed) for seed in seeds]
+        drawn = [augmented(case, self.system, self.config, rng) for case, rng in zip(cases, generators, strict=True)]
+        available = [name for name in MODALITY_CHANNELS if all(name in (DOSE, *modalities_of(c.inputs)) for c in drawn)]
+        target, visible = self._choice(available, seeds[0][-1], generators[0])
+        largest = index3(np.max([case.inputs.region.shape for case in drawn], axis=0))
+        shape = self.config.canvas or self.system.padded(largest)
+        units = [case.inputs.prescription_gy / 2 for case in drawn]
+        clean, conditions, region, structures, doses = [], [], [], [], []
+        for case, rng, unit in zip(drawn, generators, units, strict=True):
+            inputs, dose = cut(case.inputs, case.dose_gy, shape, rng)
+            offset = index3(
+                rng.integers(0, large - small + 1) for small, large in zip(inputs.region.shape, shape, strict=True)
+            )
+            channels = inputs.padded_channels(shape, offset)
+            inside = np.zeros((1, *shape), dtype=bool)
+            padded = np.zeros((1, *shape), dtype=np.float32)
+            place = (0, *(slice(a, a + n) for a, n in zip(offset, inputs.region.shape, strict=True)))
+            inside[place], padded[place] = inputs.region, dose
+
+            def volume(name: str, padded=padded, channels=channels, names=inputs.names, unit=unit):  # type: ignore[no-untyped-def]
+                return padded / np.float32(unit) - 1 if name == DOSE else modality_volume(name, names, channels)
+
+            clean.append(torch.from_numpy(volume(target)))
+            conditions.append(torch.from_numpy(np.concatenate([volume(name) for name in visible])))
+            region.append(torch.from_numpy(inside))
+            structures.append(scored_structures(inputs, channels) if target == DOSE else ())
+            doses.append(padded[0])
+        generator = torch.Generator().manual_seed(int(generators[0].integers(2**62)))
+        time = self.system.noise_process.draw_time(torch.rand(len(drawn), generator=generator))
+        pure = torch.rand(len(drawn), generator=generator) < self.system.pure_noise
+        return AnyToAnyBatch(
+            target=target,
+            clean=torch.stack(clean),
+            visible=visible,
+            conditions=torch.stack(conditions),
+            region=torch.stack(region),
+            time=torch.where(pure, torch.ones(len(drawn)), time),
+            gy_per_unit=torch.tensor(units, dtype=torch.float32),
+            noise_seed=int(generators[0].integers(2**62)),
+            structures=structure_doses(structures, doses, units),
+        )
+
+    def _choice(self, available: list[str], drawn: int, rng: np.random.Generator) -> tuple[str, tuple[str, ...]]:
+        """The target and what is shown of the rest; never nothing."""
+        others = [name for name in available if name != DOSE]
+        if self.config.stage != "any-to-any":
+            return DOSE, tuple(others)
+        target = DOSE if rng.random() < self.system.dose_share else str(rng.choice(others))
+        progress = drawn / (self.config.steps * self.config.batch * self.config.devices)
+        hidden = self.system.hidden * min(1.0, progress / CURRICULUM)
+        rest = [name for name in available if name != target]
+        visible = tuple(name for name in rest if rng.random() >= hidden)
+        return target, visible or (str(rng.choice(rest)),)
+
+    def loss(self, network: nn.Module, batch: AnyToAnyBatch) -> StageLoss:
+        """The error of what the network says: the clean volume's in the dose region, or the latent velocity's.
+
+        A clean dose is judged as the default system's: mean absolute error in Gy and the DVH terms.
+        """
+        whole = _of(network)
+        conditions, first = {}, 0
+        for name in batch.visible:
+            count = len(MODALITY_CHANNELS[name])
+            conditions[name] = whole.encode(name, batch.conditions[:, first : first + count])
+            first += count
+        latent = whole.encode(batch.target, batch.clean)
+        generator = torch.Generator(latent.device).manual_seed(batch.noise_seed)
+        noise = torch.randn(latent.shape, generator=generator, device=latent.device)
+        process = self.system.noise_process
+        noisy = process.noisy(latent, noise, batch.time)
+        occupied = whole.occupied(batch.region)
+        said = network(noisy, batch.time, batch.target, conditions, occupied).float()
+        if self.system.prediction == "velocity":
+            wanted = process.velocity(latent, noise, batch.time)
+            error = (said - wanted).square().mean(dim=(0, 1))[occupied].mean()
+            return StageLoss(error, {f"velocity_{batch.target}": error.detach()})
+        predicted = whole.decode(batch.target, said)
+        if batch.target != DOSE:
+            inside = (predicted - batch.clean).abs().mean(dim=1, keepdim=True)[batch.region].mean()
+            return StageLoss(inside, {f"error_{batch.target}": inside.detach()})
+        error = dose_error_gy(predicted, batch.clean, batch.region, batch.gy_per_unit)
+        logged, total = {"loss_gy": error.detach()}, error
+        if (self.config.curve_weight or self.config.criteria_weight) and len(batch.structures.count):
+            curve, criteria = dvh_errors_gy(predicted, batch.structures)
+            total = total + self.config.curve_weight * curve + self.config.criteria_weight * criteria
+            logged |= {"curve_gy": curve.detach(), "criteria_gy": criteria.detach()}
+        return StageLoss(total / TYPICAL_GY_PER_UNIT, logged)
+
+    def score(self, network: nn.Module, case: TrainingCase, seed: int) -> float:
+        """Mean absolute dose error in the dose region in Gy, sampled with the system's own number of steps."""
+        predicted = self.system.sample_dose(network, case.inputs, self.system.sampling_steps, seed)
+        return float(np.abs(predicted - case.dose_gy.astype(np.float32))[case.inputs.region].mean())
+
+    def release_state(self, average: dict[str, Tensor]) -> dict[str, Tensor]:
+        """The averaged weights are the system's."""
+        return average
+
+
+def _of(network: nn.Module) -> AnyToAnyNetwork:
+    """The network itself, out of what Fabric or the compiler wrapped around it."""
+    while not isinstance(network, AnyToAnyNetwork):
+        network = network.module if hasattr(network, "module") else network._orig_mod  # type: ignore[assignment]
+    return network

@@ -1,0 +1,54 @@
+"""What a stage starts from: an earlier stage's weights, or a backbone in its published format."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from torch import nn
+
+from DosePredictionLib.errors import InputError
+from DosePredictionLib.systems.diffkt3d import DiffKT3DSystem
+
+
+def start_from(source: Path, network: nn.Module, system: DiffKT3DSystem) -> None:
+    """Load weights into a freshly built network.
+
+    Args:
+        source: a weights file of this project, whose network must be this one; or a folder with a backbone in its published
+            format, see `wan_files` and `maisi_files`.
+        network: what ``system.build_network`` made.
+        system: tells which backbone a folder must hold.
+
+    Raises:
+        InputError: there is nothing there, or it doesn't fit; the message says what belongs where.
+    """
+    if source.is_dir() or (system.codec != "blocks" and not source.suffix):
+        _load_backbone(source, network, system)
+        return
+    from DosePredictionLib.inference.weights import load_weights
+
+    loaded = load_weights(source)
+    try:
+        network.load_state_dict(loaded.network.state_dict())
+    except RuntimeError as error:
+        problem = str(error).splitlines()[1].strip() if "\n" in str(error) else str(error)
+        raise InputError(
+            f"The weights {source} are of another network than the configuration asks for ({problem}); give both the same "
+            "system_config."
+        ) from error
+
+
+def _load_backbone(folder: Path, network: nn.Module, system: DiffKT3DSystem) -> None:
+    if system.codec == "wan":
+        from DosePredictionLib.networks.wan_files import load_wan
+
+        load_wan(folder, network)
+    elif system.codec == "maisi":
+        from DosePredictionLib.networks.maisi_files import load_maisi
+
+        load_maisi(folder, network)
+    else:
+        raise InputError(
+            f"{folder} is a folder, but a system with the codec 'blocks' starts from a weights file; set the codec to 'wan' "
+            "or 'maisi' in system_config to start from a published backbone."
+        )

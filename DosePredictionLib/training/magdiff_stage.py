@@ -1,0 +1,88 @@
+"""Training the slice-wise denoiser of MAGDiff-ADC."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import cast
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from DosePredictionLib.networks.slice_blocks import slices_of
+from DosePredictionLib.networks.spade_unet2d import SpadeUNet2d
+from DosePredictionLib.systems.magdiff_adc import HIGHEST_DOSE, MagdiffAdcSystem
+from DosePredictionLib.systems.registry import system_from_config
+from DosePredictionLib.training.case_cache import TrainingCase
+from DosePredictionLib.training.config import TrainingConfig
+from DosePredictionLib.training.dose_stage import TYPICAL_GY_PER_UNIT
+from DosePredictionLib.training.losses import dose_error_gy, dvh_errors_gy
+from DosePredictionLib.training.slab_draw import SlabBatch, draw_slabs
+from DosePredictionLib.training.stage import StageLoss
+
+#: Denoiser calls of a validation: the end of the noise process counts most, but not alone.
+VALIDATION_STEPS = 2
+
+
+class MagdiffStage:
+    """Noisy slices to what the system's denoiser says of them.
+
+    A denoiser of the clean dose learns by its absolute error in the dose region and, with the configuration's weights,
+    by the slabs' dose-volume curves and their scored points. One of noise or velocity learns by its own mean squared
+    error there, as these processes are usually trained.
+    """
+
+    score_name = "validation_dose_score_gy"
+
+    def __init__(self, config: TrainingConfig) -> None:
+        self.config = config
+        self.system = cast(MagdiffAdcSystem, system_from_config(config.system, config.system_config))
+        self._multiple = 2 ** len(self.system.widths)
+        self._margin = max(self.system.radii)
+
+    @property
+    def channels(self) -> tuple[str, ...]:
+        """The system's."""
+        return self.system.channels
+
+    def build_network(self) -> nn.Module:
+        """The system's denoiser."""
+        return self.system.build_network()
+
+    def draw(self, cases: Sequence[TrainingCase], seeds: Sequence[tuple[int, ...]]) -> SlabBatch:
+        """See `draw_slabs`."""
+        return draw_slabs(cases, self.system, self.config, self._multiple, self._margin, seeds)
+
+    def loss(self, network: nn.Module, batch: SlabBatch) -> StageLoss:
+        """See the class."""
+        schedule, prediction = self.system.schedule, self.system.prediction
+        clean, region = slices_of(batch.clean), slices_of(batch.region)
+        generator = torch.Generator(clean.device).manual_seed(batch.noise_seed)
+        noise = torch.randn(clean.shape, generator=generator, device=clean.device)
+        noisy = schedule.noisy(clean, noise, batch.time)
+        said = network(noisy, batch.time / schedule.steps, batch.scalars, batch.anatomy).float()
+        predicted = schedule.clean(noisy, said, batch.time, prediction)
+        if prediction != "x0":
+            predicted = predicted.detach().clamp(-1.0, HIGHEST_DOSE)
+        volumes = predicted.reshape(batch.clean.shape)
+        error = dose_error_gy(volumes, batch.clean, batch.region, batch.gy_per_unit)
+        logged = {"loss_gy": error.detach()}
+        if prediction != "x0":
+            wanted = schedule.target(clean, noise, batch.time, prediction)
+            squared = ((said - wanted).square() * region).sum() / region.sum().clamp(min=1)
+            return StageLoss(squared, logged | {"squared_error": squared.detach()})
+        total = error
+        if (self.config.curve_weight or self.config.criteria_weight) and len(batch.structures.count):
+            curve, criteria = dvh_errors_gy(volumes, batch.structures)
+            total = total + self.config.curve_weight * curve + self.config.criteria_weight * criteria
+            logged |= {"curve_gy": curve.detach(), "criteria_gy": criteria.detach()}
+        return StageLoss(total / TYPICAL_GY_PER_UNIT, logged)
+
+    def score(self, network: nn.Module, case: TrainingCase, seed: int) -> float:
+        """Mean absolute error in the dose region of a sample of `VALIDATION_STEPS` steps, in Gy."""
+        predicted = self.system.sample_dose(cast(SpadeUNet2d, network), case.inputs, VALIDATION_STEPS, seed)
+        return float(np.abs(predicted - case.dose_gy.astype(np.float32))[case.inputs.region].mean())
+
+    def release_state(self, average: dict[str, Tensor]) -> dict[str, Tensor]:
+        """The averaged weights are the system's."""
+        return average

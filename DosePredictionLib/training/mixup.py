@@ -1,0 +1,34 @@
+"""Mixing two patients into one training example (mixup, Zhang et al., ICLR 2018)."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+#: How many of the batches are mixed. The dose constraints can only be asked of those that aren't.
+MIXED_BATCHES = 0.5
+
+
+def draw_share(alpha: float, count: int, generator: torch.Generator) -> float:
+    """The share that a patient keeps when it is mixed with its neighbour in the batch; 1 is no mixing.
+
+    One draw of Beta(alpha, alpha) for half of the batches. The paper writes a "mixing coefficient alpha = 0.4" in its
+    Algorithm 1 both for the share itself and for the Beta distribution's parameter; the latter is mixup.
+
+    Args:
+        alpha: of the distribution; 0 for no mixing.
+        count: patients in the batch; alone, none can be mixed.
+        generator: source of randomness.
+    """
+    seed, whether = torch.rand(2, generator=generator).tolist()
+    if alpha <= 0 or count < 2 or whether >= MIXED_BATCHES:
+        return 1.0
+    # torch.distributions take no generator; numpy's does from a seed that came from ours.
+    import numpy as np
+
+    return float(np.random.default_rng(int(seed * 2**24)).beta(alpha, alpha))
+
+
+def mixed(batch: Tensor, share: float) -> Tensor:
+    """Each item's share of itself and the rest of its neighbour, (N, ...); the last one's neighbour is the first."""
+    return batch if share == 1.0 else share * batch + (1 - share) * batch.roll(1, dims=0)

@@ -1,0 +1,125 @@
+"""Training examples of slice-wise systems: neighbouring slices of augmented patients."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from DosePredictionLib.conditioning.channels import ModelInput
+from DosePredictionLib.conditioning.padding import padded_shape, window
+from DosePredictionLib.diffusion.interpolation import draw_time
+from DosePredictionLib.patient.geometry import index3
+from DosePredictionLib.systems.magdiff_adc import MagdiffAdcSystem
+from DosePredictionLib.training.case_cache import TrainingCase
+from DosePredictionLib.training.config import TrainingConfig
+from DosePredictionLib.training.draw import augmented, cut, scored_structures
+from DosePredictionLib.training.losses import StructureDoses, structure_doses
+
+
+@dataclass(frozen=True)
+class SlabBatch:
+    """Slabs of Z neighbouring slices, one a patient; M = N Z slices in all.
+
+    Attributes:
+        clean, region: (N, 1, Z, Y, X); dose in model units (zero dose -1, highest prescription +1).
+        anatomy: (N, C, margin + Z + margin, Y, X), the slabs with their neighbours.
+        time: (M,) whole steps of the noise process, of each slice by itself.
+        scalars: (M, S).
+        gy_per_unit: (N,) what one model unit is worth.
+        noise_seed: of the noise, which is drawn on the device that trains.
+        structures: the parts of targets and organs that lie in the slabs.
+    """
+
+    clean: Tensor
+    region: Tensor
+    anatomy: Tensor
+    time: Tensor
+    scalars: Tensor
+    gy_per_unit: Tensor
+    noise_seed: int
+    structures: StructureDoses
+
+
+def draw_slabs(
+    cases: Sequence[TrainingCase],
+    system: MagdiffAdcSystem,
+    config: TrainingConfig,
+    multiple: int,
+    margin: int,
+    seeds: Sequence[tuple[int, ...]],
+) -> SlabBatch:
+    """Augment a slab of each case and lay it at a random place into the padded plane.
+
+    Every slice of a patient is drawn equally often, but for those near its ends. The plane is the smallest that holds
+    all slabs in multiples of ``multiple``, or the configuration's canvas (whose slices don't matter here).
+
+    Args:
+        cases: the patients.
+        system: whose noise process and conditions count.
+        config: `TrainingConfig.slices` is Z; a patient with fewer is padded.
+        multiple: of the plane's sizes.
+        margin: slices beyond the slab on each side.
+        seeds: of all random draws.
+    """
+    generators = [np.random.default_rng(seed) for seed in seeds]
+    slabs = [_slab(case, config.slices, margin, rng) for case, rng in zip(cases, generators, strict=True)]
+    # Cut before it is turned: turning is about the long axis, and a slab is cheaper to turn than a patient.
+    drawn = [augmented(slab.case, system, config, rng) for slab, rng in zip(slabs, generators, strict=True)]
+    largest = np.max([case.inputs.region.shape[1:] for case in drawn], axis=0)
+    plane = padded_shape(tuple(int(size) for size in largest), multiple)
+    if config.canvas is not None:
+        plane = config.canvas[1:]
+    shape = (config.slices + 2 * margin, *plane)
+    middle = slice(margin, margin + config.slices)
+    units = [case.inputs.prescription_gy / 2 for case in drawn]
+    clean, region, anatomy, structures, doses = [], [], [], [], []
+    for case, slab, rng in zip(drawn, slabs, generators, strict=True):
+        inputs, dose = cut(case.inputs, case.dose_gy, shape, rng)
+        free = np.subtract(plane, inputs.region.shape[1:])
+        offset = index3((slab.first, *(int(rng.integers(0, room + 1)) for room in free)))
+        place = window(inputs.region.shape, offset)
+        padded_dose = np.zeros(shape, dtype=np.float32)
+        padded_dose[place] = dose
+        padded_region = np.zeros(shape, dtype=bool)
+        padded_region[place] = inputs.region
+        channels = inputs.padded_channels(shape, offset)
+        clean.append(torch.from_numpy(padded_dose[middle] / np.float32(inputs.prescription_gy / 2) - 1))
+        region.append(torch.from_numpy(padded_region[middle]))
+        anatomy.append(torch.from_numpy(channels))
+        structures.append(scored_structures(inputs, channels[:, middle]))
+        doses.append(padded_dose[middle])
+    generator = torch.Generator().manual_seed(int(generators[0].integers(2**62)))
+    share = draw_time(len(drawn) * config.slices, system.pure_noise, generator)
+    scalars = np.repeat(np.stack([case.inputs.scalars for case in drawn]), config.slices, axis=0)
+    return SlabBatch(
+        clean=torch.stack(clean)[:, None],
+        region=torch.stack(region)[:, None],
+        anatomy=torch.stack(anatomy),
+        time=(share * system.noise_steps).ceil().clamp(min=1).long(),
+        scalars=torch.from_numpy(scalars),
+        gy_per_unit=torch.tensor(units, dtype=torch.float32),
+        noise_seed=int(generators[0].integers(2**62)),
+        structures=structure_doses(structures, doses, units),
+    )
+
+
+@dataclass(frozen=True)
+class _Slab:
+    """A part of a patient, and where its first slice lies in the slab with its margins."""
+
+    case: TrainingCase
+    first: int
+
+
+def _slab(case: TrainingCase, slices: int, margin: int, rng: np.random.Generator) -> _Slab:
+    layers, *plane = case.inputs.region.shape
+    # Where the slab without its margins begins; before 0 when the patient has fewer slices.
+    least, most = sorted((0, layers - slices))
+    begin = int(rng.integers(least, most + 1))
+    low, high = max(0, begin - margin), min(layers, begin + slices + margin)
+    inputs: ModelInput = case.inputs.cropped((low, 0, 0), index3((high - low, *plane)))
+    return _Slab(TrainingCase(case.identifier, inputs, case.dose_gy[low:high]), low - (begin - margin))

@@ -1,0 +1,89 @@
+"""Stated intervals hold the truth as often as they say, on patients that the calibration has not seen."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, replace
+
+import numpy as np
+import pytest
+from phantom import ball_patient
+from tiny import tiny_weights
+
+from DosePredictionLib.inference.engine import PredictionEngine
+from DosePredictionLib.inference.options import PredictionOptions
+from DosePredictionLib.inference.uncertainty import (
+    UncertaintyCalibration,
+    ValidationCase,
+    coverage,
+    cross_validated_coverage,
+    fit_calibration,
+)
+from DosePredictionLib.inference.weights import load_weights, save_weights
+
+
+def patient_case(seed: int) -> ValidationCase:
+    """A patient whose error is Gaussian: wider at high dose, wider where the samples differ, never what they say."""
+    random = np.random.default_rng(seed)
+    clinical = random.uniform(0, 75, 12_000)
+    spread = random.gamma(2.0, 0.3, clinical.size)
+    sigma = 0.5 + 2.0 * clinical / 70 + 1.5 * spread
+    mean = np.maximum(clinical + sigma * random.standard_normal(clinical.size), 0)
+    masks = {"PTV70": clinical > 66, "Brainstem": (clinical > 20) & (clinical < 30)}
+    return ValidationCase(mean, spread, clinical, 70.0, masks, (4.0, 4.0, 2.5))
+
+
+@pytest.fixture(scope="module")
+def fitted():
+    return fit_calibration([patient_case(seed) for seed in range(8)])
+
+
+def test_new_patients_lie_in_the_stated_intervals_as_often_as_stated(fitted):
+    fresh = [patient_case(seed) for seed in range(100, 106)]
+    stated = [
+        replace(one, spread_gy=fitted.standard_deviation(one.mean_gy, one.spread_gy, one.prescription_gy))
+        for one in fresh
+    ]
+    seen = coverage(stated, fitted)
+    assert seen.voxel_68 == pytest.approx(68, abs=1.5)
+    assert seen.voxel_95 == pytest.approx(95, abs=1.0)
+    raw = [replace(one, spread_gy=np.asarray(one.spread_gy)) for one in fresh]
+    assert coverage(raw, fitted).voxel_68 < 40, "the spread itself promises too much"
+
+
+def test_the_deviation_grows_with_dose_and_with_spread(fitted):
+    low, high = fitted.standard_deviation(np.array([5.0, 65.0]), np.array([0.6, 0.6]), 70.0)
+    calm, wild = fitted.standard_deviation(np.array([35.0, 35.0]), np.array([0.1, 1.5]), 70.0)
+    assert low == pytest.approx(0.5 + 2.0 * 5 / 70 + 0.9, rel=0.2)
+    assert high == pytest.approx(0.5 + 2.0 * 65 / 70 + 0.9, rel=0.2)
+    assert wild > 1.5 * calm
+
+
+def test_cross_validation_looks_at_every_patient_once():
+    seen = cross_validated_coverage([patient_case(seed) for seed in range(5)], folds=5)
+    assert seen.patients == 5 and seen.cross_validated
+    assert seen.voxel_68 == pytest.approx(68, abs=2)
+
+
+def test_weights_carry_the_calibration_and_the_engine_uses_it(tmp_path, fitted):
+    raw = load_weights(tiny_weights(tmp_path / "raw.safetensors"))
+    header = replace(raw.header, uncertainty=json.loads(json.dumps(asdict(fitted))))
+    save_weights(raw.network.state_dict(), header, tmp_path / "calibrated.safetensors")
+    patient, options = ball_patient(), PredictionOptions(samples=2, steps=1)
+    plain = PredictionEngine("default", tmp_path / "raw.safetensors", "cpu").predict(patient, options)
+    engine = PredictionEngine("default", tmp_path / "calibrated.safetensors", "cpu")
+    assert engine.calibration == fitted
+    calibrated = engine.predict(patient, options)
+    assert np.array_equal(plain.dose.array, calibrated.dose.array)
+    inside = plain.dose_std.array > 0.1
+    wanted = fitted.standard_deviation(plain.dose.array[inside], plain.dose_std.array[inside], patient.prescription_gy)
+    assert np.allclose(calibrated.dose_std.array[inside], wanted, atol=0.05)
+    assert plain.provenance.uncertainty.startswith("not calibrated")
+    assert "calibrated on 8 validation patients" in calibrated.provenance.uncertainty
+    assert calibrated.provenance.dvh_band == fitted.dvh_68
+
+
+def test_a_model_that_is_always_right_does_not_break_it():
+    case = replace(patient_case(0), spread_gy=np.zeros(12_000))
+    exact = replace(case, mean_gy=case.reference_gy)
+    assert isinstance(fit_calibration([exact]), UncertaintyCalibration)

@@ -6,10 +6,10 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from DosePredictionLib.cli import evaluate, predict, release, train
+from DosePredictionLib.cli import compare, evaluate, figures, predict, release, report, scorecard, significance, train
 from DosePredictionLib.errors import InputError
 
-COMMANDS = (predict, evaluate, train, release)
+COMMANDS = (predict, compare, report, scorecard, evaluate, significance, figures, train, release)
 
 
 def parser() -> argparse.ArgumentParser:

@@ -8,17 +8,20 @@ from pathlib import Path
 from typing import Any
 
 from DosePredictionLib.cli.progress_bar import ProgressBar
-from DosePredictionLib.dosimetry.goals import GoalSet, bundled_goals, evaluate_goals, read_goals
+from DosePredictionLib.dosimetry.goals import GoalSet, evaluate_goals, goals_of
 from DosePredictionLib.dosimetry.tables import format_goals_table, write_dvh_csv, write_goals_csv
 from DosePredictionLib.errors import InputError
 from DosePredictionLib.inference.options import PredictionOptions
+from DosePredictionLib.patient.dicom_reference import DicomReference
 from DosePredictionLib.patient.patient import Patient
-from DosePredictionLib.patient.reading import find_cases, read_patient
+from DosePredictionLib.patient.reading import find_cases, is_read_as_dicom, read_patient
+from DosePredictionLib.patient.writer_dicom_dose import write_rtdose
+from DosePredictionLib.patient.writer_dicom_isodose import isodose_levels_gy, write_isodose_contours
 from DosePredictionLib.patient.writer_openkbp_csv import write_openkbp_dose
 from DosePredictionLib.whole_file import whole_file
 from DosePredictionLib.worker.predictor import Prediction, PredictionFailed, Predictor
 
-FORMATS = {"nrrd": ".nrrd", "nifti": ".nii.gz", "openkbp": ".nrrd"}
+FORMATS = {"nrrd": ".nrrd", "nifti": ".nii.gz", "openkbp": ".nrrd", "dicom": ".nrrd"}
 
 
 def add_parser(commands: Any) -> None:
@@ -27,17 +30,23 @@ def add_parser(commands: Any) -> None:
         "predict",
         help="predict the dose of one or more cases",
         description="Predicts the dose of each CASE on its own CT grid. A CASE is a folder with ct.nrrd, structures "
-        "(*.seg.nrrd or one mask a file) and prescription.json, an OpenKBP patient folder of CSV files, a packed "
-        "OpenKBP .npz, or a folder that holds such cases. Several cases share one warm process; each then gets a "
+        "(*.seg.nrrd or one mask a file) and prescription.json, a folder of DICOM files (CT, RTSTRUCT, RTPLAN, RTDOSE) "
+        "or one RTPLAN or RTSTRUCT file of it, an OpenKBP patient folder of CSV files, a packed OpenKBP or a GDP-HMM "
+        ".npz, or a folder that holds such cases. Several cases share one warm process; each then gets a "
         "folder of its own in OUT. Research use, not for clinical decisions.",
     )
     parser.add_argument("cases", nargs="+", metavar="CASE", type=Path, help="a case, or a folder of cases")
     parser.add_argument("-o", "--output", required=True, metavar="OUT", type=Path, help="folder for the results")
     add_model_options(parser)
-    parser.add_argument("--goals", default="head-and-neck", metavar="FILE",
-                        help="goals for goals.csv: a JSON file or a bundled set (default: head-and-neck)")  # fmt: skip
+    parser.add_argument("--goals", default="head-and-neck", metavar="NAME_OR_FILE",
+                        help="goals for goals.csv: a bundled set (head-and-neck, quantec, tg-101, addiff-dose, "
+                        "rtog-0617 and others; a wrong name lists them) or a JSON file (default: head-and-neck)")  # fmt: skip
     parser.add_argument("--format", choices=sorted(FORMATS), default="nrrd",
-                        help="of the dose; openkbp adds PATIENT.csv in the challenge's submission layout")  # fmt: skip
+                        help="of the dose; openkbp adds PATIENT.csv in the challenge's submission layout, dicom (for "
+                        "DICOM cases) adds dose.dcm, an RTDOSE in the CT's frame of reference")  # fmt: skip
+    parser.add_argument("--isodose-contours", action="store_true",
+                        help="with --format dicom: also isodoses.dcm, an RTSTRUCT of isodose lines")  # fmt: skip
+    parser.add_argument("--report", action="store_true", help="also write report.html, a page to read and print")
     parser.set_defaults(run=run)
 
 
@@ -50,22 +59,43 @@ def add_model_options(parser: argparse.ArgumentParser) -> None:
                         "(default: as the weights recommend)")  # fmt: skip
     parser.add_argument("--steps", type=int, metavar="N", help="denoising steps a sample (default: likewise)")
     parser.add_argument("--seed", type=int, default=0, metavar="S", help="seed of the noise (default: 0)")
+    parser.add_argument("--calibrate", action="store_true",
+                        help="refine the dose inside targets and organs with the Adaptive Dose Calibration that ships "
+                        "for the system")  # fmt: skip
+    parser.add_argument("--calibration-weights", metavar="FILE", type=Path,
+                        help="the same with another calibration, one that was trained for these weights")  # fmt: skip
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda or mps (default: auto)")
+
+
+def chosen_calibration(arguments: argparse.Namespace) -> bool | Path:
+    """What `Predictor` is told of the calibration."""
+    chosen: bool | Path = arguments.calibration_weights or arguments.calibrate
+    return chosen
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Carry the command out."""
     options = PredictionOptions(arguments.samples, arguments.steps, arguments.seed)
     cases = [case for given in arguments.cases for case in find_cases(given)]
-    goals = read_goals(arguments.goals) if arguments.goals.endswith(".json") else bundled_goals(arguments.goals)
+    goals = goals_of(arguments.goals)
     output: Path = arguments.output
+    if arguments.isodose_contours and arguments.format != "dicom":
+        raise InputError("Isodose contours are written as DICOM only; add --format dicom.")
+    others = [case for case in cases if arguments.format == "dicom" and not is_read_as_dicom(case)]
+    if others:
+        raise InputError(
+            f"{others[0]} is not a DICOM case, so there is no patient and frame of reference for an RTDOSE file; "
+            "choose the format nrrd or nifti."
+        )
     check_writable(output)
     failures = 0
-    with Predictor(arguments.system, arguments.weights, arguments.device) as predictor:
+    calibrate = chosen_calibration(arguments)
+    with Predictor(arguments.system, arguments.weights, arguments.device, calibrate=calibrate) as predictor:
         predictor.start()
         for case in cases:
             try:
                 patient = read_patient(case)
+                reference = DicomReference.of_case(case) if arguments.format == "dicom" else None
                 prediction = predict_with_bar(predictor, patient, options)
             except (InputError, PredictionFailed) as error:
                 if len(cases) == 1:
@@ -75,6 +105,10 @@ def run(arguments: argparse.Namespace) -> int:
                 continue
             folder = output if len(cases) == 1 else output / patient.identifier
             write_outputs(prediction, folder, goals, arguments.format)
+            if reference is not None:
+                write_dicom_outputs(prediction, reference, folder, arguments.isodose_contours)
+            if arguments.report:
+                write_prediction_report(prediction, folder / "report.html", goals)
             if arguments.format == "openkbp":
                 write_openkbp_dose(prediction.dose, output / f"{patient.identifier}.csv")
             if len(cases) == 1:
@@ -100,14 +134,38 @@ def predict_with_bar(predictor: Predictor, patient: Patient, options: Prediction
 
 
 def write_outputs(prediction: Prediction, folder: Path, goals: GoalSet, dose_format: str = "nrrd") -> None:
-    """Write dose, its standard deviation, DVHs, goals and provenance of a prediction."""
+    """Write dose, its standard deviation, the dose before calibration, DVHs, goals and provenance of a prediction."""
     suffix = FORMATS[dose_format]
     prediction.dose.write(folder / f"dose{suffix}")
     if prediction.dose_std is not None:
         prediction.dose_std.write(folder / f"dose_std{suffix}")
+    if prediction.uncalibrated is not None:
+        prediction.uncalibrated.write(folder / f"dose_uncalibrated{suffix}")
     write_dvh_csv(prediction.dvhs, folder / "dvh.csv")
     write_goals_csv(evaluate_goals(goals, prediction.patient, prediction.dose, prediction.dvhs), folder / "goals.csv")
     prediction.write_provenance(folder / "prediction.json")
+
+
+def write_dicom_outputs(
+    prediction: Prediction, reference: DicomReference, folder: Path, isodose_contours: bool = False
+) -> None:
+    """Write the predicted dose as RTDOSE and, if asked, its isodose lines as RTSTRUCT."""
+    write_rtdose(prediction.dose, reference, folder / "dose.dcm")
+    if isodose_contours:
+        levels = isodose_levels_gy(prediction.patient.prescription_gy)
+        write_isodose_contours(prediction.dose, levels, reference, folder / "isodoses.dcm")
+
+
+def write_prediction_report(prediction: Prediction, path: Path, goals: GoalSet) -> None:
+    """Write the page about a prediction."""
+    from dataclasses import asdict
+
+    from DosePredictionLib.dosimetry.named_dose import NamedDose
+    from DosePredictionLib.report.write import write_report
+
+    made = asdict(prediction.provenance)
+    dose = NamedDose("Predicted", prediction.dose, prediction.dose_std, made)
+    write_report(path, prediction.patient, [dose], goals, prediction.provenance.review)
 
 
 def check_writable(folder: Path) -> None:

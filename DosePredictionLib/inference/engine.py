@@ -15,6 +15,7 @@ import torch
 
 from DosePredictionLib.conditioning.channels import ModelInput, model_input
 from DosePredictionLib.conditioning.way_back import to_patient_grid
+from DosePredictionLib.inference.calibration import DoseCalibration, load_calibration, shipped_calibration
 from DosePredictionLib.inference.device import choose_device, describe_device
 from DosePredictionLib.inference.options import PredictionOptions, Provenance
 from DosePredictionLib.inference.progress import Progress, ProgressReporter
@@ -34,11 +35,13 @@ class PredictedDose:
         dose: mean of the samples, Gy.
         dose_std: their standard deviation, Gy, calibrated where the weights say how; None for a single sample.
         provenance: how it was made.
+        uncalibrated: the mean of the samples before the dose calibration; None where there was none.
     """
 
     dose: Volume
     dose_std: Volume | None
     provenance: Provenance
+    uncalibrated: Volume | None = None
 
 
 class PredictionEngine:
@@ -49,17 +52,24 @@ class PredictionEngine:
         weights: a weights file; None takes the one that ships with the system.
         device: "auto", "cpu", "cuda", "mps".
         tell: receives messages for the user, one sentence each (such as a fall back to the processor).
+        calibrate: refine the dose inside the structures: True with the calibration that ships, or a calibration's file.
     """
 
     def __init__(
         self, system: str = "default", weights: str | Path | None = None, device: str = "auto",
-        tell: Callable[[str], None] = lambda message: None,
+        tell: Callable[[str], None] = lambda message: None, calibrate: bool | str | Path = False,
     ) -> None:  # fmt: skip
         self.device = choose_device(device)
         self.loaded: LoadedWeights = load_weights(weights if weights is not None else default_weights(system))
         self.network = self.loaded.network.to(self.device)
         fitted: dict[str, Any] = self.loaded.header.uncertainty
         self.calibration = UncertaintyCalibration(**fitted) if fitted else None
+        self.dose_calibration: DoseCalibration | None = None
+        if calibrate:
+            file = shipped_calibration(self.loaded.header.system) if calibrate is True else calibrate
+            self.dose_calibration = load_calibration(file, self.loaded)
+            if not self.dose_calibration.belongs_to(self.loaded):
+                tell(f"{self.dose_calibration.path.name} was trained on samples of other weights than these.")
         self._tell = tell
 
     def predict(
@@ -92,6 +102,10 @@ class PredictionEngine:
         mean, deviation = self._sample_all(inputs, samples, steps, options.seed, reporter)
         sampled = time.perf_counter()
         reporter.enter("finishing")
+        uncalibrated = None
+        if self.dose_calibration is not None:
+            uncalibrated = to_patient_grid(mean, inputs.region, inputs.geometry, patient)
+            mean = self.dose_calibration.apply(inputs, mean, self.device)
         dose = to_patient_grid(mean, inputs.region, inputs.geometry, patient)
         dose_std = None
         if deviation is not None:
@@ -110,7 +124,14 @@ class PredictionEngine:
         }
         provenance = self._provenance(patient, samples, steps, options.seed, seconds)
         warnings = (*provenance.warnings, *(warning.text for warning in review))
-        return PredictedDose(dose, dose_std, replace(provenance, warnings=warnings, review=review))
+        return PredictedDose(dose, dose_std, replace(provenance, warnings=warnings, review=review), uncalibrated)
+
+    def sampled_dose(self, inputs: ModelInput, seed: int = 0) -> np.ndarray:
+        """What a calibration is trained on: the mean of the recommended samples in Gy on the model's grid."""
+        recommended = self.loaded.header.recommended
+        samples, steps = recommended.get("samples", 1), recommended.get("steps", 1)
+        reporter = ProgressReporter(samples * steps, lambda progress: None, lambda: False)
+        return self._sample_all(inputs, samples, steps, seed, reporter)[0]
 
     def _sample_all(
         self, inputs: ModelInput, samples: int, steps: int, seed: int, reporter: ProgressReporter
@@ -169,6 +190,8 @@ class PredictionEngine:
             warnings=patient.warnings,
             uncertainty=self._uncertainty(samples, steps),
             dvh_band=self.calibration.dvh_68 if self.calibration and samples > 1 else 1.0,
+            dose_calibration=self.dose_calibration.path.name if self.dose_calibration else "",
+            dose_calibration_sha256=self.dose_calibration.sha256 if self.dose_calibration else "",
         )
 
     def _uncertainty(self, samples: int, steps: int) -> str:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from typing import Any
 
 from DosePredictionLib.errors import InputError
+from DosePredictionLib.review.review_warning import ReviewWarning
 
 
 @dataclass(frozen=True)
@@ -42,6 +45,10 @@ class Provenance:
         versions: of the packages that matter.
         structures: matched structures, "name -> role [standard name, prescription]".
         warnings: what a careful physicist should know.
+        review: the warnings about this prediction with their reasons and figures; their texts stand in ``warnings`` too.
+        uncertainty: what the standard deviation is worth; "not calibrated" or the patients it was calibrated on.
+        dose_calibration, dose_calibration_sha256: file of the Adaptive Dose Calibration; empty when there was none.
+        dvh_band: the 68 % band of a dose-volume curve is this many standard deviations wide to each side.
         intended_use: always the same sentence.
     """
 
@@ -59,4 +66,18 @@ class Provenance:
     versions: dict[str, str]
     structures: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
+    review: tuple[ReviewWarning, ...] = ()
+    uncertainty: str = "not calibrated"
+    dvh_band: float = 1.0
+    dose_calibration: str = ""
+    dose_calibration_sha256: str = ""
     intended_use: str = "Research use, not for clinical decisions."
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> Provenance:
+        """Read what ``dataclasses.asdict`` made of a provenance (prediction.json); entries of other versions are left."""
+        known = {field.name: values[field.name] for field in fields(cls) if field.name in values}
+        known["review"] = tuple(ReviewWarning.from_dict(entry) for entry in known.get("review", ()))
+        for name in ("structures", "warnings"):
+            known[name] = tuple(known.get(name, ()))
+        return cls(**known)

@@ -6,17 +6,20 @@ import hashlib
 import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import TypeVar
 
 import torch
 from torch import Tensor, nn
 
-from DosePredictionLib.conditioning.channels import CHANNELS
+from DosePredictionLib.conditioning.channels import CHANNELS, MORE_CHANNELS
 from DosePredictionLib.errors import InputError
 from DosePredictionLib.inference.weights_header import FORMAT, WeightsHeader
-from DosePredictionLib.resources import resource_path
+from DosePredictionLib.resources import resource_root
 from DosePredictionLib.systems.registry import system_from_config
 from DosePredictionLib.systems.system import System
 from DosePredictionLib.whole_file import whole_file
+
+Network = TypeVar("Network", bound=nn.Module)
 
 
 @dataclass(frozen=True)
@@ -42,9 +45,16 @@ def default_weights(system: str) -> Path:
     """The weights that ship with a system.
 
     Raises:
-        InputError: none ship with it.
+        InputError: there is no such system, or no weights ship with it.
     """
-    return resource_path("Models", f"{system}.safetensors")
+    path = resource_root() / "Models" / f"{system}.safetensors"
+    if not path.is_file():
+        system_from_config(system, {})
+        raise InputError(
+            f"No weights ship with the system {system!r} ({path} is missing); give a file with --weights, such as the "
+            "one that training it makes."
+        )
+    return path
 
 
 def save_weights(state: dict[str, Tensor], header: WeightsHeader, path: str | Path) -> None:
@@ -58,8 +68,35 @@ def save_weights(state: dict[str, Tensor], header: WeightsHeader, path: str | Pa
         save_file(half, temporary, metadata=metadata)
 
 
+@dataclass(frozen=True)
+class WeightsFile:
+    """What a weights file holds.
+
+    Attributes:
+        state: parameters by name, in half precision.
+        header: see `WeightsHeader`.
+        sha256: of the whole file.
+    """
+
+    state: dict[str, Tensor]
+    header: WeightsHeader
+    sha256: str
+
+
 def load_weights(path: str | Path) -> LoadedWeights:
     """Read a weights file, check it to the last byte, and build its network.
+
+    Raises:
+        InputError: the file is missing, damaged, not ours, or made for other channels than this version makes.
+    """
+    path = Path(path)
+    file = read_weights(path)
+    system = system_from_config(file.header.system, file.header.config)
+    return LoadedWeights(system, fill_network(system.build_network(), file, path), file.header, path, file.sha256)
+
+
+def read_weights(path: str | Path) -> WeightsFile:
+    """Read a weights file and check it to the last byte.
 
     Raises:
         InputError: the file is missing, damaged, not ours, or made for other channels than this version makes.
@@ -82,19 +119,26 @@ def load_weights(path: str | Path) -> LoadedWeights:
         raise InputError(f"The weights file {path} is damaged: its content and its checksum differ; fetch it again.")
     header = WeightsHeader(**json.loads(described))
     _check_channels(header, path)
-    system = system_from_config(header.system, header.config)
-    network = system.build_network()
+    return WeightsFile(state, header, hashlib.sha256(path.read_bytes()).hexdigest())
+
+
+def fill_network(network: Network, file: WeightsFile, path: Path) -> Network:
+    """The network with a file's weights in it, in evaluation mode.
+
+    Raises:
+        InputError: they don't fit.
+    """
     try:
-        network.load_state_dict({name: value.float() for name, value in state.items()})
+        network.load_state_dict({name: value.float() for name, value in file.state.items()})
     except RuntimeError as error:
         problem = str(error).splitlines()[1].strip() if "\n" in str(error) else str(error)
         raise InputError(f"The weights in {path} do not fit the network they name: {problem}") from error
-    return LoadedWeights(system, network.eval(), header, path, hashlib.sha256(path.read_bytes()).hexdigest())
+    return network.eval()
 
 
 def _check_channels(header: WeightsHeader, path: Path) -> None:
     wanted = [str(name) for name in header.config.get("channels", [])]  # type: ignore[attr-defined]
-    unknown = [name for name in wanted if name not in CHANNELS]
+    unknown = [name for name in wanted if name not in CHANNELS and name not in MORE_CHANNELS]
     if unknown or not wanted:
         raise InputError(
             f"The weights {path} were trained on channels that this version does not make "

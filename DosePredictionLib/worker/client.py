@@ -51,18 +51,20 @@ class WorkerClient:
     the thread that owns the client, or awaited with `wait`.
 
     Args:
-        system, weights, device: of the process.
+        system, weights, device, calibrate: of the process; see `PredictionEngine`.
         python: interpreter; None chooses.
         entry_script: what the interpreter runs; tests replace it.
     """
 
     def __init__(
         self, system: str = "default", weights: str | Path | None = None, device: str = "auto",
-        python: str | None = None, entry_script: Path = ENTRY_SCRIPT,
+        python: str | None = None, entry_script: Path = ENTRY_SCRIPT, calibrate: bool | str | Path = False,
     ) -> None:  # fmt: skip
         options = ["--system", system, "--device", device]
         if weights is not None:
             options += ["--weights", str(Path(weights).absolute())]
+        if calibrate:
+            options += ["--calibrate"] if calibrate is True else ["--calibrate", str(Path(calibrate).absolute())]
         self._command = [python or python_executable(), str(entry_script), *options]
         self._events: queue.Queue[Event] = queue.Queue()
         self._process: subprocess.Popen[str] | None = None
@@ -227,11 +229,11 @@ class WorkerClient:
         if folder is None or number != self._pending:
             return
         try:
-            dose, dose_std, provenance = read_dose(folder / "dose.npz")
+            dose, dose_std, provenance, uncalibrated = read_dose(folder / "dose.npz")
         except (OSError, ValueError, KeyError) as error:
             self._finish(number, Failed(f"The predicted dose could not be read back: {error}", by_input=False))
             return
-        self._finish(number, Finished(dose, dose_std, provenance))
+        self._finish(number, Finished(dose, dose_std, provenance, uncalibrated))
 
     def _end_cancelled(self, number: int) -> None:
         with self._lock:

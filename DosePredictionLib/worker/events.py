@@ -32,11 +32,12 @@ class Told:
 
 @dataclass(frozen=True)
 class Finished:
-    """A prediction is done. Dose and standard deviation in Gy on the patient's grid."""
+    """A prediction is done. Dose, standard deviation and dose before its calibration in Gy on the patient's grid."""
 
     dose: Volume
     dose_std: Volume | None
     provenance: Provenance
+    uncalibrated: Volume | None = None
 
 
 @dataclass(frozen=True)

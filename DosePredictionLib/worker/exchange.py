@@ -78,24 +78,27 @@ def read_patient_exchange(path: Path) -> Patient:
     )  # fmt: skip
 
 
-def write_dose(dose: Volume, dose_std: Volume | None, provenance: Provenance, path: Path) -> None:
+def write_dose(
+    dose: Volume, dose_std: Volume | None, provenance: Provenance, path: Path, uncalibrated: Volume | None = None
+) -> None:
     """Write a predicted dose."""
     arrays = {"dose": dose.array}
     if dose_std is not None:
         arrays["dose_std"] = dose_std.array
+    if uncalibrated is not None:
+        arrays["uncalibrated"] = uncalibrated.array
     _write(path, {"grid": asdict(dose.geometry), "provenance": asdict(provenance)}, arrays)
 
 
-def read_dose(path: Path) -> tuple[Volume, Volume | None, Provenance]:
-    """Read what `write_dose` wrote."""
+def read_dose(path: Path) -> tuple[Volume, Volume | None, Provenance, Volume | None]:
+    """Read what `write_dose` wrote: dose, standard deviation, provenance, dose before its calibration."""
     with np.load(path, allow_pickle=False) as data:
         described = json.loads(str(data["described"]))
         geometry = _geometry(described["grid"])
         dose = Volume(data["dose"], geometry)
         dose_std = Volume(data["dose_std"], geometry) if "dose_std" in data else None
-    values = described["provenance"]
-    values.update(structures=tuple(values["structures"]), warnings=tuple(values["warnings"]))
-    return dose, dose_std, Provenance(**values)
+        uncalibrated = Volume(data["uncalibrated"], geometry) if "uncalibrated" in data else None
+    return dose, dose_std, Provenance.from_dict(described["provenance"]), uncalibrated
 
 
 def _write(path: Path, described: dict[str, Any], arrays: dict[str, np.ndarray]) -> None:

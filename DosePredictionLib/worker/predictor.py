@@ -10,7 +10,7 @@ from pathlib import Path
 from types import TracebackType
 
 from DosePredictionLib.dosimetry.dvh import Dvh, compute_dvh
-from DosePredictionLib.dosimetry.goals import GoalResult, bundled_goals, evaluate_goals, read_goals
+from DosePredictionLib.dosimetry.goals import GoalResult, evaluate_goals, goals_of
 from DosePredictionLib.errors import InputError
 from DosePredictionLib.inference.options import PredictionOptions, Provenance
 from DosePredictionLib.inference.progress import Progress
@@ -41,12 +41,14 @@ class Prediction:
         dose: Gy on the patient's grid.
         dose_std: standard deviation over the samples, Gy; None for one sample.
         provenance: how it was made.
+        uncalibrated: the dose before its calibration, Gy; None where there was none.
     """
 
     patient: Patient
     dose: Volume
     dose_std: Volume | None
     provenance: Provenance
+    uncalibrated: Volume | None = None
 
     @cached_property
     def dvhs(self) -> dict[str, Dvh]:
@@ -59,8 +61,7 @@ class Prediction:
         Raises:
             InputError: there is no such set, or the file is not valid.
         """
-        chosen = read_goals(goals) if str(goals).endswith(".json") else bundled_goals(str(goals))
-        return evaluate_goals(chosen, self.patient, self.dose, self.dvhs)
+        return evaluate_goals(goals_of(goals), self.patient, self.dose, self.dvhs)
 
     def write_provenance(self, path: str | Path) -> None:
         """Write prediction.json; it appears whole or not at all."""
@@ -89,13 +90,15 @@ class Predictor:
         weights: a weights file; None takes the one that ships.
         device: "auto", "cpu", "cuda" or "mps".
         client: replaces the process's client (tests).
+        calibrate: refine the dose inside the structures (Adaptive Dose Calibration): True with the calibration that
+            ships for the system, or a calibration's file.
     """
 
     def __init__(
         self, system: str = "default", weights: str | Path | None = None, device: str = "auto",
-        client: WorkerClient | None = None,
+        client: WorkerClient | None = None, calibrate: bool | str | Path = False,
     ) -> None:  # fmt: skip
-        self._client = client or WorkerClient(system, weights, device)
+        self._client = client or WorkerClient(system, weights, device, calibrate=calibrate)
 
     def __enter__(self) -> Predictor:
         return self
@@ -109,9 +112,7 @@ class Predictor:
         """Load the weights ahead of the first prediction."""
         self._client.start()
 
-    def submit(
-        self, patient: Patient, *, samples: int | None = None, steps: int | None = None, seed: int = 0
-    ) -> None:
+    def submit(self, patient: Patient, *, samples: int | None = None, steps: int | None = None, seed: int = 0) -> None:
         """Begin a prediction and return at once."""
         self._client.submit(patient, PredictionOptions(samples, steps, seed))
 
@@ -159,7 +160,7 @@ class Predictor:
                 elif isinstance(event, Told):
                     on_message(event.text)
                 elif isinstance(event, Finished):
-                    return Prediction(patient, event.dose, event.dose_std, event.provenance)
+                    return Prediction(patient, event.dose, event.dose_std, event.provenance, event.uncalibrated)
                 elif isinstance(event, Failed):
                     raise InputError(event.text) if event.by_input else PredictionFailed(event.text)
                 elif isinstance(event, Stopped):

@@ -78,7 +78,9 @@ class WorkerProcess:
             report(Progress("reading", 0, 0, None))
             patient = read_patient_exchange(Path(job["patient"]))
             predicted = engine.predict(patient, PredictionOptions(**job["options"]), report, cancelled)
-            write_dose(predicted.dose, predicted.dose_std, predicted.provenance, Path(job["result"]))
+            write_dose(
+                predicted.dose, predicted.dose_std, predicted.provenance, Path(job["result"]), predicted.uncalibrated
+            )
             if cancelled():
                 raise Cancelled
             self._emit({"type": "result", "id": number})
@@ -125,6 +127,7 @@ def main() -> int:
     parser.add_argument("--system", default="default")
     parser.add_argument("--weights")
     parser.add_argument("--device", default="auto")
+    parser.add_argument("--calibrate", nargs="?", const=True, default=False)
     arguments = parser.parse_args()
     # Events get a stream of their own: whatever a library prints goes to the log and can't break a line of JSON.
     events = os.fdopen(os.dup(sys.stdout.fileno()), "w", encoding="utf-8")
@@ -133,7 +136,7 @@ def main() -> int:
     def make_engine(tell: Any) -> Any:
         from DosePredictionLib.inference.engine import PredictionEngine
 
-        return PredictionEngine(arguments.system, arguments.weights, arguments.device, tell)
+        return PredictionEngine(arguments.system, arguments.weights, arguments.device, tell, arguments.calibrate)
 
     return WorkerProcess(sys.stdin, events, make_engine).serve()
 

@@ -28,13 +28,15 @@ ALLOWED: dict[str, set[str]] = {
     "patient": {"errors", "whole_file"},
     "dosimetry": {"patient"} | GROUND,
     "conditioning": {"patient", "errors"},
+    "review": {"patient", "dosimetry", "conditioning"} | GROUND,
+    "report": {"patient", "dosimetry", "review"} | GROUND,
     "networks": {"errors"},
     "diffusion": {"errors"},
     "systems": {"conditioning", "networks", "diffusion", "errors"},
-    "inference": {"patient", "conditioning", "networks", "diffusion", "systems"} | GROUND,
+    "inference": {"patient", "dosimetry", "conditioning", "networks", "diffusion", "systems", "review"} | GROUND,
     "training": {"patient", "conditioning", "networks", "diffusion", "systems", "inference", "dosimetry"} | GROUND,
-    "worker": {"patient", "inference", "dosimetry"} | GROUND,
-    "cli": {"patient", "inference", "training", "worker", "dosimetry"} | GROUND,
+    "worker": {"patient", "inference", "dosimetry", "review"} | GROUND,
+    "cli": {"patient", "inference", "training", "worker", "dosimetry", "review", "report"} | GROUND,
     "__init__": {"errors", "patient", "worker"},
     "__main__": {"cli"},
 }
@@ -46,6 +48,8 @@ FORBIDDEN_PACKAGES: dict[str, set[str]] = {
     LIBRARY: SLICER | {"DosePrediction", "DosePredictionScene", "DosePredictionPanel"},
     f"{LIBRARY}/patient": HEAVY,
     f"{LIBRARY}/dosimetry": HEAVY,
+    f"{LIBRARY}/review": HEAVY,
+    f"{LIBRARY}/report": HEAVY,
     "DosePrediction": HEAVY,
     "DosePrediction/DosePredictionScene": {"qt", "ctk", "DosePredictionPanel"},
 }
@@ -171,7 +175,7 @@ def test_a_planted_violation_is_found(tmp_path: Path, file: str, line: str, comp
 
 def test_what_slicer_loads_at_its_start_loads_no_torch() -> None:
     light = [f"{LIBRARY}.worker.predictor"]
-    for room in ("patient", "dosimetry"):
+    for room in ("patient", "dosimetry", "review", "report"):
         light += [f"{LIBRARY}.{room}.{path.stem}" for path in sorted((ROOT / LIBRARY / room).glob("[!_]*.py"))]
     program = f"import sys; import {', '.join(light)}; print(sorted({HEAVY} & set(sys.modules)))"
     asked = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True)

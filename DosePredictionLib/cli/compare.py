@@ -1,0 +1,78 @@
+"""``compare``: doses of one patient side by side."""
+
+from __future__ import annotations
+
+import argparse
+import re
+import sys
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from DosePredictionLib.cli.dose_options import add_goals_and_gamma, gamma_points, named_dose
+from DosePredictionLib.cli.predict import check_writable
+from DosePredictionLib.dosimetry.comparison import compare_doses
+from DosePredictionLib.dosimetry.comparison_tables import format_agreement, write_comparison_csv, write_comparison_json
+from DosePredictionLib.dosimetry.goals import goals_of
+from DosePredictionLib.errors import InputError
+from DosePredictionLib.patient.reading import read_patient
+from DosePredictionLib.report.sections import difference_of
+from DosePredictionLib.report.write import with_reference, write_report
+
+
+def add_parser(commands: Any) -> None:
+    """Add the command to the command line."""
+    parser = commands.add_parser(
+        "compare",
+        help="hold doses of one case against its clinical dose and each other",
+        description="Measures doses of CASE against its clinical or reference dose, or against the first dose given "
+        "where the case has none: DVH figures, goals, voxel differences, gamma (3 %%/3 mm and 2 %%/2 mm, global and "
+        "local, from 10 %% of the maximum), isodose volumes. Writes compare.csv, compare.json, report.html and "
+        "difference_NAME.nrrd (Gy, on the reference's grid). Research use, not for clinical decisions.",
+    )
+    parser.add_argument("case", metavar="CASE", type=Path, help="a case, as predict takes it")
+    parser.add_argument("--dose", action="append", required=True, metavar="[NAME=]FILE", dest="doses",
+                        help="a dose in Gy as NRRD or NIfTI, on any grid; again for each further one")  # fmt: skip
+    parser.add_argument("-o", "--output", required=True, type=Path, metavar="OUT", help="folder for the results")
+    parser.add_argument("--without-reference", action="store_true",
+                        help="leave the case's own dose out; the first --dose is the reference")  # fmt: skip
+    add_goals_and_gamma(parser)
+    parser.set_defaults(run=run)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Carry the command out."""
+    points = gamma_points(arguments.gamma_points)
+    goals = goals_of(arguments.goals)
+    patient = read_patient(arguments.case)
+    if arguments.without_reference:
+        patient = replace(patient, reference_dose=None)
+    doses = [named_dose(given, patient) for given in arguments.doses]
+    compared = with_reference(patient, doses)
+    if len(compared) < 2:
+        raise InputError(f"{patient.identifier} has no reference dose to compare one dose with; give a second --dose.")
+    check_writable(arguments.output)
+    comparison = compare_doses(
+        patient,
+        compared,
+        goals,
+        gamma_points=points,
+        seed=arguments.seed,
+        tell=lambda text: print(text, file=sys.stderr),
+    )
+    if comparison.gamma_note:
+        print(f"Warning: {comparison.gamma_note}", file=sys.stderr)
+    for dose in compared[1:]:
+        difference = difference_of(compared[0].dose, dose.dose)
+        difference.write(arguments.output / f"difference_{_file_name(dose.name)}.nrrd")
+    write_comparison_csv(comparison, arguments.output / "compare.csv")
+    write_comparison_json(comparison, arguments.output / "compare.json")
+    write_report(arguments.output / "report.html", patient, doses, goals, comparison=comparison, title="Comparison")
+    print(format_agreement(comparison))
+    print(f"{patient.identifier}: {arguments.output}")
+    return 0
+
+
+def _file_name(name: str) -> str:
+    """A dose's name as a part of a file's name."""
+    return re.sub(r"[^\w.-]+", "_", name).strip("._") or "dose"

@@ -1,0 +1,77 @@
+"""Anatomical planes through a patient, and volumes seen in them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+
+import numpy as np
+
+from DosePredictionLib.patient.volume import Volume
+
+#: Pixels are squares of one millimetre, so that pixels and millimetres are the same in a view.
+PIXEL_MM = 1.0
+
+
+class Orientation(Enum):
+    """The three anatomical planes; the value is what a caption says."""
+
+    AXIAL = "Axial"
+    CORONAL = "Coronal"
+    SAGITTAL = "Sagittal"
+
+
+#: LPS directions of a view's right and down, and the letters at its left, right, top and bottom edge.
+_LAYOUT = {
+    Orientation.AXIAL: ((1.0, 0.0, 0.0), (0.0, 1.0, 0.0), ("R", "L", "A", "P")),
+    Orientation.CORONAL: ((1.0, 0.0, 0.0), (0.0, 0.0, -1.0), ("R", "L", "S", "I")),
+    Orientation.SAGITTAL: ((0.0, 1.0, 0.0), (0.0, 0.0, -1.0), ("A", "P", "S", "I")),
+}
+
+
+@dataclass(frozen=True)
+class Plane:
+    """A rectangular view.
+
+    Attributes:
+        orientation: which plane.
+        point_mm: LPS point that the plane goes through.
+        centre_mm: LPS point whose projection lies in the view's middle.
+        width_mm: from left to right.
+        height_mm: from top to bottom.
+    """
+
+    orientation: Orientation
+    point_mm: tuple[float, float, float]
+    centre_mm: tuple[float, float, float]
+    width_mm: int
+    height_mm: int
+
+    @property
+    def edge_letters(self) -> tuple[str, str, str, str]:
+        """The letters at the left, right, top and bottom edge."""
+        return _LAYOUT[self.orientation][2]
+
+    @property
+    def point_in_view(self) -> tuple[float, float]:
+        """Where `point_mm` lies in the view, mm from its left and top edge."""
+        right, down, _ = _LAYOUT[self.orientation]
+        offset = np.subtract(self.point_mm, self.centre_mm)
+        return (
+            float(offset @ np.array(right)) + self.width_mm / 2,
+            float(offset @ np.array(down)) + self.height_mm / 2,
+        )
+
+    def sample(self, volume: Volume, outside: float = 0.0) -> np.ndarray:
+        """The volume at the view's pixels, interpolated linearly; (height, width) float32, first row at the top."""
+        from scipy.ndimage import map_coordinates
+
+        right, down, _ = (np.asarray(part) for part in _LAYOUT[self.orientation])
+        normal = np.cross(right.astype(float), down.astype(float))
+        middle = np.asarray(self.centre_mm) + normal * (np.subtract(self.point_mm, self.centre_mm) @ normal)
+        across = (np.arange(self.width_mm) + 0.5 - self.width_mm / 2)[None, :, None] * PIXEL_MM
+        below = (np.arange(self.height_mm) + 0.5 - self.height_mm / 2)[:, None, None] * PIXEL_MM
+        points = middle + across * right.astype(float) + below * down.astype(float)
+        index = np.moveaxis(volume.geometry.index_of_lps(points), -1, 0)
+        array = volume.array.view(np.uint8) if volume.array.dtype == bool else volume.array
+        return np.asarray(map_coordinates(array, index, order=1, mode="grid-constant", cval=outside, output=np.float32))

@@ -1,0 +1,63 @@
+"""Warnings about the CT and the contours."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+
+from DosePredictionLib.patient.patient import Patient
+from DosePredictionLib.review.measures import (
+    body_of,
+    cut_off_slices_percent,
+    near_skin_percent,
+    target_to_ct_end_mm,
+    volume_above_hu_cc,
+)
+from DosePredictionLib.review.review_warning import ReviewWarning
+from DosePredictionLib.review.thresholds import Thresholds
+
+
+def anatomy_warnings(patient: Patient, thresholds: Thresholds) -> Iterator[ReviewWarning]:
+    """Targets at the skin, metal, a CT that ends too early."""
+    body = body_of(patient)
+    if body is not None:
+        skin = thresholds.by_id["target-near-skin"]
+        for target in patient.targets:
+            percent = near_skin_percent(target, body, skin["within_mm"])
+            if percent >= skin["at_least_percent"]:
+                yield ReviewWarning(
+                    "target-near-skin",
+                    f"{percent:.0f} % of {target.name} lies within {skin['within_mm']:g} mm of the skin.",
+                    "Dose builds up below the skin: a plan either underdoses this part or forces fluence into it. Crop "
+                    "the target, plan a bolus, or read its coverage with that in mind.",
+                    {"target": target.name, "near_skin_percent": round(percent, 1), "within_mm": skin["within_mm"],
+                     "threshold_percent": skin["at_least_percent"]},
+                )  # fmt: skip
+    metal = thresholds.by_id["ct-metal"]
+    if patient.ct is not None:
+        volume_cc = volume_above_hu_cc(patient.ct, metal["from_hu"])
+        if volume_cc >= metal["at_least_cc"]:
+            yield ReviewWarning(
+                "ct-metal",
+                f"The CT shows {volume_cc:.1f} cc at {metal['from_hu']:g} HU or more, metal by its look.",
+                "Streaks falsify the HU around metal, and contours drawn in them. The dose behind it may be wrong.",
+                {"volume_cc": round(volume_cc, 2), "from_hu": metal["from_hu"], "threshold_cc": metal["at_least_cc"]},
+            )
+    edges = thresholds.by_id["ct-truncated"]
+    cut_percent = 0.0 if body is None else cut_off_slices_percent(patient, body, edges["touching_mm"])
+    end_mm = target_to_ct_end_mm(patient) if patient.ct is not None else math.inf
+    odd = []
+    if cut_percent >= edges["at_least_percent"]:
+        odd.append(f"the body runs into the image's edge in {cut_percent:.0f} % of the slices through targets")
+    if end_mm < edges["ends_within_mm"]:
+        odd.append(f"the CT ends {max(end_mm, 0.0):.0f} mm from a target")
+    if odd:
+        yield ReviewWarning(
+            "ct-truncated",
+            f"The CT is cut off: {'; '.join(odd)}.",
+            "Beams enter through tissue that the image does not show, and scatter from beyond it is missing: doses "
+            "near the cut are not to be relied on.",
+            {"cut_off_slices_percent": round(cut_percent, 1), "threshold_percent": edges["at_least_percent"],
+             **({"target_to_ct_end_mm": round(end_mm, 1)} if math.isfinite(end_mm) else {}),
+             "threshold_mm": edges["ends_within_mm"]},
+        )  # fmt: skip

@@ -1,0 +1,47 @@
+"""Warnings about the predicted dose itself."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from DosePredictionLib.patient.patient import Patient
+from DosePredictionLib.patient.volume import Volume
+from DosePredictionLib.review.measures import hot_spot_outside_targets, mean_std_percent
+from DosePredictionLib.review.review_warning import ReviewWarning
+from DosePredictionLib.review.thresholds import Thresholds
+
+
+def dose_warnings(
+    patient: Patient, dose: Volume, dose_std: Volume | None, thresholds: Thresholds
+) -> Iterator[ReviewWarning]:
+    """A hot spot outside the targets; samples that differ more than usual."""
+    prescription_gy = patient.prescription_gy
+    if not prescription_gy > 0.0:
+        return
+    hot = thresholds.by_id["hot-spot-outside-targets"]
+    level_gy = hot["prescription_percent"] / 100.0 * prescription_gy
+    spot = hot_spot_outside_targets(patient, dose, level_gy, hot["margin_mm"])
+    if spot.centre_mm is not None and spot.volume_cc >= hot["at_least_cc"]:
+        x, y, z = spot.centre_mm
+        yield ReviewWarning(
+            "hot-spot-outside-targets",
+            f"A hot spot of {spot.volume_cc:.1f} cc at {level_gy:g} Gy or more lies outside the targets.",
+            f"Its maximum is {spot.maximum_gy:.1f} Gy. ICRU 62 calls more than 1.77 cc (15 mm across) significant. "
+            "Look which tissue gets it, and whether a target is missing there.",
+            {"volume_cc": round(spot.volume_cc, 2), "threshold_cc": hot["at_least_cc"], "from_gy": round(level_gy, 2),
+             "maximum_gy": round(spot.maximum_gy, 2), "margin_mm": hot["margin_mm"], "x_lps_mm": round(x, 1),
+             "y_lps_mm": round(y, 1), "z_lps_mm": round(z, 1)},
+        )  # fmt: skip
+    if dose_std is None:
+        return
+    high = thresholds.by_id["uncertainty-high"]
+    percent = mean_std_percent(dose, dose_std, prescription_gy, high["dose_from_percent"])
+    if percent >= high["at_least_percent"]:
+        yield ReviewWarning(
+            "uncertainty-high",
+            f"The samples differ more than usual: {percent:.1f} % of the prescription on average.",
+            "The model is less sure of this patient than of those it was validated on. Draw more samples, and look at "
+            "the map of the standard deviation.",
+            {"mean_std_percent": round(percent, 2), "threshold_percent": high["at_least_percent"],
+             "where_dose_from_percent": high["dose_from_percent"]},
+        )  # fmt: skip

@@ -1,0 +1,172 @@
+"""The figures that warnings rest on. What they are held against is in `thresholds`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy import ndimage
+
+from DosePredictionLib.conditioning.dose_region import body_mask
+from DosePredictionLib.conditioning.grid import model_geometry
+from DosePredictionLib.conditioning.resampling import resample
+from DosePredictionLib.errors import InputError
+from DosePredictionLib.patient.geometry import Geometry
+from DosePredictionLib.patient.patient import Patient
+from DosePredictionLib.patient.structure import Structure, StructureRole
+from DosePredictionLib.patient.volume import Volume
+
+
+@dataclass(frozen=True)
+class Body:
+    """The patient's outline on a coarse axial grid.
+
+    Attributes:
+        inside: (z, y, x) boolean.
+        geometry: its grid, as wide as the CT.
+    """
+
+    inside: np.ndarray
+    geometry: Geometry
+
+
+def body_of(patient: Patient) -> Body | None:
+    """The external contour, or else the solid part of the CT; None where neither tells.
+
+    A dose region is no outline: it ends where the plan's dose does.
+    """
+    geometry = model_geometry(patient.geometry)
+    outlined = patient.with_structures(s for s in patient.structures if s.role is not StructureRole.DOSE_REGION)
+    try:
+        return Body(body_mask(outlined, geometry), geometry)
+    except InputError:
+        return None
+
+
+def near_skin_percent(target: Structure, body: Body, within_mm: float) -> float:
+    """Part of a target's volume, %, that lies nearer than ``within_mm`` to the skin or outside the body.
+
+    Half a voxel is taken off distances, which are those between voxel centres; beyond the CT counts as body.
+    """
+    inside = resample(target.mask, body.geometry) >= 0.5
+    box = _box_around(inside, body.geometry, within_mm + 10.0)
+    if box is None:
+        return 0.0
+    part = np.pad(body.inside[box], 1, constant_values=True)
+    if part.all():
+        return 0.0
+    x, y, z = body.geometry.spacing_mm
+    distance = ndimage.distance_transform_edt(part, sampling=(z, y, x))[1:-1, 1:-1, 1:-1] - 0.5 * min(x, y)
+    return 100.0 * float(np.mean(distance[inside[box]] < within_mm))
+
+
+def volume_above_hu_cc(ct: Volume, threshold_hu: float) -> float:
+    """Volume of the CT's voxels at or above a value, cc."""
+    return int(np.count_nonzero(ct.array >= threshold_hu)) * ct.geometry.voxel_volume_cc
+
+
+def cut_off_slices_percent(patient: Patient, body: Body, touching_mm: float) -> float:
+    """Part of the slices through targets, %, in which the body runs into the image's edge.
+
+    Args:
+        patient: with targets.
+        body: its outline.
+        touching_mm: a shorter contact with the edge is taken for a couch, a sleeve or noise.
+    """
+    heights = _target_slices(patient, body.geometry)
+    if heights is None:
+        return 0.0
+    slices = body.inside[heights[0] : heights[1] + 1]
+    x, y, _ = body.geometry.spacing_mm
+    contact_mm = np.maximum.reduce([
+        slices[:, 0, :].sum(axis=1) * x, slices[:, -1, :].sum(axis=1) * x,
+        slices[:, :, 0].sum(axis=1) * y, slices[:, :, -1].sum(axis=1) * y,
+    ])  # fmt: skip
+    return 100.0 * float(np.mean(contact_mm >= touching_mm))
+
+
+def target_to_ct_end_mm(patient: Patient) -> float:
+    """Distance from the targets to the CT's first or last slice, whichever is nearer; negative beyond it."""
+    geometry = patient.geometry
+    nearest = np.inf
+    normal_mm = geometry.spacing_mm[2]
+    for target in patient.targets:
+        voxels = np.argwhere(target.mask.array)
+        if len(voxels):
+            z = geometry.index_of_lps(target.mask.geometry.lps_of_index(voxels))[:, 0]
+            nearest = min(nearest, float(z.min()) * normal_mm, (geometry.shape[0] - 1 - float(z.max())) * normal_mm)
+    return nearest
+
+
+@dataclass(frozen=True)
+class HotSpot:
+    """The largest connected volume outside the targets at or above a dose.
+
+    Attributes:
+        volume_cc: its volume; 0 when there is none.
+        maximum_gy: the highest dose outside the targets and their margin.
+        centre_mm: LPS of its hottest voxel; None when there is none.
+    """
+
+    volume_cc: float
+    maximum_gy: float
+    centre_mm: tuple[float, float, float] | None
+
+
+def hot_spot_outside_targets(patient: Patient, dose: Volume, level_gy: float, margin_mm: float) -> HotSpot:
+    """The largest hot spot farther than ``margin_mm`` from every target."""
+    near = np.zeros(dose.geometry.shape, dtype=bool)
+    for target in patient.targets:
+        near |= resample(target.mask, dose.geometry) >= 0.5
+    x, y, z = dose.geometry.spacing_mm
+    box = _box_around(near, dose.geometry, margin_mm)
+    if box is not None:
+        near[box] = ndimage.distance_transform_edt(~near[box], sampling=(z, y, x)) <= margin_mm
+    outside = np.where(near, 0.0, dose.array)
+    maximum_gy = float(outside.max())
+    labels, count = ndimage.label(outside >= level_gy)
+    if not count or not level_gy > 0.0:
+        return HotSpot(0.0, maximum_gy, None)
+    sizes = np.bincount(labels.ravel())
+    sizes[0] = 0
+    largest = int(sizes.argmax())
+    hottest = np.unravel_index(int(np.where(labels == largest, outside, 0.0).argmax()), outside.shape)
+    px, py, pz = (float(v) for v in dose.geometry.lps_of_index(np.array(hottest, dtype=float)))
+    return HotSpot(int(sizes[largest]) * dose.geometry.voxel_volume_cc, maximum_gy, (px, py, pz))
+
+
+def mean_std_percent(dose: Volume, std: Volume, prescription_gy: float, from_percent: float) -> float:
+    """Mean standard deviation, in % of the prescription, where the dose reaches ``from_percent`` % of it."""
+    if not prescription_gy > 0.0:
+        return float("nan")
+    inside = dose.array >= from_percent / 100.0 * prescription_gy
+    if not inside.any():
+        return float("nan")
+    return 100.0 * float(std.on_grid(dose.geometry).array[inside].mean(dtype=np.float64)) / prescription_gy
+
+
+def _box_around(mask: np.ndarray, geometry: Geometry, margin_mm: float) -> tuple[slice, slice, slice] | None:
+    from DosePredictionLib.dosimetry.sampling import occupied_box
+
+    box = occupied_box(mask)
+    if box is None:
+        return None
+    grown = []
+    for part, spacing, size in zip(box, geometry.spacing_mm[::-1], mask.shape, strict=True):
+        more = int(np.ceil(margin_mm / spacing)) + 1
+        grown.append(slice(max(0, part.start - more), min(size, part.stop + more)))
+    return grown[0], grown[1], grown[2]
+
+
+def _target_slices(patient: Patient, geometry: Geometry) -> tuple[int, int] | None:
+    """First and last slice of a grid that a target lies in."""
+    found: list[float] = []
+    for target in patient.targets:
+        voxels = np.argwhere(target.mask.array)
+        if len(voxels):
+            z = geometry.index_of_lps(target.mask.geometry.lps_of_index(voxels))[:, 0]
+            found += [float(z.min()), float(z.max())]
+    if not found:
+        return None
+    last = geometry.shape[0] - 1
+    return min(last, max(0, round(min(found)))), max(0, min(last, round(max(found))))

@@ -1,0 +1,58 @@
+"""All warnings about a prediction."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from DosePredictionLib.patient.patient import Patient
+from DosePredictionLib.patient.volume import Volume
+from DosePredictionLib.review.anatomy_warnings import anatomy_warnings
+from DosePredictionLib.review.dose_warnings import dose_warnings
+from DosePredictionLib.review.plan_warnings import plan_warnings
+from DosePredictionLib.review.review_warning import ReviewWarning
+from DosePredictionLib.review.thresholds import Thresholds, read_thresholds
+
+
+def review_prediction(
+    patient: Patient,
+    dose: Volume,
+    dose_std: Volume | None = None,
+    *,
+    trained_on: str | None = None,
+    channels: Sequence[str] = (),
+    thresholds: Thresholds | None = None,
+) -> tuple[ReviewWarning, ...]:
+    """What a careful physicist would write beside a predicted dose.
+
+    Args:
+        patient: a patient with targets and prescriptions.
+        dose: Gy, on any grid.
+        dose_std: standard deviation over the samples, Gy, on any grid; None when there is none.
+        trained_on: the weights' description of their training data; None when nothing predicted is looked at, and then
+            nothing is said about what the weights have seen.
+        channels: the weights' channels; organs that are none of them are not missed.
+        thresholds: None takes those that ship.
+
+    Returns:
+        Warnings about the plan, the anatomy and the dose, in this order; empty for an ordinary patient.
+    """
+    known = thresholds or read_thresholds()
+    found: list[ReviewWarning] = []
+    if trained_on is not None:
+        trained = known.trained_on(trained_on)
+        if trained is not None:
+            found += plan_warnings(patient, trained, known, channels)
+        else:
+            found.append(_unknown_training(trained_on))
+    found += anatomy_warnings(patient, known)
+    found += dose_warnings(patient, dose, dose_std, known)
+    return tuple(found)
+
+
+def _unknown_training(description: str) -> ReviewWarning:
+    return ReviewWarning(
+        "training-unknown",
+        "It is not known which plans these weights have seen.",
+        "Site, technique and prescription could not be compared with the training data. Ask who trained the weights.",
+        {"trained_on": description or "not stated"},
+    )

@@ -1,0 +1,173 @@
+"""Doses side by side: figures, tables, files, and the command."""
+
+from __future__ import annotations
+
+import csv
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import SimpleITK as sitk
+from phantom import AXIAL, ball_patient, oblique_geometry, points_mm
+
+from DosePredictionLib.cli.main import main
+from DosePredictionLib.dosimetry import comparison as comparison_module
+from DosePredictionLib.dosimetry.comparison import compare_doses
+from DosePredictionLib.dosimetry.dvh import compute_dvh
+from DosePredictionLib.dosimetry.goals import bundled_goals
+from DosePredictionLib.dosimetry.named_dose import NamedDose
+from DosePredictionLib.dosimetry.voxel_statistics import comparison_mask, voxel_statistics
+from DosePredictionLib.errors import InputError
+from DosePredictionLib.patient.geometry import Geometry
+from DosePredictionLib.patient.patient import Patient
+from DosePredictionLib.patient.structure import StructureRole
+from DosePredictionLib.patient.volume import Volume
+from DosePredictionLib.patient.writer_folder import write_patient_folder
+
+GOALS = bundled_goals("head-and-neck")
+
+
+def dose_gy(geometry: Geometry = AXIAL, scale: float = 1.0, added_gy: float = 0.0) -> Volume:
+    """A dose around the high target of the ball."""
+    distance = np.linalg.norm(points_mm(geometry) - (8.0, -10.0, 4.0), axis=-1)
+    return Volume((scale * 72.0 * np.exp(-((distance / 60.0) ** 2)) + added_gy).astype(np.float32), geometry)
+
+
+@pytest.fixture(scope="module")
+def patient() -> Patient:
+    return replace(ball_patient(), reference_dose=dose_gy())
+
+
+@pytest.fixture(scope="module")
+def case(patient: Patient, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("comparison") / "ball"
+    write_patient_folder(patient, folder)
+    return folder
+
+
+def test_voxel_statistics_of_known_differences(patient: Patient) -> None:
+    name, inside = comparison_mask(patient, AXIAL, dose_gy())
+    assert name == "external contour (Body)"
+    assert np.array_equal(inside, patient.structures[0].mask.array > 0)
+    raised = voxel_statistics(dose_gy(), dose_gy(added_gy=1.5), inside, name)
+    assert raised.mae_gy == pytest.approx(1.5, abs=1e-5) and raised.mean_difference_gy == pytest.approx(1.5, abs=1e-5)
+    assert raised.rmse_gy == pytest.approx(1.5, abs=1e-5) and raised.max_absolute_gy == pytest.approx(1.5, abs=1e-4)
+    assert raised.voxels == int(inside.sum()) and raised.volume_cc == pytest.approx(inside.sum() * 0.048)
+    # A tenth of the voxels lower by 10 Gy: MAE 1, mean -1, RMSE sqrt(10), 95th percentile 10.
+    changed = dose_gy().array.copy()
+    index = np.flatnonzero(inside)[::10]
+    changed.ravel()[index] -= 10.0
+    share = index.size / inside.sum()
+    lowered = voxel_statistics(dose_gy(), Volume(changed, AXIAL), inside, name)
+    assert lowered.mae_gy == pytest.approx(10.0 * share, abs=1e-4)
+    assert lowered.mean_difference_gy == pytest.approx(-10.0 * share, abs=1e-4)
+    assert lowered.rmse_gy == pytest.approx(10.0 * np.sqrt(share), abs=1e-4)
+    assert lowered.p95_absolute_gy == pytest.approx(10.0, abs=1e-3)
+
+
+def test_the_mask_is_the_dose_region_then_the_external_then_a_tenth_of_the_dose(patient: Patient) -> None:
+    region = replace(patient.structures[3], name="region", role=StructureRole.DOSE_REGION)
+    name, inside = comparison_mask(patient.with_structures((*patient.structures, region)), AXIAL, dose_gy())
+    assert name == "dose region (region)" and np.array_equal(inside, region.mask.array > 0)
+    bare = patient.with_structures(patient.structures[1:])
+    name, inside = comparison_mask(bare, AXIAL, dose_gy())
+    assert "10 %" in name and np.array_equal(inside, dose_gy().array >= 0.1 * dose_gy().array.max())
+
+
+def test_the_figures_are_those_of_the_dvhs_and_the_first_dose_is_the_reference(patient: Patient) -> None:
+    doses = [NamedDose("Reference", dose_gy()), NamedDose("A", dose_gy(scale=1.02)), NamedDose("B", dose_gy())]
+    comparison = compare_doses(patient, doses, GOALS, gamma_points=0)
+    assert comparison.reference == "Reference" and [a.name for a in comparison.agreements] == ["A", "B"]
+    assert list(comparison.dvhs["A"])[:2] == ["PTV70", "PTV56"], "targets first, highest dose first"
+    by_key = {(figure.structure, figure.metric): figure.values_gy for figure in comparison.figures}
+    cord = compute_dvh(dose_gy(scale=1.02), patient.structures[3])
+    assert by_key["Cord", "Dmean"]["A"] == pytest.approx(cord.mean_gy)
+    assert by_key["Cord", "D0.03cc"]["A"] == pytest.approx(cord.dose_at_volume_cc(0.03))
+    for values in by_key.values():
+        assert values["A"] == pytest.approx(1.02 * values["Reference"], rel=1e-5) and values["B"] == values["Reference"]
+    assert comparison.agreements[1].voxels.mae_gy == 0.0 and comparison.agreements[0].voxels.mae_gy > 0.1
+    assert all(level.dice == 1.0 for level in comparison.agreements[1].isodoses if level.reference_cc)
+    assert all(not agreement.gamma for agreement in comparison.agreements) and comparison.gamma_note == ""
+    assert len(comparison.goals["A"]) == len(comparison.goals["Reference"]) > 10
+
+
+def test_two_doses_of_one_name_are_refused(patient: Patient) -> None:
+    with pytest.raises(InputError, match="called 'A'"):
+        compare_doses(patient, [NamedDose("A", dose_gy()), NamedDose("A", dose_gy())], gamma_points=0)
+
+
+def test_without_pymedphys_the_rest_is_measured_and_the_reason_said(
+    patient: Patient, case: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(comparison_module, "gamma_is_available", lambda: False)
+    monkeypatch.setattr("DosePredictionLib.cli.dose_options.gamma_is_available", lambda: False)
+    comparison = compare_doses(patient, [NamedDose("R", dose_gy()), NamedDose("A", dose_gy())])
+    assert "pip install pymedphys" in comparison.gamma_note and comparison.agreements[0].gamma == ()
+    dose_gy().write(tmp_path / "a.nrrd")
+    arguments = ["compare", str(case), "--dose", str(tmp_path / "a.nrrd"), "-o", str(tmp_path / "out")]
+    assert main(arguments) == 0
+    assert "pip install pymedphys" in capsys.readouterr().err
+    assert "pip install pymedphys" in (tmp_path / "out" / "report.html").read_text(encoding="utf-8")
+    assert main([*arguments, "--gamma-points", "100"]) == 2
+    assert "pip install pymedphys" in capsys.readouterr().err
+
+
+def test_the_command_writes_tables_report_and_difference(case: Path, tmp_path: Path, capsys) -> None:
+    first, second, out = tmp_path / "run 1" / "dose.nrrd", tmp_path / "b.nii.gz", tmp_path / "out"
+    dose_gy(added_gy=2.0).write(first)
+    dose_gy(oblique_geometry((2.0, 2.5, 3.0))).write(second)
+    code = main(["compare", str(case), "--dose", str(first), "--dose", f"turned, fine={second}", "-o", str(out),
+                 "--gamma-points", "0"])  # fmt: skip
+    assert code == 0
+    assert sorted(path.name for path in out.iterdir()) == [
+        "compare.csv", "compare.json", "difference_run_1.nrrd", "difference_turned_fine.nrrd", "report.html"
+    ]  # fmt: skip
+    difference = sitk.GetArrayFromImage(sitk.ReadImage(str(out / "difference_run_1.nrrd")))
+    assert difference == pytest.approx(2.0, abs=1e-4)
+    rows = list(csv.DictReader(open(out / "compare.csv", newline="", encoding="utf-8")))
+    mean = next(row for row in rows if (row["structure"], row["metric"]) == ("Cord", "Dmean"))
+    assert float(mean["run 1 - Reference"]) == pytest.approx(2.0, abs=0.002)
+    assert abs(float(mean["turned, fine - Reference"])) < 0.2
+    assert float(mean["run 1"]) == pytest.approx(float(mean["Reference"]) + 2.0, abs=0.002)
+    mae = next(row for row in rows if row["metric"] == "MAE")
+    assert (mae["structure"], mae["unit"]) == ("external contour (Body)", "Gy")
+    assert float(mae["run 1"]) == pytest.approx(2.0, abs=1e-3) and float(mae["turned, fine"]) < 0.5
+    assert {row["kind"] for row in rows} == {"dvh", "goal", "verdict", "voxels", "isodose"}
+    content = json.loads((out / "compare.json").read_text(encoding="utf-8"))
+    assert content["doses"] == ["Reference", "run 1", "turned, fine"] and content["reference"] == "Reference"
+    assert content["agreement"]["run 1"]["voxels"]["mask"] == "external contour (Body)"
+    assert content["intended_use"] == "Research use, not for clinical decisions."
+    page = (out / "report.html").read_text(encoding="utf-8")
+    assert page.count('class="curve"') > 3 * 5 and "turned, fine" in page
+    assert "MAE 2.00 Gy" in capsys.readouterr().out
+
+
+def test_without_a_reference_the_first_dose_is_it(case: Path, tmp_path: Path, capsys) -> None:
+    dose_gy().write(tmp_path / "a.nrrd")
+    dose_gy(scale=0.9).write(tmp_path / "b.nrrd")
+    one = ["compare", str(case), "-o", str(tmp_path / "out"), "--gamma-points", "0", "--without-reference",
+           "--dose", str(tmp_path / "a.nrrd")]  # fmt: skip
+    assert main(one) == 2 and "second --dose" in capsys.readouterr().err
+    assert main([*one, "--dose", str(tmp_path / "b.nrrd")]) == 0
+    content = json.loads((tmp_path / "out" / "compare.json").read_text(encoding="utf-8"))
+    assert content["reference"] == "a" and list(content["agreement"]) == ["b"]
+
+
+def test_doses_that_cannot_be_used_get_one_sentence(case: Path, tmp_path: Path, capsys) -> None:
+    dose_gy(scale=100.0).write(tmp_path / "cgy.nrrd")
+    broken = dose_gy()
+    broken.array[3, 4, 5] = np.nan
+    broken.write(tmp_path / "nan.nrrd")
+    far = Geometry((10, 10, 10), (3.0, 3.0, 3.0), (900.0, 0.0, 0.0))
+    Volume(np.ones(far.shape, np.float32), far).write(tmp_path / "far.nrrd")
+    for given, words in (
+        (str(tmp_path / "cgy.nrrd"), "looks like cGy"), (str(tmp_path / "nan.nrrd"), "1 voxels that are not numbers"),
+        (str(tmp_path / "far.nrrd"), "outside the patient"), (str(tmp_path / "none.nrrd"), "no file"),
+        (f"={tmp_path / 'cgy.nrrd'}", "no name"),
+    ):  # fmt: skip
+        assert main(["compare", str(case), "--dose", given, "-o", str(tmp_path / "out")]) == 2
+        told = capsys.readouterr().err.strip().splitlines()
+        assert len(told) == 1 and words in told[0], told
+    assert not (tmp_path / "out").exists()

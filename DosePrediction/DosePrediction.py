@@ -91,7 +91,8 @@ class DosePredictionWidget(ScriptedLoadableModuleWidget):
 class DosePredictionLogic(ScriptedLoadableModuleLogic):
     """Predictions on nodes of the scene, for the panel and for scripts.
 
-    ``DosePredictionLogic().predict(ctNode, segmentationNode)`` waits; `start` and `poll` don't.
+    ``DosePredictionLogic().predict(Request(ctNode, segmentationNode))`` waits; `start` and `poll` don't. See
+    DosePredictionScene's PredictionRun and Request.
 
     Args:
         run: what predicts and shows; tests replace it.
@@ -135,6 +136,15 @@ class DosePredictionTest(ScriptedLoadableModuleTest):
         """Run every test."""
         self.setUp()
         self.test_a_dose_is_shown_on_its_ct()
+        self.setUp()
+        self.test_the_sample_patient_is_loaded_and_shown()
+
+    def test_the_sample_patient_is_loaded_and_shown(self) -> None:
+        """The bundled patient's structures and doses are those of its files, as nodes and in the tables."""
+        from DosePredictionScene.self_test import check_sample_patient
+
+        check_sample_patient()
+        self.delayDisplay("Test passed")
 
     def test_a_dose_is_shown_on_its_ct(self) -> None:
         """A dose on a phantom becomes a dose volume as SlicerRT reads it, with DVH and goals."""

@@ -6,16 +6,18 @@ import platform
 import shutil
 import subprocess
 
+from slicer.i18n import tr as _
+
 ASK_S = 5.0
 
 
 def device_choices() -> dict[str, str]:
     """Texts for people by device name; GPUs with their name and free memory. Takes up to seconds: call in a thread."""
-    choices = {"auto": "Automatic", "cpu": "Processor (CPU)"}
+    choices = {"auto": _("Automatic"), "cpu": _("Processor (CPU)")}
     for index, (name, free) in enumerate(_nvidia_gpus()):
-        choices[f"cuda:{index}" if index else "cuda"] = f"{name} ({free} free)"
+        choices[f"cuda:{index}" if index else "cuda"] = _("{gpu}, {free} free").format(gpu=name, free=free)
     if platform.system() == "Darwin" and platform.machine() == "arm64":
-        choices["mps"] = "Apple GPU"
+        choices["mps"] = _("Apple GPU")
     return choices
 
 
@@ -36,9 +38,9 @@ def read_gpus(told: str) -> list[tuple[str, str]]:
     """Name and free memory from lines such as ``NVIDIA RTX A4000, 15000``."""
     gpus = []
     for line in told.splitlines():
-        name, _, free = line.rpartition(",")
+        name, _comma, free = line.rpartition(",")
         if name and free.strip().isdigit():
             gpus.append((name.strip(), f"{int(free) / 1024:.1f} GiB"))
         elif name:
-            gpus.append((name.strip(), "memory unknown"))
+            gpus.append((name.strip(), _("memory unknown")))
     return gpus

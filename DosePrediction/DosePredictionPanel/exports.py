@@ -1,22 +1,30 @@
-"""Export buttons: report, tables, dose volume."""
+"""Export buttons: report, tables, dose volume, DICOM."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import qt
-import slicer
-from DosePredictionScene.node_geometry import volume_geometry
-from DosePredictionScene.pieces import in_background
+from DosePredictionScene.dicom_source import ct_files, structure_set_file
+from DosePredictionScene.measured import Measured, goal_set
+from DosePredictionScene.pieces import Pieces, in_background
+from DosePredictionScene.prediction_request import Request
 from DosePredictionScene.prediction_run import Shown
-from DosePredictionScene.report_page import write_report
+from DosePredictionScene.restored import restored_in_pieces
+from DosePredictionScene.voxels import volume_in_pieces
 from slicer.i18n import tr as _
 
+from DosePredictionLib.dosimetry.named_dose import NamedDose
 from DosePredictionLib.dosimetry.tables import write_dvh_csv, write_dvh_summary_csv, write_goals_csv
-from DosePredictionLib.patient.volume import Volume
+from DosePredictionLib.patient.dicom_reference import DicomReference
+from DosePredictionLib.patient.writer_dicom_dose import write_rtdose
+from DosePredictionLib.report.write import write_report
 from DosePredictionPanel.jobs import Jobs
+
+PREDICTED_NAME = "Predicted"
 
 
 class Exports:
@@ -26,52 +34,103 @@ class Exports:
         ui: the section's widgets.
         jobs: does it.
         tell: shows a sentence to the user.
+        request, goals: give what is chosen.
 
     Attributes:
-        shown: the last prediction; None after a scene was loaded, when only the dose is there to be written.
+        shown: the last prediction; None after a scene was loaded, whose dose is measured anew when it is asked for.
     """
 
-    def __init__(self, ui: Any, jobs: Jobs, tell: Callable[[str], None]) -> None:
+    def __init__(
+        self,
+        ui: Any,
+        jobs: Jobs,
+        tell: Callable[[str], None],
+        request: Callable[[], Request],
+        goals: Callable[[], str],
+    ) -> None:
         self._ui, self._jobs, self._tell = ui, jobs, tell
+        self._request, self._goals = request, goals
         self._dose: Any = None
+        self._dicom_tip = ui.exportDicomButton.toolTip
         self.shown: Shown | None = None
         ui.exportReportButton.connect("clicked(bool)", self._on_report)
         ui.exportTablesButton.connect("clicked(bool)", self._on_tables)
         ui.exportDoseButton.connect("clicked(bool)", self._on_dose)
+        ui.exportDicomButton.connect("clicked(bool)", self._on_dicom)
 
-    def show(self, dose: Any) -> None:
-        """Offer what there is of a dose."""
+    def show(self, dose: Any, ct: Any) -> None:
+        """Offer what there is of the dose on a CT."""
         self._dose = dose
-        fresh = dose is not None and self.shown is not None and self.shown.nodes.dose is dose
-        self._ui.exportReportButton.enabled = self._ui.exportTablesButton.enabled = fresh
-        self._ui.exportDoseButton.enabled = dose is not None
+        ui = self._ui
+        for button in (ui.exportReportButton, ui.exportTablesButton, ui.exportDoseButton):
+            button.enabled = dose is not None
+        from_dicom = ct is not None and bool(ct_files(ct))
+        ui.exportDicomButton.enabled = dose is not None and from_dicom
+        ui.exportDicomButton.toolTip = (
+            self._dicom_tip
+            if from_dicom or ct is None
+            else _("The CT was not loaded from DICOM, so there is no study that an RT Dose could belong to.")
+        )
 
     def _on_report(self, *_arguments: Any) -> None:
-        path = self._ask_file(_("Write a report"), "report.html", "HTML (*.html)")
-        if path and self.shown is not None:
-            self._write(path, lambda shown=self.shown: write_report(shown, path))
+        path = self._ask_file(_("Write a report"), "report.html", _("Web page (*.html)"))
+        if path:
+            self._write(path, self._report(path))
 
     def _on_tables(self, *_arguments: Any) -> None:
         folder = qt.QFileDialog.getExistingDirectory(self._ui.exportTablesButton, _("Write tables into a folder"))
-        shown = self.shown
-        if not folder or shown is None:
-            return
-
-        def write() -> None:
-            write_dvh_csv(shown.prediction.dvhs, Path(folder) / "dvh.csv")
-            write_dvh_summary_csv(shown.prediction.dvhs, Path(folder) / "dvh-summary.csv")
-            write_goals_csv(shown.goals, Path(folder) / "goals.csv")
-
-        self._write(str(folder), write)
+        if folder:
+            self._write(str(folder), self._tables(Path(str(folder))))
 
     def _on_dose(self, *_arguments: Any) -> None:
-        path = self._ask_file(_("Write the dose"), "dose.nrrd", "NRRD (*.nrrd);;NIfTI (*.nii.gz)")
+        path = self._ask_file(_("Write the dose"), "dose.nrrd", _("NRRD (*.nrrd);;NIfTI (*.nii.gz)"))
         if path:
-            dose = Volume(slicer.util.arrayFromVolume(self._dose).copy(), volume_geometry(self._dose))
-            self._write(path, lambda: dose.write(path))
+            self._write(path, self._dose_file(path))
+
+    def _on_dicom(self, *_arguments: Any) -> None:
+        path = self._ask_file(_("Write the dose as DICOM RT Dose"), "rtdose.dcm", _("DICOM (*.dcm)"))
+        if path:
+            self._write(path, self._dicom_file(path))
+
+    def _measured(self) -> Pieces[Measured]:
+        if self.shown is not None and self.shown.nodes.dose is self._dose:
+            return self.shown
+        self._tell(_("Measuring the dose of the scene..."))
+        measured = yield from restored_in_pieces(self._request(), goal_set(self._goals()))
+        return measured
+
+    def _report(self, path: str) -> Pieces[None]:
+        goals = goal_set(self._goals())
+        measured = yield from self._measured()
+        prediction = measured.prediction
+        dose = NamedDose(
+            PREDICTED_NAME, prediction.dose, std=prediction.dose_std, provenance=asdict(prediction.provenance)
+        )
+        yield from in_background(write_report, path, prediction.patient, [dose], goals)
+
+    def _tables(self, folder: Path) -> Pieces[None]:
+        measured = yield from self._measured()
+
+        def write() -> None:
+            write_dvh_csv(measured.prediction.dvhs, folder / "dvh.csv")
+            write_dvh_summary_csv(measured.prediction.dvhs, folder / "dvh-summary.csv")
+            write_goals_csv(measured.goals, folder / "goals.csv")
+
+        yield from in_background(write)
+
+    def _dose_file(self, path: str) -> Pieces[None]:
+        dose = yield from volume_in_pieces(self._dose)
+        yield from in_background(dose.write, path)
+
+    def _dicom_file(self, path: str) -> Pieces[None]:
+        request = self._request()
+        files, structure_set = ct_files(request.ct_node), structure_set_file(request.segmentation_node)
+        dose = yield from volume_in_pieces(self._dose)
+        yield from in_background(lambda: write_rtdose(dose, DicomReference.of_ct_files(files, structure_set), path))
 
     def _ask_file(self, title: str, name: str, kinds: str) -> str:
         return str(qt.QFileDialog.getSaveFileName(self._ui.exportDoseButton, title, name, kinds) or "")
 
-    def _write(self, where: str, write: Callable[[], None]) -> None:
-        self._jobs.add(in_background(write), lambda _result: self._tell(_("Written: {where}").format(where=where)))
+    def _write(self, where: str, work: Pieces[None]) -> None:
+        self._tell(_("Writing {where}...").format(where=where))
+        self._jobs.add(work, lambda _result: self._tell(_("Written: {where}").format(where=where)))

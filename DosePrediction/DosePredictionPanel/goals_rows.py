@@ -6,6 +6,8 @@ import re
 from typing import Any
 
 COLUMNS = ("Verdict", "Structure", "Goal", "Predicted", "Clinical", "Difference")
+VALUES = ("Predicted", "Clinical", "Difference")
+NUMBER = re.compile(r"[+-]?\d+(\.\d+)?")
 #: Worst first.
 VERDICTS = ("fail", "tolerance", "pass", "not applicable")
 COLOURS = {"fail": (0.80, 0.10, 0.15), "tolerance": (0.75, 0.50, 0.00), "pass": (0.05, 0.55, 0.25)}
@@ -27,6 +29,17 @@ def verdict_of(row: dict[str, str]) -> str:
     return next((verdict for verdict in VERDICTS if row.get("Verdict", "").endswith(verdict)), "")
 
 
+def shown_text(row: dict[str, str], column: str) -> str:
+    """What a cell shows: signs for comparisons, and values without the unit, which the goal has."""
+    text = row.get(column, "")
+    if column == "Goal":
+        return text.replace(">=", "\N{GREATER-THAN OR EQUAL TO}").replace("<=", "\N{LESS-THAN OR EQUAL TO}")
+    if column in VALUES:
+        number = NUMBER.match(text)
+        return number[0] if number else text
+    return text
+
+
 def sorted_rows(rows: list[dict[str, str]], column: str, descending: bool) -> list[dict[str, str]]:
     """Rows by a column: verdicts worst first, numbers by size, what has no number last."""
     return sorted(rows, key=lambda row: _key(row, column, descending), reverse=descending)
@@ -38,5 +51,5 @@ def _key(row: dict[str, str], column: str, descending: bool) -> Any:
         return VERDICTS.index(verdict_of(row)) if verdict_of(row) else len(VERDICTS)
     if column in ("Structure", "Goal"):
         return text.lower()
-    number = re.match(r"[+-]?\d+(\.\d+)?", text)
+    number = NUMBER.match(text)
     return ((number is None) != descending, float(number[0]) if number else 0.0)

@@ -7,13 +7,38 @@ from typing import Any
 
 import qt
 from DosePredictionScene.goals_table import TABLE_ROLE
-from DosePredictionScene.hottest_point import hottest_point, jump_slices_to
+from DosePredictionScene.hottest_point import hottest_point_in_pieces, jump_slices_to
 from slicer.i18n import tr as _
 
-from DosePredictionPanel.goals_rows import COLOURS, COLUMNS, goals_rows, sorted_rows, verdict_of
+from DosePredictionPanel.goals_rows import COLOURS, COLUMNS, VALUES, goals_rows, shown_text, sorted_rows, verdict_of
+from DosePredictionPanel.jobs import Jobs
 
 ROW_HEIGHT = 24
+WIDTHS = {"Verdict": 40, "Structure": 74, "Predicted": 48, "Clinical": 48, "Difference": 46}
 CLINICAL_COLUMNS = (COLUMNS.index("Clinical"), COLUMNS.index("Difference"))
+
+
+def verdict_texts() -> dict[str, str]:
+    """Verdicts as the table shows them: short, for it is narrow."""
+    return {"pass": _("pass"), "tolerance": _("tol."), "fail": _("fail"), "not applicable": _("n/a")}
+
+
+def heading_tips() -> tuple[str, ...]:
+    """What the columns are, in their order."""
+    return (
+        _("Whether the goal is met: pass, within tolerance (tol.), fail, or not applicable (n/a)"),
+        _("Structure"),
+        _("Goal"),
+        _("Predicted dose, in the unit of the goal"),
+        _("Clinical dose, in the unit of the goal"),
+        _("Predicted - clinical, in the unit of the goal"),
+    )
+
+
+def tool_tip(row: dict[str, str]) -> str:
+    """All that a row has to say."""
+    values = (f"{name}: {row[name]}" for name in ("Structure", "Goal", *VALUES, "Tolerance") if row.get(name))
+    return "\n".join([*values, *(row[name] for name in ("Reason", "Source") if row.get(name))])
 
 
 class GoalsView:
@@ -21,18 +46,27 @@ class GoalsView:
 
     Args:
         table: QTableWidget.
+        jobs: does what takes longer.
         tell: shows a sentence to the user.
     """
 
-    def __init__(self, table: Any, tell: Callable[[str], None]) -> None:
-        self._table, self._tell = table, tell
+    def __init__(self, table: Any, jobs: Jobs, tell: Callable[[str], None]) -> None:
+        self._table, self._jobs, self._tell = table, jobs, tell
         self._rows: list[dict[str, str]] = []
         self._dose: Any = None
         self._segmentation: Any = None
         self._sorted_by: tuple[int, bool] | None = None
         header = table.horizontalHeader()
-        header.setSectionResizeMode(qt.QHeaderView.ResizeToContents)
+        header.setMinimumSectionSize(min(WIDTHS.values()))
+        for column, name in enumerate(COLUMNS):  # what is left goes to the goal: nothing scrolls sideways
+            if name in WIDTHS:
+                header.setSectionResizeMode(column, qt.QHeaderView.Fixed)
+                table.setColumnWidth(column, WIDTHS[name])
+            else:
+                header.setSectionResizeMode(column, qt.QHeaderView.Stretch)
         header.setSectionsClickable(True)
+        for column, tip in enumerate(heading_tips()):
+            table.horizontalHeaderItem(column).setToolTip(tip)
         table.verticalHeader().setVisible(False)
         table.verticalHeader().setDefaultSectionSize(ROW_HEIGHT)
         header.connect("sectionClicked(int)", self._on_heading)
@@ -54,15 +88,19 @@ class GoalsView:
             column, descending = self._sorted_by
             self._rows = sorted_rows(self._rows, COLUMNS[column], descending)
         self._table.setRowCount(len(self._rows))
+        texts = verdict_texts()
         for number, row in enumerate(self._rows):
+            tip = tool_tip(row)
             for column, name in enumerate(COLUMNS):
-                text = verdict_of(row) if name == "Verdict" else row.get(name, "")
-                item = qt.QTableWidgetItem(text)
-                colour = COLOURS.get(verdict_of(row))
+                verdict = verdict_of(row)
+                item = qt.QTableWidgetItem(texts.get(verdict, "") if name == "Verdict" else shown_text(row, name))
+                if name in VALUES:
+                    item.setTextAlignment(qt.Qt.AlignRight | qt.Qt.AlignVCenter)
+                colour = COLOURS.get(verdict)
                 if name == "Verdict" and colour is not None:
                     item.setBackground(qt.QBrush(qt.QColor.fromRgbF(*colour)))
                     item.setForeground(qt.QBrush(qt.QColor("white")))
-                item.setToolTip("\n".join(part for part in (row.get("Reason"), row.get("Source")) if part))
+                item.setToolTip(tip)
                 self._table.setItem(number, column, item)
 
     def _on_heading(self, column: int) -> None:
@@ -77,7 +115,11 @@ class GoalsView:
         if self._dose is None or self._segmentation is None or not 0 <= number < len(self._rows):
             return
         name = self._rows[number].get("Structure", "")
-        point = hottest_point(self._dose, self._segmentation, name)
+        self._jobs.add(
+            hottest_point_in_pieces(self._dose, self._segmentation, name), lambda point: self._go_to(name, point)
+        )
+
+    def _go_to(self, name: str, point: tuple[float, float, float] | None) -> None:
         if point is None:
             self._tell(_("{name} is not in the structures, so there is nowhere to go.").format(name=name))
             return

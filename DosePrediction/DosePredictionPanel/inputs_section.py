@@ -65,3 +65,5 @@ class InputsSection(Section):
                 setattr(self._parameters, name, selector.currentNode())
 
         selector.connect("currentNodeChanged(vtkMRMLNode*)", store)
+        # From one node to another of the same name, the selector says only this.
+        selector.connect("nodeActivated(vtkMRMLNode*)", store)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 import slicer
+from slicer.i18n import tr as _
 
 from DosePredictionPanel.requirements import TORCH, Missing
 
@@ -21,11 +22,11 @@ def install(missing: Sequence[Missing], tell: Callable[[str], None]) -> None:
     """
     requirements = [entry.requirement for entry in missing]
     if TORCH in requirements:
-        tell("Installing PyTorch...")
+        tell(_("Installing PyTorch..."))
         _install_torch()
     others = [requirement for requirement in requirements if requirement != TORCH]
     if others:
-        tell(f"Installing {', '.join(others)}...")
+        tell(_("Installing {packages}...").format(packages=", ".join(others)))
         _install(others)
 
 
@@ -34,16 +35,16 @@ def _install_torch() -> None:
         import PyTorchUtils
     except ImportError as error:
         raise InstallationFailed(
-            "Slicer's PyTorch extension is missing; install it from the Extensions Manager, restart and try again."
+            _("Slicer's PyTorch extension is missing; install it from the Extensions Manager, restart and try again.")
         ) from error
     try:
         torch = PyTorchUtils.PyTorchUtilsLogic().installTorch(
             askConfirmation=False, torchVersionRequirement=TORCH.removeprefix("torch")
         )
     except Exception as error:
-        raise InstallationFailed(f"PyTorch could not be installed: {error}") from error
+        raise InstallationFailed(_("PyTorch could not be installed: {error}").format(error=error)) from error
     if torch is None:
-        raise InstallationFailed("PyTorch was not installed.")
+        raise InstallationFailed(_("PyTorch was not installed."))
 
 
 def _install(requirements: list[str]) -> None:
@@ -57,4 +58,5 @@ def _install(requirements: list[str]) -> None:
     try:
         installer(requirements, **arguments)
     except Exception as error:
-        raise InstallationFailed(f"{', '.join(requirements)} could not be installed: {error}") from error
+        failed = _("{packages} could not be installed: {error}")
+        raise InstallationFailed(failed.format(packages=", ".join(requirements), error=error)) from error

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 from DosePredictionScene.isodose_scale import LEVELS, IsodoseScale
+from slicer.i18n import tr as _
 
 from DosePredictionLib.errors import InputError
 
@@ -29,7 +30,8 @@ def isodose_scale(text: str, unit: str, prescription_gy: float) -> IsodoseScale:
             level = float("nan")
         gray = level * prescription_gy / 100.0 if unit == PERCENT else level
         if not 0.0 < gray <= HIGHEST_GY:
-            raise InputError(f"{word!r} is not an isodose level; type numbers with commas between, such as 50, 95.")
+            text = _("'{word}' is not an isodose level; type numbers with commas between, such as 50, 95.")
+            raise InputError(text.format(word=word))
         levels.append(round(gray, 3))
     return IsodoseScale.for_levels(levels, prescription_gy)
 

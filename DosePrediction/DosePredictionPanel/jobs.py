@@ -14,10 +14,11 @@ class Jobs:
 
     Args:
         failed: is told of what a job raised; the next job goes on.
+        wake: called when there is something to do: `advance` must be called from then on.
     """
 
-    def __init__(self, failed: Callable[[Exception], None]) -> None:
-        self._failed = failed
+    def __init__(self, failed: Callable[[Exception], None], wake: Callable[[], None] = lambda: None) -> None:
+        self._failed, self._wake = failed, wake
         self._queue: list[tuple[Pieces[Any], Callable[[Any], None]]] = []
 
     def __bool__(self) -> bool:
@@ -26,6 +27,7 @@ class Jobs:
     def add(self, work: Pieces[Any], done: Callable[[Any], None] = lambda result: None) -> None:
         """Do this when the jobs before are done, and hand its result to ``done``."""
         self._queue.append((work, done))
+        self._wake()
 
     def clear(self) -> None:
         """Do nothing any more."""

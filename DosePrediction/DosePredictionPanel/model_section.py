@@ -6,7 +6,7 @@ from pathlib import Path
 
 import ctk
 import qt
-from DosePredictionScene.prediction_run import ModelChoice
+from DosePredictionScene.prediction_request import ModelChoice
 from slicer.i18n import tr as _
 
 from DosePredictionLib.errors import InputError

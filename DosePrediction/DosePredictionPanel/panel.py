@@ -10,6 +10,7 @@ import qt
 import slicer
 from DosePredictionScene.dose_node import predicted_dose_node
 from DosePredictionScene.pieces import in_background
+from DosePredictionScene.prediction_request import Request
 from DosePredictionScene.prediction_run import BUDGET_S
 from slicer.i18n import tr as _
 from slicer.util import VTKObservationMixin
@@ -28,6 +29,7 @@ from DosePredictionPanel.prescription_section import FROM_FILE, PrescriptionSect
 from DosePredictionPanel.results_section import ResultsSection
 from DosePredictionPanel.run_section import RunSection
 from DosePredictionPanel.sample_patient import sample_in_pieces
+from DosePredictionPanel.shortcuts import add_shortcuts
 from DosePredictionPanel.structures_section import StructuresSection
 
 TICK_MS = 20
@@ -40,24 +42,26 @@ class Panel(VTKObservationMixin):
     Args:
         layout: of the module's widget.
         logic: DosePredictionLogic.
+        find_devices: gives texts for people by device name; called in a thread.
     """
 
-    def __init__(self, layout: Any, logic: Any) -> None:
+    def __init__(self, layout: Any, logic: Any, find_devices: Callable[[], dict[str, str]] = device_choices) -> None:
         VTKObservationMixin.__init__(self)
         self.logic = logic
         self.parameters: Parameters | None = None
         self._segmentation: Any = None
-        self._asked_for_devices = False
-        self.jobs = Jobs(self._on_job_failed)
+        self._find_devices = find_devices
+        self._timer = _timer(TICK_MS, self._on_tick)
+        self.jobs = Jobs(self._on_job_failed, self._timer.start)
         self.inputs = InputsSection(self.load_sample)
         self.structures = StructuresSection(self.refresh_soon, self._tell)
         self.prescription = PrescriptionSection()
         self.model = ModelSection()
         self.install = InstallSection(self.refresh_soon)
         self.run = RunSection(self._on_predict, lambda: logic.log)
-        self.results = ResultsSection(self.jobs, self._tell)
+        self.results = ResultsSection(self.jobs, self._tell, self._request, self._goals)
         self._lay_out(layout)
-        self._timer = _timer(TICK_MS, self._on_tick)
+        add_shortcuts(self._scroll_area, self.run.ui.predictButton, self._predict_by_key, self._cancel_by_key)
         self._refresh_timer = _timer(0, self.refresh)
         self._refresh_timer.setSingleShot(True)
         self.addObserver(slicer.mrmlScene, slicer.mrmlScene.StartCloseEvent, self._on_scene_start_close)
@@ -67,29 +71,47 @@ class Panel(VTKObservationMixin):
         self._entered = False
 
     def _lay_out(self, layout: Any) -> None:
+        """What it is for stands above the part that scrolls, so that it is always in sight."""
         self.notice = qt.QLabel("<b>" + _("Research use, not for clinical decisions.") + "</b>")
         self.notice.setObjectName("researchUseLabel")
         self.notice.wordWrap = True
         self.notice.setStyleSheet("background: #fff3cd; color: #4d3800; padding: 4px;")
         layout.addWidget(self.notice)
+        contents = qt.QWidget()
+        inner = qt.QVBoxLayout(contents)
+        inner.setContentsMargins(4, 4, 4, 4)
         if not hasattr(slicer.modules, "dicomrtimportexport"):
-            missing = qt.QLabel(_("SlicerRT is not installed: DICOM-RT files can't be loaded and saved."))
+            missing = qt.QLabel(_("SlicerRT is not installed: DICOM-RT files can't be loaded."))
             missing.wordWrap = True
-            layout.addWidget(missing)
+            inner.addWidget(missing)
         for section in (
             self.inputs, self.structures, self.prescription, self.model, self.install, self.run, self.results
         ):  # fmt: skip
-            layout.addWidget(section.widget)
-        layout.addStretch(1)
+            inner.addWidget(section.widget)
+        inner.addStretch(1)
+        self._scroll_area = qt.QScrollArea()
+        self._scroll_area.setObjectName("sectionsScrollArea")
+        self._scroll_area.widgetResizable = True
+        self._scroll_area.setFrameShape(qt.QFrame.NoFrame)
+        self._scroll_area.setHorizontalScrollBarPolicy(qt.Qt.ScrollBarAlwaysOff)
+        self._scroll_area.setVerticalScrollBarPolicy(qt.Qt.ScrollBarAlwaysOn)
+        self._scroll_area.setWidget(contents)
+        layout.addWidget(self._scroll_area, 1)
+
+    def _predict_by_key(self) -> None:
+        if not self.logic.busy and self.run.ui.predictButton.enabled:
+            self._on_predict()
+
+    def _cancel_by_key(self) -> None:
+        if self.logic.busy:
+            self._on_predict()
 
     def enter(self) -> None:
         """The user comes to the module."""
         self._entered = True
         self.install.show()
         self._use_parameter_node()
-        if not self._asked_for_devices:
-            self._asked_for_devices = True
-            self._do(in_background(device_choices), self._on_devices)
+        self.jobs.add(in_background(self._find_devices), self._on_devices)  # free memory changes
 
     def exit(self) -> None:
         """The user goes to another module; a prediction under way goes on."""
@@ -103,7 +125,7 @@ class Panel(VTKObservationMixin):
         self.removeObservers()
         self.jobs.clear()
         self.inputs.set_scene(None)
-        self.logic.close()
+        self.logic.close(wait=False)
 
     # The parameter node
 
@@ -155,8 +177,6 @@ class Panel(VTKObservationMixin):
         self.run.show(busy, missing)
         if not busy and (missing or self.run.shows_missing):
             self.run.tell_missing(missing)
-        if self.jobs:
-            self._timer.start()
 
     # The scene
 
@@ -176,7 +196,7 @@ class Panel(VTKObservationMixin):
         """Load the sample patient and choose it."""
         self.inputs.ui.sampleDataButton.enabled = False
         self._tell(_("Loading the sample patient..."))
-        self._do(sample_in_pieces(), self._on_sample)
+        self.jobs.add(sample_in_pieces(), self._on_sample)
 
     def _on_sample(self, loaded: Any) -> None:
         patient, nodes = loaded
@@ -201,22 +221,37 @@ class Panel(VTKObservationMixin):
             return
         try:
             self.logic.use_model(self.model.choice(parameters))
-            self.logic.use_goals(parameters.goals_path if parameters.goals == FROM_FILE else parameters.goals)
-            self.logic.start(
-                parameters.ct,
-                parameters.segmentation,
-                reference_dose_node=parameters.clinical_dose,
-                plan=plan_of(parameters),
-                samples=parameters.samples or None,
-                steps=parameters.steps or None,
-                seed=parameters.seed,
-            )
+            self.logic.use_goals(self._goals())
+            self.logic.start(self._request())
         except InputError as error:
             self._tell(str(error))
             return
         self.run.wait(_("Reading the patient..."))
         self._timer.start()
         self.refresh()
+
+    def _request(self) -> Request:
+        """What is chosen.
+
+        Raises:
+            InputError: the beam angles are not angles.
+        """
+        parameters = self.parameters
+        assert parameters is not None
+        return Request(
+            parameters.ct,
+            parameters.segmentation,
+            parameters.clinical_dose,
+            plan=plan_of(parameters),
+            samples=parameters.samples or None,
+            steps=parameters.steps or None,
+            seed=parameters.seed,
+        )
+
+    def _goals(self) -> str:
+        """The chosen goals: a bundled set's name, or a file."""
+        assert self.parameters is not None
+        return str(self.parameters.goals_path if self.parameters.goals == FROM_FILE else self.parameters.goals)
 
     def _has_packages(self) -> bool:
         if self.install.offer():
@@ -253,7 +288,7 @@ class Panel(VTKObservationMixin):
         elif isinstance(event, Finished):
             provenance = event.provenance
             self._tell(
-                _("Dose predicted in {seconds:.1f} s on {device}, {samples} samples of {steps} steps.").format(
+                _("Dose predicted in {seconds:.1f} s on {device} (samples: {samples}, steps: {steps}).").format(
                     seconds=provenance.seconds.get("total", 0.0),
                     device=provenance.device_name or provenance.device,
                     samples=provenance.samples,
@@ -269,10 +304,6 @@ class Panel(VTKObservationMixin):
                     self.results.take(shown)
 
     # Small things
-
-    def _do(self, work: Any, done: Callable[[Any], None]) -> None:
-        self.jobs.add(work, done)
-        self._timer.start()
 
     def _on_devices(self, choices: dict[str, str]) -> None:
         if self.parameters is not None:

@@ -78,6 +78,7 @@ class Parameters:
     overlay = Setting("predicted")
     opacity = Setting(0.4)
     threshold_percent = Setting(10.0)
+    difference_from_gy = Setting(1.0)
     isodoses_2d = Setting(True)
     isodoses_3d = Setting(False)
     isodose_unit = Setting("percent")

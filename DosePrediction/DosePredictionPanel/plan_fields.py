@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 from DosePredictionScene.patient_from_nodes import PlanContext
+from slicer.i18n import tr as _
 
 from DosePredictionLib.errors import InputError
 from DosePredictionLib.patient.beams import BeamArrangement
@@ -13,7 +14,6 @@ from DosePredictionPanel.parameters import Parameters
 
 TECHNIQUES = ("IMRT", "VMAT", "3D-CRT", "Protons")
 SITES = ("head-and-neck", "brain", "thorax", "breast", "abdomen", "pelvis")
-DEFAULT_BEAMS = "Default of the model (0, 40, 80 ... 320)"
 
 
 def beam_angles(text: str) -> BeamArrangement | None:
@@ -30,7 +30,8 @@ def beam_angles(text: str) -> BeamArrangement | None:
         except ValueError:
             angle = float("nan")
         if not 0.0 <= angle <= 360.0:
-            raise InputError(f"{word!r} is not a gantry angle; type angles from 0 to 360 with commas between.")
+            text = _("'{word}' is not a gantry angle; type angles from 0 to 360 with commas between.")
+            raise InputError(text.format(word=word))
         angles.append(angle % 360.0)
     return BeamArrangement.coplanar(tuple(angles)) if angles else None
 

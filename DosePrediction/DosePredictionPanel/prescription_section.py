@@ -7,11 +7,11 @@ from collections.abc import Iterable
 import ctk
 from slicer.i18n import tr as _
 
+from DosePredictionLib.dosimetry.goal_reading import bundled_goal_names
 from DosePredictionLib.patient.structure import StructureRole
-from DosePredictionLib.resources import resource_root
 from DosePredictionPanel.bindings import Bindings
 from DosePredictionPanel.parameters import Parameters
-from DosePredictionPanel.plan_fields import DEFAULT_BEAMS, SITES, TECHNIQUES
+from DosePredictionPanel.plan_fields import SITES, TECHNIQUES
 from DosePredictionPanel.section import Section, fill_choices
 from DosePredictionPanel.structure_rows import StructureRow
 
@@ -24,11 +24,11 @@ class PrescriptionSection(Section):
     def __init__(self) -> None:
         super().__init__("Prescription")
         ui = self.ui
-        bundled = sorted(path.stem for path in (resource_root() / "Goals").glob("*.json"))
+        bundled = bundled_goal_names()
         fill_choices(ui.techniqueSelector, {"": _("not known")} | {name: name for name in TECHNIQUES})
         fill_choices(ui.siteSelector, {"": _("not known")} | {name: name for name in SITES})
         fill_choices(ui.goalsSelector, {name: name for name in bundled} | {FROM_FILE: _("From a file...")})
-        ui.beamAnglesEdit.placeholderText = DEFAULT_BEAMS
+        ui.beamAnglesEdit.placeholderText = _("Default of the model (0, 40, 80 ... 320)")
         ui.goalsPathEdit.filters = ctk.ctkPathLineEdit.Files
         self._bindings = Bindings()
         self._bindings.spin_box(ui.fractionsSpinBox, "fractions")

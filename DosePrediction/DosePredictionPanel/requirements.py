@@ -6,12 +6,11 @@ import re
 from dataclasses import dataclass
 from importlib import metadata
 
+from slicer.i18n import tr as _
+
 TORCH = "torch>=2.6"
 #: None of them replaces a package that Slicer brings.
-REQUIREMENTS = {
-    TORCH: "200 MB, or about 2.5 GB with GPU support",
-    "safetensors>=0.5": "0.5 MB",
-}
+SAFETENSORS = "safetensors>=0.5"
 
 
 @dataclass(frozen=True)
@@ -24,7 +23,8 @@ class Missing:
 
 def missing_requirements() -> list[Missing]:
     """What must be installed before a dose can be predicted. Needs no network and imports none of it."""
-    return [Missing(requirement, size) for requirement, size in REQUIREMENTS.items() if not _is_met(requirement)]
+    sizes = {TORCH: _("200 MB, or about 2.5 GB with GPU support"), SAFETENSORS: _("0.5 MB")}
+    return [Missing(requirement, size) for requirement, size in sizes.items() if not _is_met(requirement)]
 
 
 def _is_met(requirement: str) -> bool:
@@ -36,7 +36,7 @@ def _is_met(requirement: str) -> bool:
 
 
 def _is_installed(requirement: str) -> bool:
-    name, _, least = requirement.partition(">=")
+    name, _sign, least = requirement.partition(">=")
     try:
         return _numbers(metadata.version(name)) >= _numbers(least)
     except metadata.PackageNotFoundError:

@@ -8,7 +8,7 @@ from typing import Any
 import qt
 import slicer
 from DosePredictionScene.colours import show_dose_colours
-from DosePredictionScene.dose_maps import DIFFERENCE_ROLE, difference_in_pieces
+from DosePredictionScene.dose_maps import DIFFERENCE_ROLE, difference_in_pieces, show_differences_from
 from DosePredictionScene.dose_node import DOSE_STD_ROLE, predicted_dose_node
 from DosePredictionScene.dvh_chart import BAND_SUFFIXES, CHART_ROLE, REFERENCE_SUFFIX, series_nodes, show_curves
 from DosePredictionScene.isodose_lines import ISODOSE_ROLE, isodose_lines_in_pieces
@@ -22,6 +22,7 @@ from DosePredictionScene.overlay import (
     use_window,
 )
 from DosePredictionScene.pieces import Pieces
+from DosePredictionScene.prediction_request import Request
 from DosePredictionScene.prediction_run import Shown
 from DosePredictionScene.scene_result import PRESCRIPTION_ATTRIBUTE
 from slicer.i18n import tr as _
@@ -39,15 +40,27 @@ PREDICTED, CLINICAL, DIFFERENCE, UNCERTAINTY = "predicted", "clinical", "differe
 LAST_LEVELS_ATTRIBUTE = "DosePrediction.IsodoseLevels"
 
 
+def window_texts() -> dict[str, str]:
+    """Texts for people by name of the CT windows."""
+    texts = {
+        "soft tissue": _("soft tissue"), "head and neck": _("head and neck"), "brain": _("brain"), "bone": _("bone"),
+        "lung": _("lung"), "all": _("all"),
+    }  # fmt: skip
+    return {name: texts[name] for name in WINDOWS}
+
+
 class ResultsSection(Section):
     """The predicted dose of the chosen CT, as the scene holds it: so a saved scene shows it again.
 
     Args:
         jobs: does what takes longer.
         tell: shows a sentence to the user.
+        request, goals: give what is chosen, for a report on a dose that came with a scene.
     """
 
-    def __init__(self, jobs: Jobs, tell: Callable[[str], None]) -> None:
+    def __init__(
+        self, jobs: Jobs, tell: Callable[[str], None], request: Callable[[], Request], goals: Callable[[], str]
+    ) -> None:
         super().__init__("Results")
         ui = self.ui
         self._jobs, self._tell = jobs, tell
@@ -56,13 +69,14 @@ class ResultsSection(Section):
         self._applied: dict[str, Any] = {}
         self._filling = False
         fill_choices(ui.isodoseUnitSelector, {PERCENT: _("% of prescription"), GRAY: _("Gy")})
-        fill_choices(ui.windowSelector, {"": _("as it is")} | {name: name for name in WINDOWS})
+        fill_choices(ui.windowSelector, {"": _("as it is")} | window_texts())
         fill_choices(ui.overlaySelector, {PREDICTED: _("Predicted dose")})
         self._bindings = Bindings()
         self._bindings.check_box(ui.overlayCheckBox, "overlay_shown")
         self._bindings.choice(ui.overlaySelector, "overlay")
         self._bindings.spin_box(ui.opacitySlider, "opacity")
         self._bindings.spin_box(ui.thresholdSlider, "threshold_percent")
+        self._bindings.spin_box(ui.differenceSlider, "difference_from_gy")
         self._bindings.check_box(ui.isodoses2DCheckBox, "isodoses_2d")
         self._bindings.check_box(ui.isodoses3DCheckBox, "isodoses_3d")
         self._bindings.choice(ui.isodoseUnitSelector, "isodose_unit")
@@ -71,8 +85,8 @@ class ResultsSection(Section):
         self._bindings.check_box(ui.bandsCheckBox, "bands")
         ui.isodoseUnitSelector.connect("activated(int)", self._on_unit)
         ui.dvhList.connect("itemChanged(QListWidgetItem*)", self._on_curve)
-        self.goals = GoalsView(ui.goalsTable, tell)
-        self.exports = Exports(ui, jobs, tell)
+        self.goals = GoalsView(ui.goalsTable, jobs, tell)
+        self.exports = Exports(ui, jobs, tell, request, goals)
 
     def show(self, parameters: Parameters) -> None:
         """Show the dose of the chosen CT as the settings say, or that there is none."""
@@ -115,7 +129,7 @@ class ResultsSection(Section):
         )
         self._fill_curves()
         self.goals.show(dose, None if self._parameters is None else self._parameters.segmentation)
-        self.exports.show(dose)
+        self.exports.show(dose, None if self._parameters is None else self._parameters.ct)
 
     # Over the CT
 
@@ -129,6 +143,7 @@ class ResultsSection(Section):
 
     def _apply(self, parameters: Parameters) -> None:
         """Do what the settings say and has not been done."""
+        ui = self.ui
         self._offer_overlays(parameters)
         prescription = self._prescription_gy()
         clinical = parameters.clinical_dose
@@ -136,16 +151,28 @@ class ResultsSection(Section):
         self._once("levels", scale_text, lambda: self._use_levels(*scale_text, prescription))
         gray = parameters.threshold_percent / 100.0 * prescription
         self._once("threshold", gray, lambda: use_threshold(self._dose, gray))
+        compared = parameters.overlay == DIFFERENCE
+        for widget, visible in ((ui.thresholdSlider, not compared), (ui.differenceSlider, compared)):
+            widget.visible = getattr(ui, f"{widget.objectName}Label").visible = visible
         over = (parameters.overlay_shown, parameters.overlay, None if clinical is None else clinical.GetID(), gray)
         self._once("overlay", over, lambda: self._show_overlay(parameters))
         if parameters.overlay_shown:
             opacity = parameters.opacity
             self._once("opacity", (opacity, over), lambda: self._use_opacity(opacity))
+        difference = parameters.ct.GetNodeReference(DIFFERENCE_ROLE)
+        if compared and difference is not None:
+            from_gy = parameters.difference_from_gy
+            self._once(
+                "difference",
+                (from_gy, difference.GetID()),
+                lambda: show_differences_from(difference, prescription, from_gy),
+            )
         lines = (parameters.isodoses_2d, parameters.isodoses_3d)
         self._once("isodoses", lines, lambda: self._show_isodoses(*lines))
         if parameters.window in WINDOWS:
             ct, window = parameters.ct, parameters.window
             self._once("window", (window, ct.GetID()), lambda: use_window(ct, window))
+        self._once("checks", parameters.hidden_curves, self._check_curves)
         curves = (parameters.hidden_curves, parameters.bands)
         self._once("curves", curves, self._hide_curves)
 
@@ -173,11 +200,17 @@ class ResultsSection(Section):
             self._put_over(clinical, _("Clinical dose [Gy]"))
         elif kind == DIFFERENCE and clinical is not None:
             work = difference_in_pieces(ct, self._dose, clinical, self._prescription_gy())
-            self._jobs.add(work, lambda node: self._put_over(node, _("Predicted - clinical [Gy]")))
+            self._jobs.add(work, self._show_difference)
         elif kind == UNCERTAINTY and ct.GetNodeReference(DOSE_STD_ROLE) is not None:
             self._put_over(ct.GetNodeReference(DOSE_STD_ROLE), _("Standard deviation [Gy]"))
         else:
             self._put_over(self._dose, _("Dose [Gy]"))
+
+    def _show_difference(self, node: Any) -> None:
+        if self._parameters is not None and self._parameters.overlay == DIFFERENCE:
+            self._applied.pop("difference", None)
+            self._apply(self._parameters)
+            self._put_over(node, _("Predicted - clinical [Gy]"))
 
     def _put_over(self, node: Any, title: str) -> None:
         if self._parameters is None or self._dose is None:
@@ -241,7 +274,6 @@ class ResultsSection(Section):
         return {node.GetName(): node.GetColor() for node in series if not node.GetName().endswith(suffixes)}
 
     def _fill_curves(self) -> None:
-        hidden = self._hidden()
         self._filling = True
         self.ui.dvhList.clear()
         for name, colour in self._structure_names().items():
@@ -250,8 +282,15 @@ class ResultsSection(Section):
             square.fill(qt.QColor.fromRgbF(*colour))
             item.setIcon(qt.QIcon(square))
             item.setFlags(qt.Qt.ItemIsEnabled | qt.Qt.ItemIsSelectable | qt.Qt.ItemIsUserCheckable)
-            item.setCheckState(qt.Qt.Unchecked if name in hidden else qt.Qt.Checked)
             self.ui.dvhList.addItem(item)
+        self._check_curves()
+
+    def _check_curves(self) -> None:
+        hidden = self._hidden()
+        self._filling = True
+        for index in range(self.ui.dvhList.count):
+            item = self.ui.dvhList.item(index)
+            item.setCheckState(qt.Qt.Unchecked if item.text() in hidden else qt.Qt.Checked)
         self._filling = False
 
     def _hidden(self) -> set[str]:

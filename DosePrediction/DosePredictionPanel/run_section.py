@@ -37,12 +37,12 @@ class RunSection(Section):
             missing: what is still to be chosen; empty when all is there.
         """
         button = self.ui.predictButton
-        button.text = _("Cancel") if busy else _("Predict dose")
+        button.text = _("&Cancel") if busy else _("&Predict dose")
         button.enabled = busy or not missing
         if busy:
-            button.toolTip = _("Stop the prediction.")
+            button.toolTip = _("Stop the prediction (Escape).")
         else:
-            button.toolTip = missing or _("Predict the dose of the chosen patient.")
+            button.toolTip = missing or _("Predict the dose of the chosen patient (Ctrl+Enter).")
         self.ui.progressBar.visible = busy
 
     def tell(self, text: str) -> None:

@@ -2,37 +2,24 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
-from DosePredictionScene.nodes_from_patient import PatientNodes, nodes_from_patient
+from DosePredictionScene.nodes_from_patient import PatientNodes, nodes_in_pieces
 from DosePredictionScene.pieces import Pieces, in_background, in_one_go
+from DosePredictionScene.self_test import sample_folder
 
-from DosePredictionLib.errors import InputError
 from DosePredictionLib.patient.patient import Patient
-from DosePredictionLib.patient.reading import find_cases, read_patient
-from DosePredictionLib.resources import resource_path
+from DosePredictionLib.patient.reading import read_patient
 
 SAMPLE_NAME = "DosePredictionHeadAndNeck"
 CATEGORY = "Radiotherapy"
 
 
-def sample_folder() -> Path:
-    """The sample patient's folder.
-
-    Raises:
-        InputError: the module came without one.
-    """
-    cases = find_cases(resource_path("SampleData"))
-    if not cases:
-        raise InputError("The module came without a sample patient; reinstall it.")
-    return cases[0]
-
-
 def sample_in_pieces() -> Pieces[tuple[Patient, PatientNodes]]:
     """Load the sample patient; its files are read in a thread."""
     patient = yield from in_background(lambda: read_patient(sample_folder()))
-    return patient, nodes_from_patient(patient)
+    nodes = yield from nodes_in_pieces(patient)
+    return patient, nodes
 
 
 def load_sample(_source: Any = None) -> list[Any]:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from DosePredictionScene.segment_choices import SegmentChoice, stored_choice
+from slicer.i18n import tr as _
 
 from DosePredictionLib.errors import InputError
 from DosePredictionLib.patient.checks import HIGHEST_PRESCRIPTION_GY
@@ -58,10 +59,10 @@ def structure_rows(segmentation: Any) -> list[StructureRow]:
         except InputError as error:
             stored, remark = None, str(error)
         if stored is not None:
-            choice, match = stored, "chosen"
+            choice, match = stored, _("chosen")
         else:
             match = f"{guess.confidence:.0%}"
-            remark = remark or ("" if guess.sure else f"Please check: {guess.reason}.")
+            remark = remark or ("" if guess.sure else _("Please check: {reason}.").format(reason=guess.reason))
         colour = tuple(float(v) for v in segment.GetColor())
         rows.append(StructureRow(segment_id, name, colour, choice, match, _problem(name, choice), remark))  # type: ignore[arg-type]
     return _with_conflicts(rows)
@@ -96,7 +97,8 @@ def edited_prescription(choice: SegmentChoice, text: str) -> SegmentChoice:
     try:
         dose = float(text) if text else None
     except ValueError as error:
-        raise InputError(f"{text!r} is not a dose; type the dose of the whole course in Gy, such as 70.") from error
+        message = _("'{text}' is not a dose; type the dose of the whole course in Gy, such as 70.")
+        raise InputError(message.format(text=text)) from error
     return replace(choice, prescription_gy=dose, reason="chosen")
 
 
@@ -105,7 +107,7 @@ def problems(rows: Iterable[StructureRow]) -> list[str]:
     rows = list(rows)
     found = [row.problem for row in rows if row.problem]
     if not any(row.choice.role is StructureRole.TARGET for row in rows):
-        found.insert(0, 'No structure is a target; give one the role "target" and a dose.')
+        found.insert(0, _('No structure is a target; give one the role "target" and a dose.'))
     return list(dict.fromkeys(found))
 
 
@@ -114,12 +116,13 @@ def _problem(name: str, choice: SegmentChoice) -> str:
         return ""
     dose = choice.prescription_gy
     if dose is None:
-        return f"The target {name} has no dose; type it in Gy."
+        return _("The target {name} has no dose; type it in Gy.").format(name=name)
     if not dose > 0.0:
-        return f"The dose of {name} is {dose:g} Gy; type the dose of the whole course."
+        return _("The dose of {name} is {dose:g} Gy; type the dose of the whole course.").format(name=name, dose=dose)
     if dose > HIGHEST_PRESCRIPTION_GY:
-        hint = f" It looks like cGy: type {dose / 100:g}." if dose >= 1000.0 else ""
-        return f"The dose of {name} is {dose:g} Gy, more than anyone prescribes.{hint}"
+        text = _("The dose of {name} is {dose:g} Gy, more than anyone prescribes.").format(name=name, dose=dose)
+        hint = _("It looks like cGy: type {gray:g}.").format(gray=dose / 100)
+        return f"{text} {hint}" if dose >= 1000.0 else text
     return ""
 
 
@@ -133,8 +136,10 @@ def _with_conflicts(rows: Sequence[StructureRow]) -> list[StructureRow]:
         problem, remark = row.problem, row.remark
         if row in seen and standard[row.choice.standard_name] > 1:
             others = [r.name for r in seen if r.choice.standard_name == row.choice.standard_name and r is not row]
-            problem = f"{row.name} and {', '.join(others)} are both {row.choice.standard_name}; change one."
+            text = _("{name} and {others} are both {standard}; change one.")
+            problem = text.format(name=row.name, others=", ".join(others), standard=row.choice.standard_name)
         elif names[row.name] > 1:
-            remark = f"{names[row.name]} structures are named {row.name}; tables number them."
+            text = _("{count} structures are named {name}; tables number them.")
+            remark = text.format(count=names[row.name], name=row.name)
         marked.append(replace(row, problem=problem, remark=remark))
     return marked

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import qt
@@ -18,7 +19,7 @@ from slicer.i18n import tr as _
 
 from DosePredictionLib.errors import InputError
 from DosePredictionLib.patient.structure import StructureRole
-from DosePredictionPanel.name_presets import fitting, preset_of, read_presets, write_presets
+from DosePredictionPanel.name_presets import NamePresets, fitting, preset_of
 from DosePredictionPanel.section import Section
 from DosePredictionPanel.structure_rows import (
     StructureRow,
@@ -31,6 +32,10 @@ from DosePredictionPanel.structure_rows import (
 NAME, ROLE, STANDARD, DOSE, MATCH = range(5)
 PROBLEM_COLOUR, REMARK_COLOUR = (0.85, 0.20, 0.15), (0.90, 0.60, 0.05)
 ROW_HEIGHT = 24
+MATCH_WIDTH = 58
+WIDTHS = {ROLE: 98, DOSE: 48, MATCH: MATCH_WIDTH}
+#: Beside Slicer's settings.
+PRESETS_FOLDER = "DosePredictionStructureNames"
 WARNING = "\N{WARNING SIGN}"
 
 
@@ -65,13 +70,19 @@ class StructuresSection(Section):
         header = table.horizontalHeader()
         table.verticalHeader().setVisible(False)
         table.verticalHeader().setDefaultSectionSize(ROW_HEIGHT)
-        header.setSectionResizeMode(qt.QHeaderView.ResizeToContents)
-        header.setStretchLastSection(True)
+        header.setMinimumSectionSize(MATCH_WIDTH)
+        for column, width in WIDTHS.items():  # what is left goes to the names: nothing scrolls sideways
+            header.setSectionResizeMode(column, qt.QHeaderView.Fixed)
+            table.setColumnWidth(column, width)
+        for column in (NAME, STANDARD):
+            header.setSectionResizeMode(column, qt.QHeaderView.Stretch)
         table.connect("cellChanged(int,int)", self._on_cell_changed)
         self.ui.guessAgainButton.connect("clicked(bool)", self._on_guess_again)
         self.ui.applyPresetButton.connect("clicked(bool)", self._on_apply_preset)
         self.ui.savePresetButton.connect("clicked(bool)", self._on_save_preset)
         self.ui.deletePresetButton.connect("clicked(bool)", self._on_delete_preset)
+        self.ui.importPresetButton.connect("clicked(bool)", self._on_import_preset)
+        self.ui.exportPresetButton.connect("clicked(bool)", self._on_export_preset)
         self._list_presets()
 
     def show(self, segmentation_node: Any) -> None:
@@ -92,6 +103,8 @@ class StructuresSection(Section):
             table.clearContents()
             table.setRowCount(len(self.rows))
             self._role_boxes = [self._role_box(row) for row in range(len(self.rows))]
+            for before, box in zip([table, *self._role_boxes], self._role_boxes, strict=False):
+                qt.QWidget.setTabOrder(before, box)
         for number, row in enumerate(self.rows):
             self._fill_row(number, row)
         self._filling = False
@@ -113,15 +126,16 @@ class StructuresSection(Section):
         square.fill(qt.QColor.fromRgbF(*row.colour))
         name.setIcon(qt.QIcon(square))
         self._role_boxes[number].setCurrentIndex(list(role_texts()).index(choice.role))
-        self._cell(number, STANDARD, choice.standard_name or "", editable=True)
+        standard = self._cell(number, STANDARD, choice.standard_name or "", editable=True)
         self._cell(number, DOSE, dose, editable=choice.role is StructureRole.TARGET)
         marked = row.problem or row.remark
         match = self._cell(number, MATCH, f"{WARNING} {row.match}" if marked else row.match, editable=False)
         colour = PROBLEM_COLOUR if row.problem else REMARK_COLOUR if row.remark else None
         brush = qt.QBrush() if colour is None else qt.QBrush(qt.QColor.fromRgbF(*colour))
         match.setForeground(brush)
-        for item in (name, match):
-            item.setToolTip(marked or choice.reason)
+        standard.setToolTip(choice.standard_name or "")
+        name.setToolTip("\n".join(part for part in (row.name, marked or choice.reason) if part))
+        match.setToolTip(marked or choice.reason)
 
     def _cell(self, row: int, column: int, text: str, editable: bool) -> Any:
         table = self.ui.structuresTable
@@ -185,16 +199,21 @@ class StructuresSection(Section):
                 segment.RemoveTag(tag)
         self._refresh()
 
+    @property
+    def _presets(self) -> NamePresets:
+        return NamePresets(Path(slicer.app.slicerUserSettingsFilePath).parent / PRESETS_FOLDER)
+
     def _list_presets(self, chosen: str = "") -> None:
-        selector, presets = self.ui.presetSelector, read_presets(slicer.app.userSettings())
+        ui, names = self.ui, self._presets.names()
+        selector = ui.presetSelector
         selector.clear()
-        selector.addItems(sorted(presets) or [_("No names remembered yet")])
+        selector.addItems(names or [_("none remembered yet")])
         selector.setCurrentIndex(max(selector.findText(chosen), 0))
-        for widget in (selector, self.ui.applyPresetButton, self.ui.deletePresetButton):
-            widget.enabled = bool(presets)
+        for widget in (selector, ui.applyPresetButton, ui.exportPresetButton, ui.deletePresetButton):
+            widget.enabled = bool(names)
 
     def _on_apply_preset(self, *_arguments: Any) -> None:
-        preset = read_presets(slicer.app.userSettings()).get(self.ui.presetSelector.currentText, {})
+        preset = self._presets.read(self.ui.presetSelector.currentText)
         found = 0
         for row in self.rows:
             choice = fitting(preset, row.name)
@@ -209,15 +228,34 @@ class StructuresSection(Section):
             self.widget, _("Remember names"), _("Name of the preset, such as your institution's:")
         )
         name = str(name or "").strip()
-        if name:
-            presets = read_presets(slicer.app.userSettings())
-            presets[name] = {**presets.get(name, {}), **preset_of(self.rows)}
-            write_presets(slicer.app.userSettings(), presets)
+        if name and self._do(lambda: self._presets.save(name, preset_of(self.rows))):
             self._list_presets(name)
-            self._tell(_("{count} names are remembered as {name}.").format(count=len(presets[name]), name=name))
+            self._tell(_("{count} names are remembered as {name}.").format(count=len(self.rows), name=name))
 
     def _on_delete_preset(self, *_arguments: Any) -> None:
-        presets = read_presets(slicer.app.userSettings())
-        presets.pop(self.ui.presetSelector.currentText, None)
-        write_presets(slicer.app.userSettings(), presets)
+        self._presets.delete(self.ui.presetSelector.currentText)
         self._list_presets()
+
+    def _on_import_preset(self, *_arguments: Any) -> None:
+        path = qt.QFileDialog.getOpenFileName(self.widget, _("Import structure names"), "", _("Names (*.json)"))
+        imported: list[str] = []
+        if path and self._do(lambda: imported.append(self._presets.import_file(str(path)))):
+            self._list_presets(imported[0])
+            self._tell(_("{name} was imported; Apply uses it.").format(name=imported[0]))
+
+    def _on_export_preset(self, *_arguments: Any) -> None:
+        name = self.ui.presetSelector.currentText
+        path = qt.QFileDialog.getSaveFileName(
+            self.widget, _("Export structure names"), f"{name}.json", _("Names (*.json)")
+        )
+        if path and self._do(lambda: self._presets.export_file(name, str(path))):
+            self._tell(_("Written: {where}").format(where=path))
+
+    def _do(self, action: Callable[[], Any]) -> bool:
+        """Do something with files; whether it could be done. What went wrong is told."""
+        try:
+            action()
+        except (InputError, OSError) as error:
+            self._tell(str(error))
+            return False
+        return True

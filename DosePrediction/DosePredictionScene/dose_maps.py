@@ -8,12 +8,12 @@ from typing import Any
 import numpy as np
 import slicer
 
-from DosePredictionLib.patient.volume import Volume
 from DosePredictionScene.colours import GRADIENT_COLOURS
-from DosePredictionScene.node_geometry import volume_geometry
+from DosePredictionScene.dose_node import put_image
 from DosePredictionScene.owned_nodes import default_display_node, owned_node, remove_owned
-from DosePredictionScene.pieces import Pieces, in_background
+from DosePredictionScene.pieces import Pieces, in_background, while_in_scene
 from DosePredictionScene.subject_hierarchy import place, study_of
+from DosePredictionScene.voxels import image_in_pieces, volume_in_pieces
 
 #: Reference on the CT node.
 DIFFERENCE_ROLE = "DosePrediction.DoseDifference"
@@ -37,23 +37,41 @@ def difference_in_pieces(ct_node: Any, dose_node: Any, clinical_node: Any, presc
 
     Returns:
         The vtkMRMLScalarVolumeNode, in Gy. It is not marked as a dose.
+
+    Raises:
+        InputError: one of the nodes was removed meanwhile.
     """
-    geometry = volume_geometry(dose_node)
-    predicted = slicer.util.arrayFromVolume(dose_node).astype(np.float32)
-    clinical = Volume(slicer.util.arrayFromVolume(clinical_node).astype(np.float32), volume_geometry(clinical_node))
-    difference = yield from in_background(lambda: predicted - clinical.on_grid(geometry).array)
-    if dose_node.GetScene() is None or ct_node.GetScene() is None:
-        return None
+    work = _difference(ct_node, dose_node, clinical_node, prescription_gy)
+    gone = "A dose was removed while the difference was computed, so it is not shown."
+    node = yield from while_in_scene((ct_node, dose_node, clinical_node), work, gone)
+    return node
+
+
+def show_differences_from(difference_node: Any, prescription_gy: float, from_gy: float) -> None:
+    """Colour a difference map blue where less dose was predicted and red where more; smaller differences stay clear.
+
+    Args:
+        difference_node: predicted - clinical, Gy.
+        prescription_gy: the scale ends at 10 % of it.
+        from_gy: the smallest difference to be seen, either way.
+    """
+    end = DIFFERENCE_END * prescription_gy
+    _colour(difference_node, DIFFERENCE_STOPS, -end, end, clear_within_gy=from_gy)
+
+
+def _difference(ct_node: Any, dose_node: Any, clinical_node: Any, prescription_gy: float) -> Pieces[Any]:
+    predicted = yield from volume_in_pieces(dose_node, np.float32)
+    clinical = yield from volume_in_pieces(clinical_node, np.float32)
+    difference = yield from in_background(
+        lambda: (predicted.array - clinical.on_grid(predicted.geometry).array).astype(np.float32, copy=False)
+    )
+    image = yield from image_in_pieces(difference)
     name = f"{ct_node.GetName()} dose difference, predicted - clinical"
     node = owned_node(ct_node, DIFFERENCE_ROLE, "vtkMRMLScalarVolumeNode", name)
-    with slicer.util.NodeModify(node):
-        node.CopyOrientation(dose_node)
-        transform = dose_node.GetParentTransformNode()
-        node.SetAndObserveTransformNodeID(transform.GetID() if transform is not None else None)
-        slicer.util.updateVolumeFromArray(node, difference.astype(np.float32))
+    put_image(node, image, predicted.geometry, ct_node)
     place(node, study_of(ct_node))
-    end = DIFFERENCE_END * prescription_gy
-    _colour(node, DIFFERENCE_STOPS, -end, end)
+    yield None
+    show_differences_from(node, prescription_gy, 0.0)
     return node
 
 
@@ -66,7 +84,13 @@ def remove_map(ct_node: Any, role: str) -> None:
 
 
 def _colour(
-    node: Any, stops: Sequence[tuple[float, float, float]], low: float, high: float, threshold: float | None = None
+    node: Any,
+    stops: Sequence[tuple[float, float, float]],
+    low: float,
+    high: float,
+    *,
+    threshold: float | None = None,
+    clear_within_gy: float = 0.0,
 ) -> None:
     table = owned_node(node, MAP_COLOURS_ROLE, "vtkMRMLColorTableNode", f"{node.GetName()} colours")
     places = np.linspace(0.0, 1.0, len(stops))
@@ -79,7 +103,8 @@ def _colour(
         table.GetLookupTable().SetTableRange(0, GRADIENT_COLOURS - 1)
         for index, colour in enumerate(colours):
             gray = low + (high - low) * index / (GRADIENT_COLOURS - 1)
-            table.SetColor(index, f"{gray:.2f} Gy", *(float(v) for v in colour), 1.0)
+            opacity = 0.0 if abs(gray) < clear_within_gy else 1.0
+            table.SetColor(index, f"{gray:.2f} Gy", *(float(v) for v in colour), opacity)
         table.SaveWithSceneOn()
     display = default_display_node(node)
     with slicer.util.NodeModify(display):

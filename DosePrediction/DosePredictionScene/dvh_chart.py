@@ -10,6 +10,7 @@ import slicer
 
 from DosePredictionLib.dosimetry.dvh import BIN_WIDTH_GY, Dvh
 from DosePredictionScene.owned_nodes import new_node, owned_node, remove_node
+from DosePredictionScene.pieces import Pieces, in_background, in_one_go
 from DosePredictionScene.subject_hierarchy import item_of, place
 from DosePredictionScene.table_columns import set_columns
 
@@ -18,10 +19,12 @@ CHART_ROLE = "DosePrediction.DvhChart"
 METRICS_ROLE = "DosePrediction.DvhMetricsTable"
 DOSE_COLUMN = "Dose [Gy]"
 REFERENCE_SUFFIX = " (reference)"
-#: Curves of the dose less and plus one standard deviation over the samples.
-BAND_SUFFIXES = (" (-1 SD)", " (+1 SD)")
+#: Curves of the dose less and plus its uncertainty.
+BAND_SUFFIXES = (" (lower band)", " (upper band)")
 #: Reference from a chart to the series that it does not show for now.
 HIDDEN_ROLE = "DosePrediction.HiddenSeries"
+#: Likewise to series while they are made.
+NEW_ROLE = "DosePrediction.NewSeries"
 #: For a structure whose colour nobody has said.
 GREY = (0.5, 0.5, 0.5)
 Colour = tuple[float, float, float]
@@ -35,6 +38,18 @@ def update_dvh_chart(
     title: str = "DVH of the predicted dose",
     band_dvhs: Mapping[str, tuple[Dvh, Dvh]] | None = None,
 ) -> Any:
+    """As `dvh_chart_in_pieces`, for scripts."""
+    return in_one_go(dvh_chart_in_pieces(dose_node, dvhs, colours, reference_dvhs, title, band_dvhs))
+
+
+def dvh_chart_in_pieces(
+    dose_node: Any,
+    dvhs: Mapping[str, Dvh],
+    colours: Mapping[str, Colour | None],
+    reference_dvhs: Mapping[str, Dvh] | None = None,
+    title: str = "DVH of the predicted dose",
+    band_dvhs: Mapping[str, tuple[Dvh, Dvh]] | None = None,
+) -> Pieces[Any]:
     """The DVH table of a dose, a plot series a structure and the chart.
 
     Earlier ones are updated, and series of structures that are gone are removed.
@@ -54,30 +69,41 @@ def update_dvh_chart(
     curves |= {name + REFERENCE_SUFFIX: (name, dvh, "dashed") for name, dvh in (reference_dvhs or {}).items()}
     for name, pair in (band_dvhs or {}).items():
         curves |= {name + suffix: (name, dvh, "thin") for suffix, dvh in zip(BAND_SUFFIXES, pair, strict=True)}
-    doses = _doses(dvh for _, dvh, _ in curves.values())
+    columns = yield from in_background(_columns, {name: dvh for name, (_, dvh, _) in curves.items()})
     table = owned_node(dose_node, TABLE_ROLE, "vtkMRMLTableNode", f"{dose_node.GetName()} DVH")
     chart = owned_node(dose_node, CHART_ROLE, "vtkMRMLPlotChartNode", f"{dose_node.GetName()} DVH chart")
-    set_columns(
-        table,
-        {DOSE_COLUMN: doses} | {name: dvh.cumulative_percent(doses)[1] for name, (_, dvh, _) in curves.items()},
-    )
-    existing = {node.GetName(): node for node in series_nodes(chart)}
-    with slicer.util.NodeModify(chart):
-        chart.RemoveAllPlotSeriesNodeIDs()
-        chart.RemoveNodeReferenceIDs(HIDDEN_ROLE)
-        for name, (structure, _, line) in curves.items():
-            series = existing.pop(name, None) or new_node(dose_node, "vtkMRMLPlotSeriesNode", name)
-            _style(series, table, name, colours.get(structure) or GREY, line)
-            chart.AddAndObservePlotSeriesNodeID(series.GetID())
-        for superfluous in existing.values():
-            remove_node(superfluous)
-        _label(chart, title, float(doses[-1]))
+    set_columns(table, columns)
     for node in (table, chart):
         place(node, item_of(dose_node))
-    for series in series_nodes(chart):
-        place(series, item_of(chart))
+    yield None
+    existing = {node.GetName(): node for node in series_nodes(chart)}
+    series = []
+    for name, (structure, _, line) in curves.items():
+        node = existing.pop(name, None) or new_node(dose_node, "vtkMRMLPlotSeriesNode", name)
+        chart.AddNodeReferenceID(NEW_ROLE, node.GetID())  # found again should the work end half-way
+        _style(node, table, name, colours.get(structure) or GREY, line)
+        place(node, item_of(chart))
+        series.append(node)
+        yield None
+    with slicer.util.NodeModify(chart):
+        chart.RemoveNodeReferenceIDs(NEW_ROLE)
+        chart.RemoveNodeReferenceIDs(HIDDEN_ROLE)
+        chart.RemoveAllPlotSeriesNodeIDs()
+        for node in series:
+            chart.AddAndObservePlotSeriesNodeID(node.GetID())
+        for superfluous in existing.values():
+            remove_node(superfluous)
+        _label(chart, title, float(columns[DOSE_COLUMN][-1]))
+    yield None
     show_curves(chart, {name + suffix for name in band_dvhs or {} for suffix in BAND_SUFFIXES})
     return chart
+
+
+def _columns(dvhs: Mapping[str, Dvh]) -> dict[str, np.ndarray]:
+    """Doses in Gy, and for each curve the volume in % that receives at least each of them."""
+    highest = max((float(dvh.bin_edges_gy[-1]) for dvh in dvhs.values()), default=0.0)
+    doses = np.arange(int(np.ceil(highest / BIN_WIDTH_GY)) + 2) * BIN_WIDTH_GY
+    return {DOSE_COLUMN: doses} | {name: dvh.cumulative_percent(doses)[1] for name, dvh in dvhs.items()}
 
 
 def show_curves(chart: Any, hidden: Collection[str]) -> None:
@@ -123,14 +149,12 @@ def update_metrics_table(dose_node: Any, dvhs: Mapping[str, Dvh]) -> Any:
 def series_nodes(chart: Any) -> list[Any]:
     """The plot series of a chart, those that it hides for now among them."""
     shown = [chart.GetNthPlotSeriesNode(index) for index in range(chart.GetNumberOfPlotSeriesNodes())]
-    count = chart.GetNumberOfNodeReferences(HIDDEN_ROLE)
-    hidden = [chart.GetNthNodeReference(HIDDEN_ROLE, index) for index in range(count)]
-    return [node for node in (*shown, *hidden) if node is not None]
-
-
-def _doses(dvhs: Any) -> np.ndarray:
-    highest = max((float(dvh.bin_edges_gy[-1]) for dvh in dvhs), default=0.0)
-    return np.arange(int(np.ceil(highest / BIN_WIDTH_GY)) + 2) * BIN_WIDTH_GY
+    others = [
+        chart.GetNthNodeReference(role, index)
+        for role in (HIDDEN_ROLE, NEW_ROLE)
+        for index in range(chart.GetNumberOfNodeReferences(role))
+    ]
+    return list({node.GetID(): node for node in (*shown, *others) if node is not None}.values())
 
 
 def _style(series: Any, table: Any, name: str, colour: Colour, line: str) -> None:

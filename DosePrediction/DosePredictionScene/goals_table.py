@@ -66,7 +66,8 @@ def _comparison(results: Sequence[GoalResult], reference: Sequence[GoalResult]) 
 
 
 def _goal_text(result: GoalResult) -> str:
-    return f"{result.goal.metric.text} {result.goal.comparator} {_limit(result, result.goal.limit)}"
+    text = f"{result.goal.metric.text} {result.goal.comparator} {_limit(result, result.goal.limit)}"
+    return text if result.conversion is None else f"{text} (EQD2)"
 
 
 def _limit(result: GoalResult, limit: float | None) -> str:

@@ -33,6 +33,10 @@ GENERIC_COLOURS_TAG = "FileGenericColors.txt"
 SCENE_VERSION = "Slicer 5.10.0 31053"
 
 
+#: Whether `start_headless_application` has started slicer-core. Tests put another ``slicer.app`` on top of it.
+_started = False
+
+
 class HeadlessModule:
     """What ``slicer.modules.NAME`` is to scripts."""
 
@@ -84,6 +88,7 @@ class HeadlessApplication:
 
 def start_headless_application() -> None:
     """Start slicer-core as a Slicer; inside Slicer, or when it runs already, nothing happens."""
+    global _started
     if hasattr(slicer, "app"):
         return
     with quiet_vtk():
@@ -110,6 +115,7 @@ def start_headless_application() -> None:
         scene.AddObserver(slicer.vtkMRMLScene.NodeAboutToBeRemovedEvent, _remove_hierarchy_item)
         slicer.app = HeadlessApplication(logic, temporary_folder)
         slicer.app.lay_out_views()
+    _started = True
 
 
 @contextmanager
@@ -136,7 +142,7 @@ def _remove_hierarchy_item(scene: Any, _event: str, node: Any) -> None:
 
 def is_headless_application() -> bool:
     """Whether slicer-core runs without Slicer's application."""
-    return isinstance(getattr(slicer, "app", None), HeadlessApplication)
+    return _started
 
 
 def _add_generic_colours(scene: Any) -> None:

@@ -23,6 +23,7 @@ from DosePredictionScene.offscreen.png_file import write_png
 from DosePredictionScene.offscreen.render_window import require_drawing
 from DosePredictionScene.offscreen.views_picture import views_picture
 from DosePredictionScene.patient_from_nodes import PlanContext
+from DosePredictionScene.prediction_request import Request
 from DosePredictionScene.prediction_run import PredictionRun, Shown
 
 CONTENTS = {
@@ -56,11 +57,11 @@ def predict_case(options: argparse.Namespace, make_predictor: Callable[[], Predi
     nodes = nodes_from_patient(patient)
     bar = ProgressBar(patient.identifier)
     try:
-        shown = run.predict(
-            nodes.ct, nodes.segmentation, reference_dose_node=nodes.reference_dose,
-            plan=PlanContext.of_patient(patient), samples=options.samples, steps=options.steps, seed=options.seed,
-            on_progress=bar.show, on_message=lambda text: print(text, file=sys.stderr),
+        request = Request(
+            nodes.ct, nodes.segmentation, nodes.reference_dose, plan=PlanContext.of_patient(patient),
+            samples=options.samples, steps=options.steps, seed=options.seed,
         )  # fmt: skip
+        shown = run.predict(request, on_progress=bar.show, on_message=lambda text: print(text, file=sys.stderr))
     except PredictionFailed as error:
         raise InputError(str(error)) from error
     finally:

@@ -8,9 +8,14 @@ import numpy as np
 import slicer
 
 from DosePredictionScene.node_geometry import volume_geometry
+from DosePredictionScene.pieces import Pieces, in_background, while_in_scene
+from DosePredictionScene.segment_mask import mask_in_pieces
+from DosePredictionScene.voxels import voxels_in_pieces
 
 
-def hottest_point(dose_node: Any, segmentation_node: Any, name: str) -> tuple[float, float, float] | None:
+def hottest_point_in_pieces(
+    dose_node: Any, segmentation_node: Any, name: str
+) -> Pieces[tuple[float, float, float] | None]:
     """The centre of the voxel with the highest dose in a segment, world RAS mm.
 
     Args:
@@ -20,23 +25,48 @@ def hottest_point(dose_node: Any, segmentation_node: Any, name: str) -> tuple[fl
 
     Returns:
         None where there is no such segment, or it holds no voxel of the dose.
+
+    Raises:
+        InputError: one of the nodes was removed meanwhile.
     """
-    segmentation = segmentation_node.GetSegmentation()
-    segment_id = segmentation.GetSegmentIdBySegmentName(name)
-    if not segment_id:
-        base, _, number = name.rpartition(" (")
-        same = [i for i in segmentation.GetSegmentIDs() if segmentation.GetSegment(i).GetName() == base]
-        place = int(number.rstrip(")")) - 1 if number.rstrip(")").isdigit() else -1
-        if not 0 <= place < len(same):
-            return None
-        segment_id = same[place]
-    inside = slicer.util.arrayFromSegmentBinaryLabelmap(segmentation_node, segment_id, dose_node) != 0
-    if not inside.any():
+    segment_id = _segment_id(segmentation_node.GetSegmentation(), name)
+    if segment_id is None:
         return None
-    dose = np.where(inside, slicer.util.arrayFromVolume(dose_node), -np.inf)
-    index = np.array(np.unravel_index(int(dose.argmax()), dose.shape))
-    x, y, z = (float(v) for v in volume_geometry(dose_node).lps_of_index(index))
-    return (-x, -y, z)
+    work = _hottest_point(dose_node, segmentation_node, segment_id)
+    gone = "The dose or the structures were removed meanwhile."
+    point = yield from while_in_scene((dose_node, segmentation_node), work, gone)
+    return point
+
+
+def _segment_id(segmentation: Any, name: str) -> str | None:
+    segment_id = segmentation.GetSegmentIdBySegmentName(name)
+    if segment_id:
+        return str(segment_id)
+    base, _, number = name.rpartition(" (")
+    same = [i for i in segmentation.GetSegmentIDs() if segmentation.GetSegment(i).GetName() == base]
+    place = int(number.rstrip(")")) - 1 if number.rstrip(")").isdigit() else -1
+    return str(same[place]) if 0 <= place < len(same) else None
+
+
+def _hottest_point(
+    dose_node: Any, segmentation_node: Any, segment_id: str
+) -> Pieces[tuple[float, float, float] | None]:
+    mask = yield from mask_in_pieces(segmentation_node, segment_id, dose_node)
+    start = np.round(volume_geometry(dose_node).index_of_lps(np.asarray(mask.geometry.origin_mm))).astype(int)
+    z, y, x = (slice(int(a), int(a) + n) for a, n in zip(start, mask.array.shape, strict=True))
+    dose = yield from voxels_in_pieces(dose_node, (z, y, x))
+    index = yield from in_background(_index_of_highest, dose, mask.array)
+    if index is None:
+        return None
+    x_lps, y_lps, z_lps = (float(v) for v in mask.geometry.lps_of_index(index))
+    return (-x_lps, -y_lps, z_lps)
+
+
+def _index_of_highest(dose: np.ndarray, mask: np.ndarray) -> np.ndarray | None:
+    if not mask.any():
+        return None
+    inside = np.where(mask != 0, dose, -np.inf)
+    return np.array(np.unravel_index(int(inside.argmax()), inside.shape))
 
 
 def jump_slices_to(point_ras: tuple[float, float, float]) -> None:

@@ -15,9 +15,11 @@ from DosePredictionLib.patient.structure import Structure, StructureRole
 from DosePredictionLib.patient.volume import Volume
 from DosePredictionScene.dose_node import DOSE_VOLUME_ATTRIBUTE
 from DosePredictionScene.node_geometry import ras_matrix
+from DosePredictionScene.pieces import Pieces, in_one_go
 from DosePredictionScene.segment_choices import SegmentChoice, store_choice
 from DosePredictionScene.structure_colours import structure_colours
 from DosePredictionScene.subject_hierarchy import hierarchy, item_of, require_gray
+from DosePredictionScene.voxels import image_in_pieces
 
 SOFT_TISSUE_WINDOW_HU, SOFT_TISSUE_LEVEL_HU = 400.0, 40.0
 #: Roles whose contours would only clutter the views.
@@ -40,6 +42,11 @@ class PatientNodes:
 
 
 def nodes_from_patient(patient: Patient) -> PatientNodes:
+    """As `nodes_in_pieces`, for scripts."""
+    return in_one_go(nodes_in_pieces(patient))
+
+
+def nodes_in_pieces(patient: Patient) -> Pieces[PatientNodes]:
     """Put a patient that was read from files into the scene, under a subject and a study of their own.
 
     Raises:
@@ -50,21 +57,22 @@ def nodes_from_patient(patient: Patient) -> PatientNodes:
             f"{patient.identifier} has no CT, so there is no scene to show it in; use the command line "
             "(dose-predict predict) instead."
         )
-    ct = _volume_node(patient.ct, f"{patient.identifier} CT")
+    ct = yield from _volume_node(patient.ct, f"{patient.identifier} CT")
     display = ct.GetDisplayNode()
     display.AutoWindowLevelOff()
     display.SetWindowLevel(SOFT_TISSUE_WINDOW_HU, SOFT_TISSUE_LEVEL_HU)
     display.SetInterpolate(True)
-    segmentation = _segmentation_node(patient, ct)
+    segmentation = yield from _segmentation_node(patient, ct)
     tree = hierarchy()
     subject = tree.CreateSubjectItem(tree.GetSceneItemID(), patient.identifier)
     study = tree.CreateStudyItem(subject, patient.site or "Radiotherapy")
     for node in (ct, segmentation):
         tree.SetItemParent(item_of(node), study)
+    yield None
     dose = None
     if patient.reference_dose is not None:
         require_gray(study)
-        dose = _volume_node(
+        dose = yield from _volume_node(
             patient.reference_dose, f"{patient.identifier} reference dose", {DOSE_VOLUME_ATTRIBUTE: "1"}
         )
         tree.SetItemParent(item_of(dose), study)
@@ -72,7 +80,8 @@ def nodes_from_patient(patient: Patient) -> PatientNodes:
     return PatientNodes(ct, segmentation, dose)
 
 
-def _volume_node(volume: Volume, name: str, attributes: dict[str, str] | None = None) -> Any:
+def _volume_node(volume: Volume, name: str, attributes: dict[str, str] | None = None) -> Pieces[Any]:
+    image = yield from image_in_pieces(volume.array)
     node = slicer.mrmlScene.CreateNodeByClass("vtkMRMLScalarVolumeNode")
     node.UnRegister(None)
     node.SetName(name)
@@ -80,12 +89,14 @@ def _volume_node(volume: Volume, name: str, attributes: dict[str, str] | None = 
         node.SetAttribute(key, value)
     node = slicer.mrmlScene.AddNode(node)
     node.SetIJKToRASMatrix(ras_matrix(volume.geometry))
-    slicer.util.updateVolumeFromArray(node, volume.array)
+    node.SetAndObserveImageData(image)
+    yield None
     node.CreateDefaultDisplayNodes()
+    yield None
     return node
 
 
-def _segmentation_node(patient: Patient, ct: Any) -> Any:
+def _segmentation_node(patient: Patient, ct: Any) -> Pieces[Any]:
     node = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLSegmentationNode", f"{patient.identifier} structures")
     node.CreateDefaultDisplayNodes()
     node.SetReferenceImageGeometryParameterFromVolumeNode(ct)
@@ -99,6 +110,7 @@ def _segmentation_node(patient: Patient, ct: Any) -> Any:
     for structure in patient.structures:
         segment_id = _add_segment(node, structure, colours[structure.name])
         display.SetSegmentVisibility(segment_id, structure.role not in NOT_SHOWN)
+        yield None
     return node
 
 

@@ -7,18 +7,18 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import slicer
 
 from DosePredictionLib.errors import InputError
 from DosePredictionLib.patient.beams import BeamArrangement
-from DosePredictionLib.patient.geometry import Geometry
 from DosePredictionLib.patient.patient import Patient
 from DosePredictionLib.patient.structure import Structure
 from DosePredictionLib.patient.volume import Volume
 from DosePredictionScene.node_geometry import volume_geometry, world_matrix
-from DosePredictionScene.pieces import Pieces, in_background, in_one_go
+from DosePredictionScene.pieces import Pieces, in_one_go, while_in_scene
 from DosePredictionScene.segment_choices import SegmentChoice, segment_choices
+from DosePredictionScene.segment_mask import mask_in_pieces
 from DosePredictionScene.subject_hierarchy import dose_unit_of
+from DosePredictionScene.voxels import volume_in_pieces, voxels_in_pieces
 
 
 @dataclass(frozen=True)
@@ -78,7 +78,7 @@ def patient_in_pieces(
     choices: Mapping[str, SegmentChoice] | None = None,
     plan: PlanContext | None = None,
 ) -> Pieces[Patient]:
-    """As `patient_from_nodes`, a piece a segment."""
+    """As `patient_from_nodes`, in pieces."""
     if ct_node is None:
         raise InputError("No CT is chosen; load one and choose it.")
     if segmentation_node is None or segmentation_node.GetSegmentation().GetNumberOfSegments() == 0:
@@ -88,9 +88,9 @@ def patient_in_pieces(
     geometry = volume_geometry(ct_node)
     world_matrix(segmentation_node)  # refuses a deforming transform, which the resampling below would not mention
     plan = plan or PlanContext()
-    ct_array = slicer.util.arrayFromVolume(ct_node).copy()
-    yield None
-    structures = yield from _structures(segmentation_node, ct_node, geometry, choices)
+    reading = _structures_and_voxels(ct_node, segmentation_node, dose_node, choices)
+    gone = "The CT or its structures were removed while they were read; choose them again and predict again."
+    ct_array, structures, reference_dose = yield from while_in_scene((ct_node, segmentation_node), reading, gone)
     return Patient(
         identifier=plan.identifier or ct_node.GetName(),
         geometry=geometry,
@@ -100,33 +100,41 @@ def patient_in_pieces(
         technique=plan.technique,
         site=plan.site,
         beams=plan.beams,
-        reference_dose=None if dose_node is None else _reference_dose(dose_node),
+        reference_dose=reference_dose,
         warnings=plan.warnings,
     )
 
 
+def _structures_and_voxels(
+    ct_node: Any, segmentation_node: Any, dose_node: Any, given: Mapping[str, SegmentChoice] | None
+) -> Pieces[tuple[np.ndarray, tuple[Structure, ...], Volume | None]]:
+    ct_array = yield from voxels_in_pieces(ct_node)
+    structures = yield from _structures(segmentation_node, ct_node, given)
+    reference_dose = None
+    if dose_node is not None:
+        unit = dose_unit_of(dose_node)
+        if unit and unit.upper() != "GY":
+            raise InputError(
+                f"The dose {dose_node.GetName()} is in {unit}, not in Gy; export it in Gy or leave it out."
+            )
+        reference_dose = yield from volume_in_pieces(dose_node, np.float32)
+    return ct_array, structures, reference_dose
+
+
 def _structures(
-    segmentation_node: Any, ct_node: Any, geometry: Geometry, given: Mapping[str, SegmentChoice] | None
+    segmentation_node: Any, ct_node: Any, given: Mapping[str, SegmentChoice] | None
 ) -> Pieces[tuple[Structure, ...]]:
     segmentation = segmentation_node.GetSegmentation()
     structures: list[Structure] = []
     names: set[str] = set()
     for segment_id, choice in segment_choices(segmentation, given).items():
         segment = segmentation.GetSegment(segment_id)
-        if segment is None or ct_node.GetScene() is None:
-            raise InputError("The CT or its structures changed while they were read; predict again.")
+        if segment is None:
+            raise InputError("The structures changed while they were read; predict again.")
         name = _unused(segment.GetName() or segment_id, names)
         names.add(name)
-        try:
-            array = slicer.util.arrayFromSegmentBinaryLabelmap(segmentation_node, segment_id, ct_node)
-        except RuntimeError as error:
-            raise InputError(
-                f"The segment {name} can't be turned into voxels ({error}); redraw or remove it."
-            ) from error
-        # A copy: the array's memory belongs to a node that is gone by now.
-        whole = Volume(array.astype(np.uint8), geometry)
         colour = tuple(float(v) for v in segment.GetColor())
-        mask = yield from in_background(whole.cropped_to_nonzero)
+        mask = yield from mask_in_pieces(segmentation_node, segment_id, ct_node)
         structures.append(
             Structure(
                 name=name,
@@ -146,10 +154,3 @@ def _unused(name: str, taken: set[str]) -> str:
     while candidate in taken:
         candidate, number = f"{name} ({number})", number + 1
     return candidate
-
-
-def _reference_dose(dose_node: Any) -> Volume:
-    unit = dose_unit_of(dose_node)
-    if unit and unit.upper() != "GY":
-        raise InputError(f"The dose {dose_node.GetName()} is in {unit}, not in Gy; export it in Gy or leave it out.")
-    return Volume(slicer.util.arrayFromVolume(dose_node).astype(np.float32), volume_geometry(dose_node))

@@ -8,8 +8,12 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Sequence
 from typing import Any, TypeVar
+
+import slicer
+
+from DosePredictionLib.errors import InputError
 
 T = TypeVar("T")
 #: Yields `WAITING` or None.
@@ -46,3 +50,20 @@ def in_background(function: Callable[..., T], *arguments: Any) -> Pieces[T]:
     if errors:
         raise errors[0]
     return result[0]
+
+
+def while_in_scene(nodes: Sequence[Any], work: Pieces[T], gone: str) -> Pieces[T]:
+    """Go on with work as long as nodes are in the scene: between two pieces anything may be removed.
+
+    Raises:
+        InputError: with the text ``gone``, when one of them is not.
+    """
+    while True:
+        if not all(slicer.mrmlScene.IsNodePresent(node) for node in nodes):
+            work.close()
+            raise InputError(gone)
+        try:
+            told = next(work)
+        except StopIteration as end:
+            return end.value  # type: ignore[no-any-return]
+        yield told

@@ -1,57 +1,45 @@
-"""One prediction after another on nodes of the scene, without blocking or waiting for it."""
+"""One prediction after another on nodes of the scene, without blocking; for scripts, the same and wait for it."""
 
 from __future__ import annotations
 
 import math
 import threading
 import time
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import slicer
 
-from DosePredictionLib.dosimetry.goals import GoalResult, GoalSet, bundled_goals, evaluate_goals, read_goals
+from DosePredictionLib.dosimetry.goals import GoalSet
 from DosePredictionLib.errors import InputError
 from DosePredictionLib.inference.progress import Progress
 from DosePredictionLib.patient.checks import check_patient
 from DosePredictionLib.patient.patient import Patient
-from DosePredictionLib.worker.events import FINAL_EVENTS, Event, Failed, Finished, Stopped
-from DosePredictionLib.worker.predictor import Prediction, Predictor, patient_dvhs
-from DosePredictionScene.patient_from_nodes import PlanContext, patient_in_pieces
-from DosePredictionScene.pieces import NAP_S, WAITING, Pieces, in_background, in_one_go
-from DosePredictionScene.scene_result import SceneResult, prediction_shown_in_pieces
-from DosePredictionScene.segment_choices import SegmentChoice
+from DosePredictionLib.worker.events import FINAL_EVENTS, Advanced, Event, Failed, Finished, Stopped, Told
+from DosePredictionLib.worker.predictor import Prediction, PredictionFailed, PredictionStopped, Predictor
+from DosePredictionScene.measured import Measured, goal_set, measured_in_pieces
+from DosePredictionScene.patient_from_nodes import patient_in_pieces
+from DosePredictionScene.pieces import NAP_S, WAITING, Pieces, in_background
+from DosePredictionScene.prediction_request import ModelChoice, Request
+from DosePredictionScene.scene_result import SceneResult, measured_shown_in_pieces
 
 #: How long the panel lets `PredictionRun.poll` work at a time.
 BUDGET_S = 0.01
+#: How long `PredictionRun.predict` waits between two looks.
+LOOK_S = 0.01
 
 
 @dataclass(frozen=True)
-class ModelChoice:
-    """What predicts, and where; see `Predictor`."""
-
-    system: str = "default"
-    weights: Path | None = None
-    device: str = "auto"
-
-
-@dataclass(frozen=True)
-class Shown:
+class Shown(Measured):
     """What a finished run left.
 
     Attributes:
-        prediction: dose and patient.
-        nodes: what shows them.
-        goals: the predicted dose held against the goals.
-        reference_goals: likewise the reference dose; None without one.
+        nodes: what shows it.
     """
 
-    prediction: Prediction
-    nodes: SceneResult
-    goals: tuple[GoalResult, ...] = ()
-    reference_goals: tuple[GoalResult, ...] | None = None
+    nodes: SceneResult = field(kw_only=True)
 
 
 class PredictionRun:
@@ -71,8 +59,9 @@ class PredictionRun:
         self._goals_name = goals
         self._model = ModelChoice()
         self._predictor: Predictor | None = None
+        self._request: Request | None = None
+        #: The patient that is predicted; None while it is read.
         self._patient: Patient | None = None
-        self._ct_node: Any = None
         #: What `poll` goes on with: reading the patient, or showing the dose. Its result is the event to tell, if any.
         self._work: Pieces[Event | None] | None = None
         self._cancelled = False
@@ -82,67 +71,20 @@ class PredictionRun:
     @property
     def busy(self) -> bool:
         """Whether a prediction is under way."""
-        return self._patient is not None or self._work is not None
+        return self._request is not None
 
     def use_model(self, model: ModelChoice) -> None:
         """Predict with another model from now on; a process that is warm with the old one is ended."""
         if model != self._model:
             self._model = model
-            predictor, self._predictor = self._predictor, None
-            if predictor is not None:
-                # Ending waits for the process, which the panel must not.
-                threading.Thread(target=predictor.close, daemon=True).start()
+            self._end_process()
 
     def use_goals(self, goals: str | Path) -> None:
         """Hold doses against other goals from now on: a bundled set's name, or a JSON file."""
         self._goals_name = goals
 
-    def begin(
-        self,
-        ct_node: Any,
-        segmentation_node: Any,
-        *,
-        choices: Mapping[str, SegmentChoice] | None = None,
-        reference_dose_node: Any = None,
-        plan: PlanContext | None = None,
-        samples: int | None = None,
-        steps: int | None = None,
-        seed: int = 0,
-    ) -> Patient:
-        """Read the patient off the nodes, begin its prediction and return; call `poll` from then on.
-
-        Reading takes its time; the panel calls `start` instead.
-
-        Raises:
-            InputError: the nodes hold no patient that can be predicted.
-            RuntimeError: a prediction is already under way.
-        """
-        if self.busy:
-            raise RuntimeError("a prediction is already under way")
-        self.shown = None
-        return in_one_go(
-            self._read_and_submit(
-                self._read(
-                    ct_node, segmentation_node, choices=choices, reference_dose_node=reference_dose_node, plan=plan
-                ),
-                ct_node,
-                {"samples": samples, "steps": steps, "seed": seed},
-            )
-        )
-
-    def start(
-        self,
-        ct_node: Any,
-        segmentation_node: Any,
-        *,
-        choices: Mapping[str, SegmentChoice] | None = None,
-        reference_dose_node: Any = None,
-        plan: PlanContext | None = None,
-        samples: int | None = None,
-        steps: int | None = None,
-        seed: int = 0,
-    ) -> None:
-        """As `begin`, at once: the patient is read by `poll`, and what is wrong with it comes as `Failed`.
+    def start(self, request: Request) -> None:
+        """Begin a prediction at once; call `poll` from then on, which also tells what is wrong with the patient.
 
         Raises:
             InputError: the goals can't be read.
@@ -152,10 +94,8 @@ class PredictionRun:
             raise RuntimeError("a prediction is already under way")
         self.goals()  # said now rather than when the dose has come
         self.shown, self._cancelled = None, False
-        reading = self._read(
-            ct_node, segmentation_node, choices=choices, reference_dose_node=reference_dose_node, plan=plan
-        )
-        self._work = self._submitted(reading, ct_node, {"samples": samples, "steps": steps, "seed": seed})
+        self._request = request
+        self._work = self._read_and_submit(request)
 
     def poll(self, budget_s: float | None = None) -> list[Event]:
         """What happened since the last call, having gone on with what there is to do on this thread.
@@ -173,55 +113,41 @@ class PredictionRun:
             else:
                 events.append(event)
         if any(isinstance(event, FINAL_EVENTS) for event in events):
-            self._patient = self._ct_node = None
+            self._request = self._patient = None
         return events
 
     def predict(
         self,
-        ct_node: Any,
-        segmentation_node: Any,
+        request: Request,
         *,
-        choices: Mapping[str, SegmentChoice] | None = None,
-        reference_dose_node: Any = None,
-        plan: PlanContext | None = None,
-        samples: int | None = None,
-        steps: int | None = None,
-        seed: int = 0,
         on_progress: Callable[[Progress], None] = lambda progress: None,
         on_message: Callable[[str], None] = lambda text: None,
     ) -> Shown:
-        """Predict, wait for it and show it: for scripts.
+        """Predict, wait for it and show it: for scripts. An interrupt (Ctrl-C) cancels.
 
         Raises:
             InputError: the nodes hold no patient that can be predicted, or the weights can't be used.
             PredictionFailed: the prediction process failed.
+            PredictionStopped: someone cancelled.
         """
-        patient = self.read(
-            ct_node, segmentation_node, choices=choices, reference_dose_node=reference_dose_node, plan=plan
-        )
-        prediction = self._warm_predictor().predict(
-            patient, samples=samples, steps=steps, seed=seed, on_progress=on_progress, on_message=on_message
-        )
-        self.shown = in_one_go(self._show(ct_node, prediction))
-        return self.shown
-
-    def read(
-        self,
-        ct_node: Any,
-        segmentation_node: Any,
-        *,
-        choices: Mapping[str, SegmentChoice] | None = None,
-        reference_dose_node: Any = None,
-        plan: PlanContext | None = None,
-    ) -> Patient:
-        """The patient that the nodes hold, checked.
-
-        Raises:
-            InputError: it can't be predicted.
-        """
-        return in_one_go(
-            self._read(ct_node, segmentation_node, choices=choices, reference_dose_node=reference_dose_node, plan=plan)
-        )
+        self.start(request)
+        try:
+            while True:
+                for event in self.poll():
+                    if isinstance(event, Advanced):
+                        on_progress(event.progress)
+                    elif isinstance(event, Told):
+                        on_message(event.text)
+                    elif isinstance(event, Failed):
+                        raise InputError(event.text) if event.by_input else PredictionFailed(event.text)
+                    elif isinstance(event, Stopped):
+                        raise PredictionStopped("the prediction was cancelled")
+                if self.shown is not None:
+                    return self.shown
+                time.sleep(LOOK_S)
+        except KeyboardInterrupt:
+            self.cancel()
+            raise
 
     def cancel(self) -> None:
         """Stop the prediction under way; `poll` then gives `Stopped`."""
@@ -230,11 +156,16 @@ class PredictionRun:
         elif self._predictor is not None:
             self._predictor.cancel()
 
-    def close(self) -> None:
-        """End the prediction process."""
-        if self._predictor is not None:
-            self._predictor.close()
-        self._predictor = self._patient = self._ct_node = self._work = None
+    def close(self, *, wait: bool = True) -> None:
+        """End the prediction process.
+
+        Args:
+            wait: until it has ended, up to two seconds; False lets a thread wait for it.
+        """
+        self._request = self._patient = self._work = None
+        thread = self._end_process()
+        if thread is not None and wait:
+            thread.join()
 
     @property
     def log(self) -> str:
@@ -247,8 +178,7 @@ class PredictionRun:
         Raises:
             InputError: there is no such set, or the file is not valid.
         """
-        name = str(self._goals_name)
-        return read_goals(name) if name.endswith(".json") else bundled_goals(name)
+        return goal_set(self._goals_name)
 
     def _warm_predictor(self) -> Predictor:
         if self._predictor is None:
@@ -259,6 +189,15 @@ class PredictionRun:
                 else self._make_predictor()
             )
         return self._predictor
+
+    def _end_process(self) -> threading.Thread | None:
+        """Let a thread end the process: it must be waited for, which a panel can't do."""
+        predictor, self._predictor = self._predictor, None
+        if predictor is None:
+            return None
+        thread = threading.Thread(target=predictor.close)  # no daemon: Python ends after it, so no process is left
+        thread.start()
+        return thread
 
     def _go_on(self, budget_s: float | None) -> list[Event]:
         """Go on with reading or showing; the event that it ends with, if it ends with one."""
@@ -281,59 +220,35 @@ class PredictionRun:
             self._work = None
             return [Failed(str(error), by_input=True)]
         except BaseException:
-            self._work = self._patient = self._ct_node = None
+            self._work = self._request = self._patient = None
             raise
         return []
 
-    def _read(
-        self,
-        ct_node: Any,
-        segmentation_node: Any,
-        *,
-        choices: Mapping[str, SegmentChoice] | None,
-        reference_dose_node: Any,
-        plan: PlanContext | None,
-    ) -> Pieces[Patient]:
-        patient = yield from patient_in_pieces(
-            ct_node, segmentation_node, dose_node=reference_dose_node, choices=choices, plan=plan
+    def _read_and_submit(self, request: Request) -> Pieces[Event | None]:
+        read = yield from patient_in_pieces(
+            request.ct_node,
+            request.segmentation_node,
+            dose_node=request.reference_dose_node,
+            choices=request.choices,
+            plan=request.plan,
         )
-        checked = yield from in_background(check_patient, patient)
-        return checked
-
-    def _read_and_submit(
-        self, reading: Pieces[Patient], ct_node: Any, settings: dict[str, int | None]
-    ) -> Pieces[Patient]:
-        patient = yield from reading
-        self._warm_predictor().submit(patient, **settings)  # type: ignore[arg-type]
-        self._patient, self._ct_node = patient, ct_node
-        return patient
-
-    def _submitted(self, *arguments: Any) -> Pieces[Event | None]:
-        yield from self._read_and_submit(*arguments)
+        patient = yield from in_background(check_patient, read)
+        self._warm_predictor().submit(patient, samples=request.samples, steps=request.steps, seed=request.seed)
+        self._patient = patient
         return None
 
     def _finish(self, event: Finished) -> Pieces[Event | None]:
         """Show a dose that has come; a dose for a scene that is gone is a failure that says so."""
-        patient, ct_node = self._patient, self._ct_node
+        patient, request = self._patient, self._request
         # Not by its ID: in another scene, another patient's CT may have it.
-        if patient is None or not slicer.mrmlScene.IsNodePresent(ct_node):
+        if patient is None or request is None or not slicer.mrmlScene.IsNodePresent(request.ct_node):
             return Failed("The CT was removed while its dose was predicted, so the dose is not shown.", by_input=True)
-        self.shown = yield from self._show(ct_node, Prediction(patient, event.dose, event.dose_std, event.provenance))
+        self.shown = yield from self._show(
+            request.ct_node, Prediction(patient, event.dose, event.dose_std, event.provenance)
+        )
         return event
 
     def _show(self, ct_node: Any, prediction: Prediction) -> Pieces[Shown]:
-        patient, goals = prediction.patient, self.goals()
-        dvhs = yield from in_background(lambda: prediction.dvhs)
-        results = yield from in_background(evaluate_goals, goals, patient, prediction.dose, dvhs)
-        reference_dvhs, reference_results = None, None
-        if patient.reference_dose is not None:
-            reference_dvhs = yield from in_background(patient_dvhs, patient, patient.reference_dose)
-            reference_results = yield from in_background(
-                evaluate_goals, goals, patient, patient.reference_dose, reference_dvhs
-            )
-        if not slicer.mrmlScene.IsNodePresent(ct_node):
-            raise InputError("The CT was removed while its dose was measured, so the dose is not shown.")
-        nodes = yield from prediction_shown_in_pieces(
-            ct_node, prediction, results, reference_dvhs=reference_dvhs, reference_goals=reference_results
-        )
-        return Shown(prediction, nodes, tuple(results), None if reference_results is None else tuple(reference_results))
+        measured = yield from measured_in_pieces(prediction, self.goals())
+        nodes = yield from measured_shown_in_pieces(ct_node, measured)
+        return Shown(prediction, measured.goals, measured.reference_dvhs, measured.reference_goals, nodes=nodes)

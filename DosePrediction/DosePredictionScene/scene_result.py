@@ -8,6 +8,7 @@ from json import dumps
 from typing import Any
 
 import numpy as np
+import slicer
 
 from DosePredictionLib.dosimetry.dvh import Dvh
 from DosePredictionLib.dosimetry.goals import GoalResult
@@ -20,16 +21,16 @@ from DosePredictionScene.dose_node import (
     DOSE_ROLE,
     DOSE_STD_ROLE,
     INTENDED_USE,
+    dose_node_in_pieces,
+    dose_std_node_in_pieces,
     predicted_dose_node,
-    update_dose_node,
-    update_dose_std_node,
 )
 from DosePredictionScene.dvh_chart import (
     CHART_ROLE,
     METRICS_ROLE,
     TABLE_ROLE,
+    dvh_chart_in_pieces,
     series_nodes,
-    update_dvh_chart,
     update_metrics_table,
 )
 from DosePredictionScene.goals_table import TABLE_ROLE as GOALS_ROLE
@@ -43,8 +44,9 @@ from DosePredictionScene.layout import (
     show_chart_and_table,
     show_layers,
 )
+from DosePredictionScene.measured import Measured
 from DosePredictionScene.owned_nodes import owned_node, remove_node, remove_owned
-from DosePredictionScene.pieces import Pieces, in_background, in_one_go
+from DosePredictionScene.pieces import Pieces, in_background, in_one_go, while_in_scene
 from DosePredictionScene.subject_hierarchy import item_of, place
 
 PROVENANCE_ROLE = "DosePrediction.Provenance"
@@ -81,9 +83,7 @@ def show_prediction(
     *,
     reference_dvhs: Mapping[str, Dvh] | None = None,
 ) -> SceneResult:
-    """Show a prediction on its CT. Shown again, it updates the nodes that are there.
-
-    The layout, the slice views' zoom and position are set the first time only: they are the user's afterwards.
+    """As `measured_shown_in_pieces`, for scripts.
 
     Args:
         ct_node: the CT whose patient was predicted.
@@ -91,67 +91,88 @@ def show_prediction(
         goals: the dose held against its goals.
         reference_dvhs: DVHs of a reference dose by structure name, for comparison; None takes those of the patient's
             reference dose, if there is one.
-
-    Raises:
-        InputError: the CT's study holds doses in another unit; nothing is shown then.
     """
-    return in_one_go(prediction_shown_in_pieces(ct_node, prediction, goals, reference_dvhs=reference_dvhs))
+    if reference_dvhs is None and prediction.patient.reference_dose is not None:
+        reference_dvhs = patient_dvhs(prediction.patient, prediction.patient.reference_dose)
+    return in_one_go(measured_shown_in_pieces(ct_node, Measured(prediction, tuple(goals), reference_dvhs)))
 
 
-def prediction_shown_in_pieces(
-    ct_node: Any,
-    prediction: Prediction,
-    goals: Sequence[GoalResult],
-    *,
-    reference_dvhs: Mapping[str, Dvh] | None = None,
-    reference_goals: Sequence[GoalResult] | None = None,
-) -> Pieces[SceneResult]:
-    """As `show_prediction`, in pieces; DVHs are computed in a thread.
+def measured_shown_in_pieces(ct_node: Any, measured: Measured) -> Pieces[SceneResult]:
+    """Show a prediction on its CT. Shown again, it updates the nodes that are there.
+
+    The layout, the slice views' zoom and position are set the first time only: they are the user's afterwards.
 
     Args:
-        reference_goals: a reference dose held against the same goals; the goals table shows both.
+        ct_node: the CT whose patient was predicted.
+        measured: dose on that patient's grid, with what was found in it.
+
+    Raises:
+        InputError: the CT's study holds doses in another unit, and nothing is shown then; or the CT or the dose was
+            removed meanwhile.
     """
+    prediction = measured.prediction
     patient = prediction.patient
     dvhs = yield from in_background(lambda: prediction.dvhs)
-    if reference_dvhs is None and patient.reference_dose is not None:
-        reference_dvhs = yield from in_background(patient_dvhs, patient, patient.reference_dose)
     bands = None
     if prediction.dose_std is not None:
         bands = yield from in_background(_band_dvhs, prediction)
-    first_time = predicted_dose_node(ct_node) is None
-    scale = IsodoseScale.for_prescription(patient.prescription_gy)
-    dose = update_dose_node(ct_node, prediction.dose)
-    dose.SetAttribute(PRESCRIPTION_ATTRIBUTE, f"{patient.prescription_gy:g}")
+    centre = yield from in_background(dose_centre, patient, prediction.dose)
+    gone = "The CT was removed while its dose was measured, so the dose is not shown."
+    first_time = slicer.mrmlScene.IsNodePresent(ct_node) and predicted_dose_node(ct_node) is None
+    dose = yield from while_in_scene((ct_node,), _dose_shown(ct_node, prediction), gone)
+    rest = _measures_shown(ct_node, dose, measured, dvhs, bands)
+    gone = "The CT or its dose was removed while the dose was shown, so not all of it is there; predict again."
+    result = yield from while_in_scene((ct_node, dose), rest, gone)
+    show_layers(ct_node, dose)
+    show_chart_and_table(result.chart, result.goals)
+    if first_time:
+        yield None
+        four_up_with_plot_and_table()
+        show_layers(ct_node, dose)  # the layout may have made slice views
+        show_chart_and_table(result.chart, result.goals)
+        fit_slices_to(ct_node, ras_of_lps(centre))
+    return result
+
+
+def _dose_shown(ct_node: Any, prediction: Prediction) -> Pieces[Any]:
+    prescription_gy = prediction.patient.prescription_gy
+    dose = yield from dose_node_in_pieces(ct_node, prediction.dose)
+    dose.SetAttribute(PRESCRIPTION_ATTRIBUTE, f"{prescription_gy:g}")
     yield None
-    show_dose_colours(dose, scale)
+    show_dose_colours(dose, IsodoseScale.for_prescription(prescription_gy))
+    yield None
     update_legend(dose)
-    yield None
+    return dose
+
+
+def _measures_shown(
+    ct_node: Any,
+    dose: Any,
+    measured: Measured,
+    dvhs: Mapping[str, Dvh],
+    bands: Mapping[str, tuple[Dvh, Dvh]] | None,
+) -> Pieces[SceneResult]:
+    """All but the dose itself."""
+    prediction, patient = measured.prediction, measured.prediction.patient
+    scale = IsodoseScale.for_prescription(patient.prescription_gy)
     if prediction.dose_std is None:
         remove_map(ct_node, DOSE_STD_ROLE)
         dose_std = None
     else:
-        dose_std = update_dose_std_node(ct_node, prediction.dose_std)
+        dose_std = yield from dose_std_node_in_pieces(ct_node, prediction.dose_std)
         colour_uncertainty(dose_std, patient.prescription_gy)
     yield None
     isodoses = yield from isodose_lines_in_pieces(dose, scale)
     yield None
     colours = {structure.name: structure.color for structure in patient.structures}
-    chart = update_dvh_chart(dose, dvhs, colours, reference_dvhs, _chart_title(patient, bool(reference_dvhs)), bands)
+    title = _chart_title(bool(measured.reference_dvhs))
+    chart = yield from dvh_chart_in_pieces(dose, dvhs, colours, measured.reference_dvhs, title, bands)
     yield None
     metrics = update_metrics_table(dose, dvhs)
     yield None
-    goals_table = update_goals_table(dose, goals, reference_goals)
-    provenance = _update_provenance(dose, prediction)
-    result = SceneResult(dose, dose_std, isodoses, chart, metrics, goals_table, provenance)
+    goals_table = update_goals_table(dose, measured.goals, measured.reference_goals)
     yield None
-    show_layers(ct_node, dose)
-    show_chart_and_table(result.chart, result.goals)
-    if first_time:
-        four_up_with_plot_and_table()
-        show_layers(ct_node, dose)  # the layout may have made slice views
-        show_chart_and_table(result.chart, result.goals)
-        fit_slices_to(ct_node, ras_of_lps(dose_centre(patient, prediction.dose)))
-    return result
+    return SceneResult(dose, dose_std, isodoses, chart, metrics, goals_table, _update_provenance(dose, prediction))
 
 
 def remove_prediction(ct_node: Any) -> None:
@@ -188,9 +209,9 @@ def dose_centre(patient: Patient, dose: Volume) -> np.ndarray:
 
 
 def _band_dvhs(prediction: Prediction) -> dict[str, tuple[Dvh, Dvh]]:
-    """DVHs of the dose less and plus its standard deviation, by structure name."""
+    """DVHs of the dose less and plus its uncertainty, by structure name: one standard deviation, unless calibrated."""
     assert prediction.dose_std is not None
-    dose, std = prediction.dose.array, prediction.dose_std.array
+    dose, std = prediction.dose.array, prediction.dose_std.array * np.float32(prediction.provenance.dvh_band)
     low, high = (
         patient_dvhs(prediction.patient, Volume(array, prediction.dose.geometry))
         for array in (np.maximum(dose - std, 0.0), dose + std)
@@ -198,9 +219,9 @@ def _band_dvhs(prediction: Prediction) -> dict[str, tuple[Dvh, Dvh]]:
     return {name: (low[name], high[name]) for name in low}
 
 
-def _chart_title(patient: Patient, with_reference: bool) -> str:
-    doses = "predicted dose (solid) and reference dose (dashed)" if with_reference else "predicted dose"
-    return f"{patient.identifier}: DVH of the {doses}, research use"
+def _chart_title(with_reference: bool) -> str:
+    doses = "predicted (solid), reference (dashed)" if with_reference else "predicted"
+    return f"DVH {doses}, research use"
 
 
 def _update_provenance(dose_node: Any, prediction: Prediction) -> Any:

@@ -1,18 +1,24 @@
-"""What the module's own test checks inside Slicer: a phantom's nodes, its patient, a dose shown on it."""
+"""What the module's own test checks inside Slicer: a phantom and the sample patient as nodes, doses shown on them."""
 
 from __future__ import annotations
 
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import slicer
 
 from DosePredictionLib.dosimetry.goals import bundled_goals, evaluate_goals
+from DosePredictionLib.errors import InputError
 from DosePredictionLib.inference.options import Provenance
 from DosePredictionLib.patient.patient import Patient
+from DosePredictionLib.patient.reading import find_cases, read_patient
 from DosePredictionLib.patient.volume import Volume
-from DosePredictionLib.worker.predictor import Prediction
-from DosePredictionScene.patient_from_nodes import patient_from_nodes
+from DosePredictionLib.resources import resource_path
+from DosePredictionLib.worker.predictor import Prediction, patient_dvhs
+from DosePredictionScene.nodes_from_patient import nodes_from_patient
+from DosePredictionScene.patient_from_nodes import PlanContext, patient_from_nodes
 from DosePredictionScene.scene_result import show_prediction
 
 SHAPE = (24, 40, 48)
@@ -45,6 +51,51 @@ def check_scene() -> None:
     assert hierarchy.GetItemAttribute(study, "DicomRtImport.DoseUnitName") == "GY"
     assert shown.chart.GetNumberOfPlotSeriesNodes() == 3
     assert shown.goals.GetNumberOfRows() > 0
+
+
+def check_sample_patient() -> None:
+    """Load the bundled patient and show its reference dose as if it had been predicted: nothing is missing but torch.
+
+    Raises:
+        AssertionError: CT, structures, doses or figures are not those of the files.
+    """
+    patient = read_patient(sample_folder())
+    nodes = nodes_from_patient(patient)
+    read = patient_from_nodes(
+        nodes.ct, nodes.segmentation, dose_node=nodes.reference_dose, plan=PlanContext.of_patient(patient)
+    )
+    assert read.geometry.is_close(patient.geometry), "the CT does not lie where its file says"
+    assert {s.name for s in read.structures} == {s.name for s in patient.structures}
+    for before, after in zip(patient.structures, read.structures, strict=True):
+        assert np.count_nonzero(after.mask.array) == np.count_nonzero(before.mask.array), f"{before.name} lost voxels"
+        assert (after.role, after.prescription_gy) == (before.role, before.prescription_gy), before.name
+    assert read.reference_dose is not None and patient.reference_dose is not None
+    provenance = replace(spherical_dose(read).provenance, patient=patient.identifier)
+    prediction = Prediction(read, read.reference_dose, None, provenance)
+    shown = show_prediction(nodes.ct, prediction, prediction.goals())
+    assert np.allclose(slicer.util.arrayFromVolume(shown.dose), np.maximum(patient.reference_dose.array, 0.0))
+    expected = patient_dvhs(patient, patient.reference_dose)
+    means = slicer.util.arrayFromTableColumn(shown.metrics, "Mean [Gy]")
+    names = [shown.metrics.GetCellText(row, 0) for row in range(shown.metrics.GetNumberOfRows())]
+    for name, mean_gy in zip(names, means, strict=True):
+        assert abs(mean_gy - expected[name].mean_gy) < 0.02, f"mean dose of {name}"
+    highest = read.targets[0]
+    d95 = slicer.util.arrayFromTableColumn(shown.metrics, "D95% [Gy]")[names.index(highest.name)]
+    assert 0.9 * read.prescription_gy < d95 < 1.1 * read.prescription_gy, f"D95% of {highest.name} is {d95} Gy"
+    judged = [shown.goals.GetCellText(row, 0) for row in range(shown.goals.GetNumberOfRows())]
+    assert sum("pass" in verdict for verdict in judged) > 3
+
+
+def sample_folder() -> Path:
+    """The sample patient's folder.
+
+    Raises:
+        InputError: the module came without one.
+    """
+    cases = find_cases(resource_path("SampleData"))
+    if not cases:
+        raise InputError("The module came without a sample patient; reinstall it.")
+    return cases[0]
 
 
 def phantom_nodes() -> tuple[Any, Any]:

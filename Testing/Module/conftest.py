@@ -1,4 +1,7 @@
-"""What the module's tests share: slicer-core started as a headless Slicer, and an empty scene for each test."""
+"""What the module's tests share: slicer-core started as a headless Slicer, an empty scene for each test, the stand-in.
+
+Importing the fixtures imports the stand-in, and so before any test imports PySide6.
+"""
 
 from __future__ import annotations
 
@@ -12,6 +15,9 @@ from DosePredictionScene.headless_application import start_headless_application
 sys.path.append(str(Path(__file__).parent))  # what the tests share
 
 start_headless_application()
+
+from panel_session import session  # noqa: E402, F401
+from standin.fixtures import standin, standin_without_window  # noqa: E402, F401
 
 
 @pytest.fixture(autouse=True)

@@ -12,10 +12,21 @@ from DosePredictionScene.prediction_run import PredictionRun
 from DosePredictionScene.self_test import phantom_nodes
 from phantom_scene import SphericalPredictor
 from standin.gestures import click
-from standin.session import Standin
+from standin.main_thread_watch import LongestPause
+from standin.session import WAIT_S, Standin
 
 ROOT = Path(__file__).resolve().parents[2]
 MODULE = ROOT / "DosePrediction" / "DosePrediction.py"
+
+
+#: Of one turn of the event loop: the main thread's own work, and what a clock shows where other processes run too.
+LONGEST_TURN_CPU_S, LONGEST_TURN_WALL_S = 0.1, 0.5
+
+
+def assert_never_stood_still(longest: LongestPause) -> None:
+    """The main thread was never kept for longer than a tenth of a second."""
+    assert longest.cpu_s < LONGEST_TURN_CPU_S, f"the main thread worked {longest.cpu_s:.3f} s at a stretch"
+    assert longest.wall_s < LONGEST_TURN_WALL_S, f"the panel stood still for {longest.wall_s:.3f} s"
 
 
 class Session:
@@ -46,9 +57,11 @@ class Session:
     def panel(self) -> Any:
         return self.host.widget.panel
 
-    def settle(self) -> None:
+    def settle(self, seconds: float = WAIT_S) -> None:
         """Let everything under way in the panel come to its end, but for a prediction."""
-        self.standin.process_events(until=lambda: not self.panel.jobs and not self.panel._refresh_timer.isActive())
+        self.standin.process_events(
+            until=lambda: not self.panel.jobs and not self.panel._refresh_timer.isActive(), seconds=seconds
+        )
 
     def phantom(self) -> tuple[Any, Any]:
         """The phantom in the scene, chosen."""

@@ -13,6 +13,7 @@ from DosePredictionScene.self_test import phantom_nodes, spherical_dose
 from DosePredictionLib.dosimetry.goals import bundled_goals, evaluate_goals
 from DosePredictionLib.inference.progress import Progress
 from DosePredictionLib.patient.patient import Patient
+from DosePredictionLib.patient.volume import Volume
 from DosePredictionLib.worker.events import Advanced, Event, Failed, Finished, Stopped
 from DosePredictionLib.worker.predictor import Prediction
 
@@ -124,6 +125,8 @@ class SphericalPredictor:
         self.patient: Patient | None = None
         self.settings: dict[str, Any] = {}
         self.closed = False
+        #: Standard deviation over the samples as a part of the dose; None gives none, as one sample does.
+        self.std_part: float | None = None
         self._events: list[Event] = []
 
     def submit(self, patient: Patient, **settings: Any) -> None:
@@ -153,15 +156,22 @@ class SphericalPredictor:
         assert self.patient is not None
         prediction = spherical_dose(self.patient)
         self.patient = None
-        self._events.append(Finished(prediction.dose, None, prediction.provenance))
+        std = None
+        if self.std_part is not None:
+            std = Volume(prediction.dose.array * np.float32(self.std_part), prediction.dose.geometry)
+        self._events.append(Finished(prediction.dose, std, prediction.provenance))
 
     def fail(self, text: str) -> None:
         """Let it fail."""
         self.patient = None
         self._events.append(Failed(text, by_input=False))
 
-    def predict(self, patient: Patient, *, on_progress: Any, on_message: Any, **settings: Any) -> Prediction:
-        self.settings = settings
+
+class PromptPredictor(SphericalPredictor):
+    """Answers at once."""
+
+    def submit(self, patient: Patient, **settings: Any) -> None:
+        super().submit(patient, **settings)
         for step in range(5):
-            on_progress(Progress("sampling", step, 4, 4.0 - step))
-        return spherical_dose(patient)
+            self.advance(step)
+        self.finish()

@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 import slicer
 import vtk
-from DosePredictionScene.dose_node import update_dose_node, update_dose_std_node
+from DosePredictionScene.dose_node import dose_std_node_in_pieces, update_dose_node
 from DosePredictionScene.patient_from_nodes import patient_from_nodes
+from DosePredictionScene.pieces import in_one_go
 from DosePredictionScene.self_test import phantom_nodes, spherical_dose
 from phantom_scene import ras_of_voxel, rotation, scene_nodes, segmentation_node, transform_node, volume_node
 
@@ -162,7 +163,7 @@ def test_the_standard_deviation_is_no_dose_to_slicerrt() -> None:
     ct, segmentation = oblique_ct()
     dose = dose_on(ct, segmentation)
     update_dose_node(ct, dose)
-    node = update_dose_std_node(ct, Volume(dose.array * 0.1, dose.geometry))
+    node = in_one_go(dose_std_node_in_pieces(ct, Volume(dose.array * 0.1, dose.geometry)))
     assert node.GetAttribute("DicomRtImport.DoseVolume") is None
     assert study_item(node) == study_item(ct)
     assert node.GetVoxelValueUnits().GetCodeValue() == "Gy"

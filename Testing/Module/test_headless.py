@@ -20,7 +20,7 @@ from DosePredictionScene.headless import argument_parser
 from DosePredictionScene.headless_case import CONTENTS, predict_case, write_scene
 from DosePredictionScene.patient_from_nodes import PlanContext, patient_from_nodes
 from DosePredictionScene.self_test import phantom_nodes, spherical_dose
-from phantom_scene import SphericalPredictor
+from phantom_scene import PromptPredictor
 
 from DosePredictionLib.errors import InputError
 from DosePredictionLib.patient.reading import read_patient
@@ -49,7 +49,7 @@ def results(case: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     output = tmp_path_factory.mktemp("results") / "out"
     slicer.mrmlScene.Clear(False)
     slicer.app.lay_out_views()
-    predict_case(argument_parser().parse_args([str(case), "-o", str(output), "--seed", "3"]), SphericalPredictor)
+    predict_case(argument_parser().parse_args([str(case), "-o", str(output), "--seed", "3"]), PromptPredictor)
     return output
 
 
@@ -218,7 +218,7 @@ def test_the_verdicts_survive_in_the_scene(results: Path) -> None:
 
 
 def test_it_tells_what_it_did(case: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    predict_case(argument_parser().parse_args([str(case), "-o", str(tmp_path / "out")]), SphericalPredictor)
+    predict_case(argument_parser().parse_args([str(case), "-o", str(tmp_path / "out")]), PromptPredictor)
     told = capsys.readouterr()
     assert "sampling" in told.err and "s left" in told.err
     table, where = told.out.index("Verdict"), told.out.index(str((tmp_path / "out").resolve()))

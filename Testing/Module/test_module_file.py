@@ -63,7 +63,7 @@ def test_logic_and_self_test_run_without_torch() -> None:
         "logic.close(); print(sorted({'torch', 'monai'} & {n for n, v in sys.modules.items() if v}))",
         ROOT / "DosePrediction",
     )
-    assert told.strip().splitlines() == ["False []", "Test passed", "[]"]
+    assert told.strip().splitlines() == ["False []", "Test passed", "Test passed", "[]"]
 
 
 @pytest.fixture(scope="module")
@@ -102,7 +102,7 @@ def test_the_packaged_module_runs_its_own_test(packaged: Path) -> None:
         "test = m.DosePredictionTest(); test.delayDisplay = print; test.runTest()",
         packaged,
     )
-    assert told.strip() == "Test passed"
+    assert told.strip().splitlines() == ["Test passed", "Test passed"]
 
 
 def test_the_packaged_headless_command_explains_itself(packaged: Path) -> None:

@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
-from panel_session import Session, session  # noqa: F401
-from standin.fixtures import standin  # noqa: F401
+from importlib import metadata
+from unittest.mock import patch
+
+from panel_session import Session
 from standin.gestures import click
 
 OK, CANCEL = 0x400, 0x400000  # of QMessageBox
 
 
-def test_nothing_is_asked_when_all_is_there(session: Session) -> None:  # noqa: F811
+def test_nothing_is_asked_when_all_is_there(session: Session) -> None:
     session.phantom()
     assert not session.panel.install.widget.isVisible()
     session.predict()
     assert session.standin.dialogs.shown == [] and session.standin.installer.asked == []
 
 
-def test_declined_then_accepted(session: Session) -> None:  # noqa: F811
+def test_declined_then_accepted(session: Session) -> None:
     session.standin.installer.missing = {"torch", "safetensors"}
     session.panel.install.show()
     session.phantom()
@@ -33,7 +35,7 @@ def test_declined_then_accepted(session: Session) -> None:  # noqa: F811
     assert "Dose predicted" in session.status and not session.panel.install.widget.isVisible()
 
 
-def test_a_failure_is_shown_and_can_be_tried_again(session: Session) -> None:  # noqa: F811
+def test_a_failure_is_shown_and_can_be_tried_again(session: Session) -> None:
     installer, install = session.standin.installer, session.panel.install
     installer.missing, installer.fails = {"safetensors"}, True
     install.show()
@@ -47,10 +49,31 @@ def test_a_failure_is_shown_and_can_be_tried_again(session: Session) -> None:  #
     assert not install.widget.isVisible()
 
 
-def test_without_the_pytorch_extension_it_says_where_to_get_it(session: Session) -> None:  # noqa: F811
+def test_without_the_pytorch_extension_it_says_where_to_get_it(session: Session) -> None:
     session.standin.installer.missing = {"torch"}
     session.standin.without_pytorch_extension()
     session.panel.install.show()
     session.standin.dialogs.answer(OK)
     click(session.panel.install.ui.installButton)
     assert "Extensions Manager" in session.panel.install.ui.installStatusLabel.text
+
+
+def test_before_slicer_5_11_the_older_installer_is_asked(session: Session) -> None:
+    session.standin.without_packaging()
+    session.panel.install.show()
+    assert not session.panel.install.widget.isVisible(), "all is there, as the packages' own versions say"
+    with patch("DosePredictionPanel.requirements.metadata.version", side_effect=metadata.PackageNotFoundError):
+        session.panel.install.show()
+        assert session.panel.install.widget.isVisible()
+        session.standin.dialogs.answer(OK)
+        click(session.panel.install.ui.installButton)
+    assert [names[0] for names in session.standin.installer.asked] == ["torch>=2.6", "safetensors>=0.5"]
+    session.panel.install.show()
+    assert not session.panel.install.widget.isVisible()
+
+
+def test_an_older_version_is_missing_before_slicer_5_11(session: Session) -> None:
+    session.standin.without_packaging()
+    with patch("DosePredictionPanel.requirements.metadata.version", return_value="0.4.9"):
+        session.panel.install.show()
+    assert "safetensors>=0.5" in session.panel.install.ui.installLabel.text

@@ -6,15 +6,14 @@ from pathlib import Path
 
 import slicer
 from DosePredictionScene.self_test import phantom_nodes
-from panel_session import MODULE, Session, session  # noqa: F401
-from standin.fixtures import standin, standin_without_window  # noqa: F401
+from panel_session import MODULE, Session
 from standin.gestures import choose, click, type_into
 from standin.session import Standin
 
-ALL_THERE = "Predict the dose of the chosen patient."
+ALL_THERE = "Predict the dose of the chosen patient (Ctrl+Enter)."
 
 
-def test_the_panel_opens_without_a_main_window_and_with_an_empty_scene(standin_without_window: Standin) -> None:  # noqa: F811
+def test_the_panel_opens_without_a_main_window_and_with_an_empty_scene(standin_without_window: Standin) -> None:
     host = standin_without_window.load_module(MODULE)
     panel = host.enter().panel
     standin_without_window.process_events(until=lambda: not panel.jobs)
@@ -23,7 +22,7 @@ def test_the_panel_opens_without_a_main_window_and_with_an_empty_scene(standin_w
     assert panel.notice.isVisible() and "not for clinical decisions" in panel.notice.text
 
 
-def test_a_scene_with_one_patient_is_chosen_on_entering(standin: Standin) -> None:  # noqa: F811
+def test_a_scene_with_one_patient_is_chosen_on_entering(standin: Standin) -> None:
     ct, segmentation = phantom_nodes()
     opened = Session(standin)
     assert opened.panel.inputs.ui.ctSelector.currentNode() is ct
@@ -32,7 +31,7 @@ def test_a_scene_with_one_patient_is_chosen_on_entering(standin: Standin) -> Non
     assert opened.panel.run.ui.predictButton.toolTip == ALL_THERE
 
 
-def test_what_is_missing_is_said_until_nothing_is(session: Session) -> None:  # noqa: F811
+def test_what_is_missing_is_said_until_nothing_is(session: Session) -> None:
     ui, button = session.panel.inputs.ui, session.panel.run.ui.predictButton
     ct, segmentation = phantom_nodes()
     session.settle()
@@ -51,7 +50,7 @@ def test_what_is_missing_is_said_until_nothing_is(session: Session) -> None:  # 
     assert "Choose the planning CT." in button.toolTip
 
 
-def test_wrong_beam_angles_and_missing_goals_keep_from_predicting(session: Session) -> None:  # noqa: F811
+def test_wrong_beam_angles_and_missing_goals_keep_from_predicting(session: Session) -> None:
     session.phantom()
     prescription, button = session.panel.prescription, session.panel.run.ui.predictButton
     prescription.widget.collapsed = False
@@ -65,7 +64,7 @@ def test_wrong_beam_angles_and_missing_goals_keep_from_predicting(session: Sessi
     assert button.toolTip == "Choose a file with planning goals."
 
 
-def test_weights_that_are_none_are_told(session: Session, tmp_path: Path) -> None:  # noqa: F811
+def test_weights_that_are_none_are_told(session: Session, tmp_path: Path) -> None:
     session.phantom()
     (tmp_path / "no.safetensors").write_bytes(b"no weights")
     session.panel.model.widget.collapsed = False
@@ -79,7 +78,7 @@ def test_weights_that_are_none_are_told(session: Session, tmp_path: Path) -> Non
     assert session.panel.run.ui.predictButton.enabled
 
 
-def test_leaving_and_coming_back_keeps_the_choices(session: Session) -> None:  # noqa: F811
+def test_leaving_and_coming_back_keeps_the_choices(session: Session) -> None:
     ct, _ = session.phantom()
     session.panel.parameters.fractions = 33
     session.settle()
@@ -91,14 +90,14 @@ def test_leaving_and_coming_back_keeps_the_choices(session: Session) -> None:  #
     assert session.panel.prescription.ui.fractionsSpinBox.value == 33
 
 
-def test_reloading_keeps_the_choices(session: Session) -> None:  # noqa: F811
+def test_reloading_keeps_the_choices(session: Session) -> None:
     ct, _ = session.phantom()
     session.host.reload()
     session.settle()
     assert session.panel.parameters.ct is ct
 
 
-def test_closing_the_scene_empties_the_panel(session: Session) -> None:  # noqa: F811
+def test_closing_the_scene_empties_the_panel(session: Session) -> None:
     session.phantom()
     session.predict()
     slicer.mrmlScene.Clear(False)
@@ -111,7 +110,7 @@ def test_closing_the_scene_empties_the_panel(session: Session) -> None:  # noqa:
     assert panel.run.ui.predictButton.enabled
 
 
-def test_a_saved_scene_brings_every_choice_back(session: Session, tmp_path: Path) -> None:  # noqa: F811
+def test_a_saved_scene_brings_every_choice_back(session: Session, tmp_path: Path) -> None:
     session.phantom()
     session.predict()
     panel = session.panel
@@ -143,7 +142,7 @@ def test_a_saved_scene_brings_every_choice_back(session: Session, tmp_path: Path
     assert panel.results.ui.exportDoseButton.enabled, "the predicted dose is there again"
 
 
-def test_the_sample_patient_is_a_click_away_and_in_sample_data(session: Session) -> None:  # noqa: F811
+def test_the_sample_patient_is_a_click_away_and_in_sample_data(session: Session) -> None:
     click(session.panel.inputs.ui.sampleDataButton)
     session.settle()
     parameters = session.panel.parameters

@@ -3,22 +3,23 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
+import pydicom
 import pytest
 import SimpleITK as sitk
 import slicer
-from panel_session import Session, session  # noqa: F401
+from panel_session import Session
 from phantom_scene import ras_of_voxel
-from standin.fixtures import standin  # noqa: F401
 from standin.gestures import choose, click, click_cell, type_into
 
 COLUMNS = ("Verdict", "Structure", "Goal", "Predicted", "Clinical", "Difference")
 
 
 @pytest.fixture
-def predicted(session: Session) -> Session:  # noqa: F811
+def predicted(session: Session) -> Session:
     """A prediction, with a clinical dose of 2 Gy less everywhere."""
     ct, _ = session.phantom()
     session.predict()
@@ -31,7 +32,7 @@ def predicted(session: Session) -> Session:  # noqa: F811
     return session
 
 
-def dose_of(session: Session) -> Any:  # noqa: F811
+def dose_of(session: Session) -> Any:
     return session.panel.parameters.ct.GetNodeReference("DosePrediction.Dose")
 
 
@@ -68,6 +69,82 @@ def test_the_difference_map_is_predicted_less_clinical(predicted: Session) -> No
     predicted.settle()
     clinical = predicted.panel.parameters.clinical_dose
     assert all(composite.GetForegroundVolumeID() == clinical.GetID() for composite in composites())
+
+
+def test_small_differences_are_clear(predicted: Session) -> None:
+    ui, parameters = predicted.panel.results.ui, predicted.panel.parameters
+    dose, clinical = dose_of(predicted), parameters.clinical_dose
+    hot = np.unravel_index(slicer.util.arrayFromVolume(dose).argmax(), slicer.util.arrayFromVolume(dose).shape)
+    slicer.util.arrayFromVolume(clinical)[hot] += 5.0  # 3 Gy less predicted there than clinical
+    slicer.util.arrayFromVolumeModified(clinical)
+    assert ui.thresholdSlider.isVisible() and not ui.differenceSlider.isVisible()
+    choose(ui.overlaySelector, "Difference, predicted - clinical")
+    predicted.settle()
+    assert ui.differenceSlider.isVisible() and not ui.thresholdSlider.isVisible()
+    node = parameters.ct.GetNodeReference("DosePrediction.DoseDifference")
+    difference = slicer.util.arrayFromVolume(node)
+    assert difference[hot] == pytest.approx(-3.0, abs=1e-3)
+    for from_gy, seen in ((1.0, {2.0: True, -3.0: True, 0.5: False}), (2.5, {2.0: False, -3.0: True, 0.5: False})):
+        ui.differenceSlider.value = from_gy
+        predicted.settle()
+        assert {gray: opacity_at(node, gray) > 0.0 for gray in seen} == seen
+    red, _, blue = colour_at(node, -3.0)
+    assert blue > red + 0.2, "less was predicted: blue"
+    red, _, blue = colour_at(node, 3.0)
+    assert red > blue + 0.2, "more was predicted: red"
+
+
+def colour_at(node: Any, gray: float) -> tuple[float, float, float]:
+    return tuple(_looked_up(node, gray)[:3])
+
+
+def opacity_at(node: Any, gray: float) -> float:
+    return _looked_up(node, gray)[3]
+
+
+def _looked_up(node: Any, gray: float) -> list[float]:
+    """Colour and opacity of a value, by the display's window and colour table."""
+    display, colour = node.GetDisplayNode(), [0.0] * 4
+    table = display.GetColorNode()
+    low, high = display.GetWindowLevelMin(), display.GetWindowLevelMax()
+    index = round((gray - low) / (high - low) * (table.GetNumberOfColors() - 1))
+    table.GetColor(index, colour)
+    return colour
+
+
+def test_the_uncertainty_map_and_the_bands_are_one_standard_deviation(session: Session) -> None:
+    session.phantom()
+    session.predictor.std_part = 0.03
+    session.predict()
+    ui, ct = session.panel.results.ui, session.panel.parameters.ct
+    dose = slicer.util.arrayFromVolume(dose_of(session))
+    std = ct.GetNodeReference("DosePrediction.DoseStandardDeviation")
+    assert np.allclose(slicer.util.arrayFromVolume(std), 0.03 * dose, atol=1e-4)
+    choose(ui.overlaySelector, "Uncertainty (standard deviation)")
+    session.settle()
+    assert all(composite.GetForegroundVolumeID() == std.GetID() for composite in composites())
+    display = std.GetDisplayNode()
+    assert (display.GetWindowLevelMin(), display.GetWindowLevelMax()) == pytest.approx((0.0, 3.5)), "5 % of 70 Gy"
+
+    chart = dose_of(session).GetNodeReference("DosePrediction.DvhChart")
+    names = lambda: {chart.GetNthPlotSeriesNode(i).GetName() for i in range(chart.GetNumberOfPlotSeriesNodes())}  # noqa: E731
+    assert not any("band" in name for name in names())
+    click(ui.bandsCheckBox)
+    session.settle()
+    assert {"PTV70 (lower band)", "PTV70 (upper band)"} <= names()
+    # The spread is 3 % of the dose everywhere: the curves are the mean's, read at 0.97 and 1.03 of the dose.
+    table = dose_of(session).GetNodeReference("DosePrediction.DvhTable")
+    doses, mean, low, high = (
+        slicer.util.arrayFromTableColumn(table, name)
+        for name in ("Dose [Gy]", "PTV70", "PTV70 (lower band)", "PTV70 (upper band)")
+    )
+    assert np.allclose(low, np.interp(doses / 0.97, doses, mean), atol=1.0)
+    assert np.allclose(high, np.interp(doses / 1.03, doses, mean), atol=1.0)
+    d95 = [float(doses[curve >= 95.0].max()) for curve in (low, mean, high)]
+    assert d95[0] == pytest.approx(0.97 * d95[1], abs=0.11) and d95[2] == pytest.approx(1.03 * d95[1], abs=0.11)
+    click(ui.bandsCheckBox)
+    session.settle()
+    assert not any("band" in name for name in names())
 
 
 def test_isodoses_in_percent_and_gray(predicted: Session) -> None:
@@ -129,23 +206,22 @@ def test_goals_compare_and_sort(predicted: Session) -> None:
     rows = [[table.item(row, column).text() for column in range(6)] for row in range(table.rowCount)]
     judged = next(row for row in rows if row[1] == "SpinalCord" and row[3] != "-")
     assert float(judged[3].split()[0]) - float(judged[4].split()[0]) == pytest.approx(2.0, abs=0.02)
-    assert judged[5] == "+2.00 Gy"
+    assert judged[5] == "+2.00"
     header = table.horizontalHeader()
     header.sectionClicked.emit(COLUMNS.index("Predicted"))
     numbers = [
-        float(text.split()[0])
-        for text in (table.item(row, 3).text() for row in range(table.rowCount))
-        if text != "-"
+        float(text.split()[0]) for text in (table.item(row, 3).text() for row in range(table.rowCount)) if text != "-"
     ]
     assert numbers == sorted(numbers)
     header.sectionClicked.emit(COLUMNS.index("Verdict"))
-    assert table.item(table.rowCount - 1, 0).text() == "not applicable"
+    assert table.item(table.rowCount - 1, 0).text() == "n/a"
 
 
 def test_a_click_on_a_goal_goes_to_the_structures_maximum(predicted: Session) -> None:
     table = predicted.panel.results.ui.goalsTable
     row = next(row for row in range(table.rowCount) if table.item(row, 1).text() == "SpinalCord")
     click_cell(table, row, 1)
+    predicted.settle()
     dose = dose_of(predicted)
     inside = slicer.util.arrayFromSegmentBinaryLabelmap(
         predicted.panel.parameters.segmentation,
@@ -157,8 +233,9 @@ def test_a_click_on_a_goal_goes_to_the_structures_maximum(predicted: Session) ->
     red = slicer.mrmlScene.GetNodeByID("vtkMRMLSliceNodeRed")
     assert red.GetSliceOffset() == pytest.approx(point[2], abs=0.01)
     assert "highest dose in SpinalCord" in predicted.status
-    missing = next(row for row in range(table.rowCount) if table.item(row, 0).text() == "not applicable")
+    missing = next(row for row in range(table.rowCount) if table.item(row, 0).text() == "n/a")
     click_cell(table, missing, 1)
+    predicted.settle()
     assert "nowhere to go" in predicted.status
 
 
@@ -169,10 +246,56 @@ def test_exports(predicted: Session, tmp_path: Path) -> None:
     click(ui.exportTablesButton)
     click(ui.exportReportButton)
     predicted.panel.refresh()
-    predicted.settle()
+    predicted.settle(seconds=120)
     click(ui.exportReportButton)  # cancelled
     written = sitk.GetArrayFromImage(sitk.ReadImage(str(tmp_path / "dose.nrrd")))
     assert np.array_equal(written, slicer.util.arrayFromVolume(dose_of(predicted)))
     assert {path.name for path in tmp_path.glob("*.csv")} == {"dvh.csv", "dvh-summary.csv", "goals.csv"}
     page = (tmp_path / "report.html").read_text(encoding="utf-8")
-    assert "Research use, not for clinical decisions." in page and "SpinalCord" in page and "Clinical" in page
+    assert "not for clinical decisions" in page and "SpinalCord" in page and "Reference" in page
+
+
+def test_dicom_is_offered_where_the_ct_came_from_dicom(
+    predicted: Session, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ui, ct = predicted.panel.results.ui, predicted.panel.parameters.ct
+    assert not ui.exportDicomButton.enabled
+    assert "not loaded from DICOM" in ui.exportDicomButton.toolTip
+    files = write_ct_slices(tmp_path / "ct", ct)
+    database = SimpleNamespace(fileForInstance=lambda uid: str(files.get(uid, "")))
+    monkeypatch.setattr(slicer, "dicomDatabase", database, raising=False)
+    ct.SetAttribute("DICOM.instanceUIDs", " ".join(files))
+    predicted.host.leave()
+    predicted.host.enter()
+    predicted.panel.results.take(predicted.panel.logic.shown)
+    predicted.settle()
+    assert ui.exportDicomButton.enabled
+    predicted.standin.dialogs.answer(str(tmp_path / "rtdose.dcm"))
+    click(ui.exportDicomButton)
+    predicted.settle()
+    written = pydicom.dcmread(tmp_path / "rtdose.dcm")
+    assert (written.Modality, written.DoseUnits, written.PatientID) == ("RTDOSE", "GY", "phantom")
+    dose = slicer.util.arrayFromVolume(dose_of(predicted))
+    stored = written.pixel_array * float(written.DoseGridScaling)
+    assert stored.max() == pytest.approx(dose.max(), rel=1e-6)
+    assert stored.sum() == pytest.approx(float(dose.sum()), rel=1e-5)
+
+
+def write_ct_slices(folder: Path, ct: Any) -> dict[str, Path]:
+    """Headers of a CT series for the slices of a volume node: file by SOP Instance UID."""
+    folder.mkdir()
+    study, series, frame = (pydicom.uid.generate_uid() for _ in range(3))
+    files = {}
+    for index in range(slicer.util.arrayFromVolume(ct).shape[0]):
+        uid = pydicom.uid.generate_uid()
+        x, y, z = ras_of_voxel(ct, index, 0, 0)
+        header = pydicom.Dataset()
+        header.SOPClassUID, header.SOPInstanceUID = pydicom.uid.CTImageStorage, uid
+        header.StudyInstanceUID, header.SeriesInstanceUID, header.FrameOfReferenceUID = study, series, frame
+        header.PatientName, header.PatientID, header.Modality = "Phantom", "phantom", "CT"
+        header.ImagePositionPatient = [-float(x), -float(y), float(z)]
+        header.file_meta = pydicom.dataset.FileMetaDataset()
+        header.file_meta.TransferSyntaxUID = pydicom.uid.ExplicitVRLittleEndian
+        files[uid] = folder / f"{index}.dcm"
+        pydicom.dcmwrite(files[uid], header, enforce_file_format=True)
+    return files

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
 from typing import Any
 
 from DosePredictionScene.patient_from_nodes import patient_from_nodes
 from DosePredictionScene.self_test import phantom_nodes
-from panel_session import Session, session  # noqa: F401
-from standin.fixtures import standin  # noqa: F401
+from panel_session import Session
 from standin.gestures import choose, click
 
 from DosePredictionLib.patient.structure import StructureRole
@@ -15,15 +16,15 @@ from DosePredictionLib.patient.structure import StructureRole
 NAME, ROLE, STANDARD, DOSE, MATCH = range(5)
 
 
-def row_of(session: Session, name: str) -> int:  # noqa: F811
+def row_of(session: Session, name: str) -> int:
     return [row.name for row in session.panel.structures.rows].index(name)
 
 
-def text(session: Session, name: str, column: int) -> str:  # noqa: F811
+def text(session: Session, name: str, column: int) -> str:
     return str(session.panel.structures.ui.structuresTable.item(row_of(session, name), column).text())
 
 
-def edit(session: Session, name: str, column: int, value: str) -> None:  # noqa: F811
+def edit(session: Session, name: str, column: int, value: str) -> None:
     session.panel.structures.ui.structuresTable.item(row_of(session, name), column).setText(value)
     session.settle()
 
@@ -32,7 +33,7 @@ def segment_of(segmentation: Any, name: str) -> Any:
     return segmentation.GetSegmentation().GetSegment(segmentation.GetSegmentation().GetSegmentIdBySegmentName(name))
 
 
-def test_each_segment_is_listed_with_what_it_was_taken_for(session: Session) -> None:  # noqa: F811
+def test_each_segment_is_listed_with_what_it_was_taken_for(session: Session) -> None:
     session.phantom()
     rows = {row.name: row.choice for row in session.panel.structures.rows}
     assert rows["PTV70"].role is StructureRole.TARGET and text(session, "PTV70", DOSE) == "70"
@@ -40,7 +41,7 @@ def test_each_segment_is_listed_with_what_it_was_taken_for(session: Session) -> 
     assert rows["BODY"].role is StructureRole.EXTERNAL
 
 
-def test_corrections_reach_the_patient(session: Session) -> None:  # noqa: F811
+def test_corrections_reach_the_patient(session: Session) -> None:
     ct, segmentation = session.phantom()
     box = session.panel.structures._role_boxes[row_of(session, "SpinalCord")]
     choose(box, "measured")
@@ -58,7 +59,7 @@ def test_corrections_reach_the_patient(session: Session) -> None:  # noqa: F811
     assert text(session, "PTV70", DOSE) == "70" and text(session, "SpinalCord", STANDARD) == "SpinalCord"
 
 
-def test_a_dose_in_cgy_or_none_is_marked_and_keeps_from_predicting(session: Session) -> None:  # noqa: F811
+def test_a_dose_in_cgy_or_none_is_marked_and_keeps_from_predicting(session: Session) -> None:
     session.phantom()
     button = session.panel.run.ui.predictButton
     edit(session, "PTV70", DOSE, "7000")
@@ -72,7 +73,7 @@ def test_a_dose_in_cgy_or_none_is_marked_and_keeps_from_predicting(session: Sess
     assert button.enabled
 
 
-def test_two_structures_in_one_role_are_marked(session: Session) -> None:  # noqa: F811
+def test_two_structures_in_one_role_are_marked(session: Session) -> None:
     _, segmentation = session.phantom()
     segment_of(segmentation, "SpinalCord").SetName("PTV_7000")
     session.settle()
@@ -81,7 +82,7 @@ def test_two_structures_in_one_role_are_marked(session: Session) -> None:  # noq
     assert text(session, "PTV70", MATCH).startswith("\N{WARNING SIGN}")
 
 
-def test_an_unknown_name_is_marked(session: Session) -> None:  # noqa: F811
+def test_an_unknown_name_is_marked(session: Session) -> None:
     _, segmentation = session.phantom()
     segment_of(segmentation, "SpinalCord").SetName("Xyzzy")
     session.settle()
@@ -89,7 +90,7 @@ def test_an_unknown_name_is_marked(session: Session) -> None:  # noqa: F811
     assert session.panel.run.ui.predictButton.enabled
 
 
-def test_segments_deleted_and_added_while_the_panel_is_open(session: Session) -> None:  # noqa: F811
+def test_segments_deleted_and_added_while_the_panel_is_open(session: Session) -> None:
     _, segmentation = session.phantom()
     ids = segmentation.GetSegmentation()
     ids.RemoveSegment(ids.GetSegmentIdBySegmentName("SpinalCord"))
@@ -101,7 +102,7 @@ def test_segments_deleted_and_added_while_the_panel_is_open(session: Session) ->
     assert table.rowCount == 3 and text(session, "Brainstem", STANDARD) == "Brainstem"
 
 
-def test_another_segmentation_is_another_table(session: Session) -> None:  # noqa: F811
+def test_another_segmentation_is_another_table(session: Session) -> None:
     session.phantom()
     _, other = phantom_nodes()
     other.SetName("Other structures")
@@ -111,7 +112,7 @@ def test_another_segmentation_is_another_table(session: Session) -> None:  # noq
     assert text(session, "PTV_6000", DOSE) == "60"
 
 
-def test_an_institutions_names_are_remembered(session: Session) -> None:  # noqa: F811
+def test_an_institutions_names_are_remembered(session: Session) -> None:
     _, segmentation = session.phantom()
     segment_of(segmentation, "SpinalCord").SetName("MyCord")
     session.settle()
@@ -129,3 +130,47 @@ def test_an_institutions_names_are_remembered(session: Session) -> None:  # noqa
     assert text(session, "mycord", STANDARD) == "SpinalCord"
     click(structures.ui.deletePresetButton)
     assert not structures.ui.applyPresetButton.enabled
+
+
+def test_an_institutions_names_go_to_a_colleague_as_a_file(session: Session, tmp_path: Path) -> None:
+    _, segmentation = session.phantom()
+    segment_of(segmentation, "SpinalCord").SetName("Rückenmark")
+    session.settle()
+    edit(session, "Rückenmark", STANDARD, "SpinalCord")
+    ui, dialogs = session.panel.structures.ui, session.standin.dialogs
+    dialogs.answer("Our clinic", str(tmp_path / "names.json"))
+    click(ui.savePresetButton)
+    click(ui.exportPresetButton)
+    stored = json.loads((tmp_path / "names.json").read_text(encoding="utf-8"))
+    assert stored["structures"]["Rückenmark"]["standard_name"] == "SpinalCord"
+    click(ui.deletePresetButton)
+    assert not ui.exportPresetButton.enabled and ui.presetSelector.currentText == "none remembered yet"
+    (tmp_path / "other.json").write_text('{"name": "no names"}')
+    dialogs.answer(str(tmp_path / "other.json"), str(tmp_path / "names.json"))
+    click(ui.importPresetButton)
+    assert "other.json holds no structure names" in session.status and not ui.applyPresetButton.enabled
+    click(ui.importPresetButton)
+    assert ui.presetSelector.currentText == "Our clinic"
+    click(ui.guessAgainButton)
+    session.settle()
+    assert text(session, "Rückenmark", STANDARD) != "SpinalCord"
+    click(ui.applyPresetButton)
+    session.settle()
+    assert text(session, "Rückenmark", STANDARD) == "SpinalCord"
+
+
+def test_names_are_still_remembered_when_the_application_starts_again(session: Session) -> None:
+    session.phantom()
+    session.standin.dialogs.answer("Our clinic")
+    click(session.panel.structures.ui.savePresetButton)
+    session.host.reload()
+    session.settle()
+    assert session.panel.structures.ui.presetSelector.currentText == "Our clinic"
+
+
+def test_the_table_does_not_scroll_sideways(session: Session) -> None:
+    session.phantom()
+    table = session.panel.structures.ui.structuresTable
+    header = table.horizontalHeader()
+    assert table.columnCount == 5 and header.length() <= table.viewport().width
+    assert all(table.columnWidth(column) >= 40 for column in range(5))

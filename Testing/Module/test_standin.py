@@ -6,14 +6,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from standin.fixtures import standin  # noqa: F401
 from standin.session import Standin
 
 pytestmark = pytest.mark.usefixtures("standin")
 
 
 @pytest.fixture
-def qt(standin: Standin) -> Any:  # noqa: F811
+def qt(standin: Standin) -> Any:
     import qt
 
     return qt
@@ -200,7 +199,7 @@ def test_slots_of_objects_in_python_are_methods_too(qt: Any) -> None:
 
 
 @pytest.mark.parametrize("made", ["QLabel.clear", "ctkPathLineEdit.browse"])
-def test_slots_of_qt_and_ctk_get_all_arguments(standin: Standin, qt: Any, made: str) -> None:  # noqa: F811
+def test_slots_of_qt_and_ctk_get_all_arguments(standin: Standin, qt: Any, made: str) -> None:
     import ctk
 
     name, slot = made.split(".")
@@ -242,7 +241,7 @@ def test_blocked_signals_are_not_delivered(qt: Any) -> None:
     assert got == [6.0, 6.0]
 
 
-def test_timers(standin: Standin, qt: Any) -> None:  # noqa: F811
+def test_timers(standin: Standin, qt: Any) -> None:
     rung: list[str] = []
     timer = qt.QTimer()
     timer.setSingleShot(True)
@@ -259,7 +258,7 @@ def test_timers(standin: Standin, qt: Any) -> None:  # noqa: F811
 # What is swallowed elsewhere
 
 
-def test_an_exception_in_a_slot_is_collected(standin: Standin, qt: Any) -> None:  # noqa: F811
+def test_an_exception_in_a_slot_is_collected(standin: Standin, qt: Any) -> None:
     import ctk
     import vtk
 

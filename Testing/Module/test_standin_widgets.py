@@ -9,14 +9,13 @@ import pytest
 from DosePredictionScene.self_test import phantom_nodes
 from phantom_scene import segmentation_node, volume_node
 from standin import gestures
-from standin.fixtures import standin  # noqa: F401
 from standin.session import Standin
 
 pytestmark = pytest.mark.usefixtures("standin")
 
 
 @pytest.fixture
-def slicer(standin: Standin) -> Any:  # noqa: F811
+def slicer(standin: Standin) -> Any:
     import slicer
 
     return slicer
@@ -83,7 +82,7 @@ def test_a_range_keeps_its_order(slicer: Any) -> None:
     assert (chosen.minimumValue, chosen.maximumValue) == (60.0, 60.0)
 
 
-def test_a_path_is_typed_or_browsed_to(standin: Standin, tmp_path: Any) -> None:  # noqa: F811
+def test_a_path_is_typed_or_browsed_to(standin: Standin, tmp_path: Any) -> None:
     import ctk
 
     goals = tmp_path / "goals.json"
@@ -198,7 +197,7 @@ def test_a_node_asked_for_before_the_scene_is_chosen_with_it(slicer: Any) -> Non
     assert selector.currentNode() is dose
 
 
-def test_the_user_chooses_makes_and_renames_nodes(standin: Standin, slicer: Any) -> None:  # noqa: F811
+def test_the_user_chooses_makes_and_renames_nodes(standin: Standin, slicer: Any) -> None:
     ct, pet = new_volume(slicer, "CT"), new_volume(slicer, "PET")
     selector = volume_selector(slicer, noneEnabled=True, renameEnabled=True)
     selector.baseName = "Made"
@@ -217,7 +216,7 @@ def test_the_user_chooses_makes_and_renames_nodes(standin: Standin, slicer: Any)
     assert selector.currentNode() is None
 
 
-def test_a_widget_that_is_gone_observes_nothing(standin: Standin, slicer: Any) -> None:  # noqa: F811
+def test_a_widget_that_is_gone_observes_nothing(standin: Standin, slicer: Any) -> None:
     selector = volume_selector(slicer)
     selector.setMRMLScene(slicer.mrmlScene)
     selector.deleteLater()

@@ -10,6 +10,7 @@ from PySide6 import QtCore, QtWidgets
 
 from standin.application.slicer_application import delete_what_is_to_be_deleted
 
+#: Of the module panel; its own scroll area has neither frame nor margins (qSlicerModulePanel.ui).
 PANEL_WIDTH = 440
 
 
@@ -26,7 +27,8 @@ class ModuleHost:
         self._scroll_area.widgetResizable = True
         self._scroll_area.setHorizontalScrollBarPolicy(QtCore.Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         contents = QtWidgets.QWidget()
-        QtWidgets.QVBoxLayout(contents)
+        QtWidgets.QVBoxLayout(contents).setContentsMargins(0, 0, 0, 0)
+        self._scroll_area.setFrameShape(QtWidgets.QFrame.Shape.NoFrame)
         self._scroll_area.setWidget(contents)
 
     @property
@@ -69,14 +71,26 @@ class ModuleHost:
         """A picture of the panel, whole or as far as it is seen; written as PNG where there is a path."""
         slicer.app.processEvents()
         if whole:
-            contents = self._scroll_area.widget()
-            height = contents.sizeHint().height() + 2 * self._scroll_area.frameWidth
-            self._scroll_area.resize(self._scroll_area.width, max(height, 200))
-            slicer.app.processEvents()
+            self._grow()
         picture = self._scroll_area.grab()
         if path is not None and not picture.save(str(path), "PNG"):
             raise OSError(f"{path} can't be written")
         return picture
+
+    def grab_at(self, height: int) -> Any:
+        """A picture of what is seen of the panel at a height."""
+        self._scroll_area.resize(self._scroll_area.width, height)
+        slicer.app.processEvents()
+        return self._scroll_area.grab()
+
+    def _grow(self) -> None:
+        """Make the panel so high that nothing is scrolled out of sight, not in the module's own scroll areas either."""
+        contents = self._scroll_area.widget()
+        within = [area for area in contents.findChildren(QtWidgets.QScrollArea) if area.isVisible()]
+        scrolled = sum(area.widget().sizeHint().height() - area.viewport().height for area in within)
+        height = self._scroll_area.height + scrolled if within else contents.sizeHint().height()
+        self._scroll_area.resize(self._scroll_area.width, max(height, 200))
+        slicer.app.processEvents()
 
     def close(self) -> None:
         """Unload the module, as when the application ends."""

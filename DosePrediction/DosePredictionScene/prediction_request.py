@@ -1,0 +1,44 @@
+"""What a prediction is asked for: nodes, plan and settings, and the model that predicts."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from DosePredictionScene.patient_from_nodes import PlanContext
+from DosePredictionScene.segment_choices import SegmentChoice
+
+
+@dataclass(frozen=True)
+class ModelChoice:
+    """What predicts, and where; see `Predictor`."""
+
+    system: str = "default"
+    weights: Path | None = None
+    device: str = "auto"
+
+
+@dataclass(frozen=True)
+class Request:
+    """One prediction.
+
+    Attributes:
+        ct_node: vtkMRMLScalarVolumeNode in HU.
+        segmentation_node: vtkMRMLSegmentationNode.
+        reference_dose_node: a dose in Gy to compare with; None for none.
+        choices: what segments are where their tags or names don't say it; see `segment_choices`.
+        plan: what the nodes don't say.
+        samples, steps: None takes what the weights recommend.
+        seed: the same seed on the same device gives the same dose.
+    """
+
+    ct_node: Any
+    segmentation_node: Any
+    reference_dose_node: Any = None
+    choices: Mapping[str, SegmentChoice] | None = None
+    plan: PlanContext | None = None
+    samples: int | None = None
+    steps: int | None = None
+    seed: int = 0

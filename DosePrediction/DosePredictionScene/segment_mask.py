@@ -1,0 +1,125 @@
+"""The voxels of one segment on the grid of a volume, read from the segment's own labelmap."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import slicer
+from vtk.util.numpy_support import vtk_to_numpy
+
+from DosePredictionLib.errors import InputError
+from DosePredictionLib.patient.geometry import Geometry, index3
+from DosePredictionLib.patient.volume import Volume
+from DosePredictionScene.node_geometry import RAS_TO_LPS, geometry_of_matrix, volume_geometry, world_matrix
+from DosePredictionScene.pieces import Pieces, in_background
+from DosePredictionScene.voxels import copy_in_pieces
+
+
+def mask_in_pieces(segmentation_node: Any, segment_id: str, reference_node: Any) -> Pieces[Volume]:
+    """A segment as zeros and ones (uint8) on the part of a volume's grid that holds it.
+
+    Only the labelmap's own extent is read, and what is to be resampled is resampled in a thread. Segments without a
+    labelmap (contours, surfaces) are converted by Slicer, which can't be interrupted.
+
+    Args:
+        segmentation_node: may lie under another linear transform than the volume.
+        segment_id: of one of its segments.
+        reference_node: the volume; nothing beyond its grid is read.
+
+    Returns:
+        A volume of one voxel, zero, for an empty segment.
+
+    Raises:
+        InputError: the segment can't be turned into voxels.
+    """
+    geometry = volume_geometry(reference_node)
+    name = segmentation_node.GetSegmentation().GetSegment(segment_id).GetName() or segment_id
+    own_geometry = _labelmap_geometry(segmentation_node, segment_id)
+    if own_geometry is None:
+        try:
+            array = slicer.util.arrayFromSegmentBinaryLabelmap(segmentation_node, segment_id, reference_node)
+        except RuntimeError as error:
+            raise InputError(
+                f"The segment {name} can't be turned into voxels ({error}); redraw or remove it."
+            ) from error
+        # A copy: the array's memory belongs to a node that is gone by now.
+        whole = Volume(array.astype(np.uint8), geometry)
+        mask = yield from in_background(_cropped, whole)
+        return mask
+    label = segmentation_node.GetSegmentation().GetSegment(segment_id).GetLabelValue()
+
+    def voxels() -> np.ndarray:
+        image = _labelmap(segmentation_node, segment_id)
+        if image is None:
+            raise InputError(f"The segment {name} changed while it was read; try again.")
+        x, y, z = image.GetDimensions()
+        return vtk_to_numpy(image.GetPointData().GetScalars()).reshape(z, y, x)
+
+    array = yield from copy_in_pieces(voxels, f"The segment {name}", lambda slab: slab == label, np.uint8)
+    mask = yield from in_background(_on_grid_of, Volume(array, own_geometry), geometry)
+    return mask
+
+
+def _labelmap(segmentation_node: Any, segment_id: str) -> Any:
+    """The segment's vtkOrientedImageData, which other segments may share; None without voxels in it."""
+    segment = segmentation_node.GetSegmentation().GetSegment(segment_id)
+    representation = slicer.vtkSegmentationConverter.GetSegmentationBinaryLabelmapRepresentationName()
+    image = None if segment is None else segment.GetRepresentation(representation)
+    if image is None or min(image.GetDimensions()) < 1 or image.GetPointData().GetScalars() is None:
+        return None
+    return image
+
+
+def _labelmap_geometry(segmentation_node: Any, segment_id: str) -> Geometry | None:
+    """The grid of the segment's labelmap in the patient; None without one, or where its axes are not perpendicular."""
+    import vtk
+
+    image = _labelmap(segmentation_node, segment_id)
+    if image is None:
+        return None
+    matrix = vtk.vtkMatrix4x4()
+    image.GetImageToWorldMatrix(matrix)
+    first = np.eye(4)
+    first[:3, 3] = image.GetExtent()[::2]
+    to_lps = RAS_TO_LPS @ world_matrix(segmentation_node) @ slicer.util.arrayFromVTKMatrix(matrix) @ first
+    x, y, z = image.GetDimensions()
+    try:
+        return geometry_of_matrix(to_lps, (z, y, x), segmentation_node.GetName())
+    except InputError:  # a transform that shears: Slicer resamples it
+        return None
+
+
+def _on_grid_of(own: Volume, geometry: Geometry) -> Volume:
+    """A mask on its own grid as Slicer exports it to another: nearest neighbours, cut at the other grid's edge."""
+    own = own.cropped_to_nonzero()
+    if not own.array.any():
+        return _nothing(geometry)
+    corners = np.array(np.meshgrid(*[(0, n - 1) for n in own.geometry.shape], indexing="ij")).reshape(3, -1).T
+    index = geometry.index_of_lps(own.geometry.lps_of_index(corners.astype(float)))
+    start = np.round(index[0]).astype(int)
+    if geometry.cropped(index3(start), own.geometry.shape).is_close(own.geometry):
+        return _cropped(_cut(own, geometry, start))
+    low = np.maximum(np.floor(index.min(axis=0)).astype(int) - 1, 0)
+    high = np.minimum(np.ceil(index.max(axis=0)).astype(int) + 2, geometry.shape)
+    if (low >= high).any():
+        return _nothing(geometry)
+    return _cropped(own.on_grid(geometry.cropped(index3(low), index3(high - low)), nearest=True))
+
+
+def _cut(own: Volume, geometry: Geometry, start: np.ndarray) -> Volume:
+    """The part of a mask inside a grid, in whose index it begins at ``start`` (z, y, x)."""
+    low = np.maximum(-start, 0)
+    high = np.minimum(own.geometry.shape, np.array(geometry.shape) - start)
+    if (low >= high).any():
+        return _nothing(geometry)
+    part = tuple(slice(a, b) for a, b in zip(low, high, strict=True))
+    return Volume(own.array[part], geometry.cropped(index3(start + low), index3(high - low)))
+
+
+def _cropped(mask: Volume) -> Volume:
+    return mask.cropped_to_nonzero() if mask.array.any() else _nothing(mask.geometry)
+
+
+def _nothing(geometry: Geometry) -> Volume:
+    return Volume(np.zeros((1, 1, 1), np.uint8), geometry.cropped((0, 0, 0), (1, 1, 1)))

@@ -77,7 +77,8 @@ demo: venv system-packages ## predict the dose of the sample patient into demo-o
 	@$(PY) DosePrediction/DosePredictionScene/headless.py "$(CASE)" -o demo-output
 
 test: venv test-packages lint ## everything that CI runs
-	@$(PY) -m pytest
+	@# A process a core, each with one thread: torch in several processes with several threads each would crawl.
+	@OMP_NUM_THREADS=1 $(PY) -m pytest -n auto --dist loadfile
 
 lint: venv ## style and types
 	@$(PY) -m ruff check --output-format concise .

@@ -6,10 +6,21 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from DosePredictionLib.cli import compare, evaluate, figures, predict, release, report, scorecard, significance, train
+from DosePredictionLib.cli import (
+    compare,
+    evaluate,
+    figures,
+    post_train,
+    predict,
+    release,
+    report,
+    scorecard,
+    significance,
+    train,
+)
 from DosePredictionLib.errors import InputError
 
-COMMANDS = (predict, compare, report, scorecard, evaluate, significance, figures, train, release)
+COMMANDS = (predict, compare, report, scorecard, evaluate, significance, figures, train, post_train, release)
 
 
 def parser() -> argparse.ArgumentParser:

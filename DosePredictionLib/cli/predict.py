@@ -40,13 +40,16 @@ def add_parser(commands: Any) -> None:
     add_model_options(parser)
     parser.add_argument("--goals", default="head-and-neck", metavar="NAME_OR_FILE",
                         help="goals for goals.csv: a bundled set (head-and-neck, quantec, tg-101, addiff-dose, "
-                        "rtog-0617 and others; a wrong name lists them) or a JSON file (default: head-and-neck)")  # fmt: skip
+                        "rtog-0617 and others; a wrong name lists them) or a JSON file (head-and-neck)")  # fmt: skip
     parser.add_argument("--format", choices=sorted(FORMATS), default="nrrd",
                         help="of the dose; openkbp adds PATIENT.csv in the challenge's submission layout, dicom (for "
                         "DICOM cases) adds dose.dcm, an RTDOSE in the CT's frame of reference")  # fmt: skip
     parser.add_argument("--isodose-contours", action="store_true",
                         help="with --format dicom: also isodoses.dcm, an RTSTRUCT of isodose lines")  # fmt: skip
     parser.add_argument("--report", action="store_true", help="also write report.html, a page to read and print")
+    parser.add_argument("--target", default="dose", metavar="MODALITY",
+                        help="dose, or with --system diffkt3d another modality (ct, ptv, oar, body, beam, angle), "
+                        "which is sampled from the others and written as MODALITY.nrrd (default: dose)")  # fmt: skip
     parser.set_defaults(run=run)
 
 
@@ -77,6 +80,8 @@ def run(arguments: argparse.Namespace) -> int:
     """Carry the command out."""
     options = PredictionOptions(arguments.samples, arguments.steps, arguments.seed)
     cases = [case for given in arguments.cases for case in find_cases(given)]
+    if arguments.target != "dose":
+        return run_modality(arguments, options, cases)
     goals = goals_of(arguments.goals)
     output: Path = arguments.output
     if arguments.isodose_contours and arguments.format != "dicom":
@@ -118,6 +123,24 @@ def run(arguments: argparse.Namespace) -> int:
             print(f"{patient.identifier}: {folder} ({prediction.provenance.seconds['total']:.1f} s)")
     if failures:
         raise InputError(f"{failures} of {len(cases)} cases could not be predicted; the reasons stand above.")
+    return 0
+
+
+def run_modality(arguments: argparse.Namespace, options: PredictionOptions, cases: list[Path]) -> int:
+    """Sample another modality than the dose. Nothing but this command asks for it, so it runs in this very process."""
+    from DosePredictionLib.inference.modality import TARGETS, predict_modality
+    from DosePredictionLib.inference.weights import default_weights, load_weights
+
+    if arguments.target not in TARGETS:
+        raise InputError(f"There is no modality {arguments.target!r}; choose dose or one of {', '.join(TARGETS)}.")
+    check_writable(arguments.output)
+    loaded = load_weights(arguments.weights or default_weights(arguments.system))
+    for case in cases:
+        patient = read_patient(case)
+        volume = predict_modality(loaded, patient, arguments.target, options, arguments.device)
+        folder = arguments.output if len(cases) == 1 else arguments.output / patient.identifier
+        volume.write(folder / f"{arguments.target}.nrrd")
+        print(f"{patient.identifier}: {folder / arguments.target}.nrrd (research use, not for clinical decisions)")
     return 0
 
 

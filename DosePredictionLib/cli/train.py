@@ -17,11 +17,16 @@ def add_parser(commands: Any) -> None:
         "matplotlib) and, at the end, weights.safetensors into the run's output folder. A run that was stopped goes "
         "on exactly where its last checkpoint was.",
     )
+    add_options(parser)
+    parser.set_defaults(run=run)
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """The options of every command that trains."""
     parser.add_argument("config", type=Path, metavar="CONFIG", help="JSON file; Testing/Benchmarks holds those used")
     parser.add_argument("--until", type=int, metavar="STEP", help="stop at this step and keep a checkpoint")
     parser.add_argument("--devices", type=int, metavar="N", help="train on this many devices, whatever CONFIG says")
     parser.add_argument("--strategy", metavar="NAME", help="how Lightning Fabric joins them, such as ddp")
-    parser.set_defaults(run=run)
 
 
 def run(arguments: argparse.Namespace) -> int:

@@ -28,6 +28,8 @@ CHANNELS = (
     "beams_high",
     "beams_any",
 )
+#: Channels that only some systems ask for.
+MORE_CHANNELS = ("beams_angles",)
 #: Patient-wide numbers: voxel spacing relative to the nominal one, and which optional conditions are there.
 SCALARS = ("spacing_x", "spacing_y", "spacing_z", "has_ct", "has_beams")
 
@@ -43,6 +45,7 @@ class ModelInput:
         region: (Z, Y, X) boolean, where dose can be other than zero.
         geometry: the box around the region, a part of the model's grid.
         prescription_gy: highest prescription; doses are divided by it.
+        technique, site: the plan's ("IMRT", "head-and-neck" ...); None when unknown, as in older training caches.
     """
 
     names: tuple[str, ...]
@@ -51,6 +54,8 @@ class ModelInput:
     region: np.ndarray
     geometry: Geometry
     prescription_gy: float
+    technique: str | None = None
+    site: str | None = None
 
     def padded_channels(self, shape: tuple[int, ...], offset: tuple[int, ...]) -> np.ndarray:
         """The channels laid into a larger volume, float32 (C, *shape), each continued with its value far away."""
@@ -100,6 +105,7 @@ def model_input(patient: Patient, names: Sequence[str] = CHANNELS) -> ModelInput
     - ``region``: where dose can be other than zero.
     - one mask for each organ of `OAR_CHANNELS`.
     - ``beams_high``, ``beams_any``: open beams shaped to the same targets; zero when the beams are unknown.
+    - ``beams_angles``: the beams' directions as lines (see `angle_plate`); one of `MORE_CHANNELS`.
 
     Args:
         patient: a checked patient.
@@ -107,7 +113,7 @@ def model_input(patient: Patient, names: Sequence[str] = CHANNELS) -> ModelInput
 
     Raises:
         InputError: there is no body or no target on the grid.
-        ValueError: a name isn't one of `CHANNELS`.
+        ValueError: a name is neither one of `CHANNELS` nor of `MORE_CHANNELS`.
     """
     whole = model_geometry(patient.geometry)
     region = dose_region(patient, whole)
@@ -148,18 +154,24 @@ def model_input(patient: Patient, names: Sequence[str] = CHANNELS) -> ModelInput
         structure = patient.standard(organ)
         if structure is not None:
             made[organ] = (resample(structure.mask, geometry) >= 0.5) & region
-    if patient.beams is not None and any(name.startswith("beams_") for name in names):
+    if patient.beams is not None and {"beams_high", "beams_any"} & set(names):
         from DosePredictionLib.conditioning.beam_channels import beam_channels
 
         made["beams_high"], made["beams_any"] = beam_channels(
             patient.beams, [high_target, any_target], region, geometry
         )
+    if patient.beams is not None and "beams_angles" in names:
+        from DosePredictionLib.conditioning.angle_plate import angle_plate
+
+        made["beams_angles"] = angle_plate(patient.beams, any_target, region, geometry)
     channels = np.zeros((len(names), *geometry.shape), dtype=np.float32)
     for index, name in enumerate(names):
-        if name not in CHANNELS:
+        if name not in CHANNELS and name not in MORE_CHANNELS:
             raise ValueError(f"there is no channel {name!r}")
         if name in made:
             channels[index] = made[name]
     spacing = np.asarray(geometry.spacing_mm) / np.asarray(NOMINAL_SPACING_MM) - 1.0
     scalars = np.array([*spacing, patient.ct is not None, patient.beams is not None], dtype=np.float32)
-    return ModelInput(tuple(names), channels, scalars, region, geometry, highest_gy)
+    return ModelInput(
+        tuple(names), channels, scalars, region, geometry, highest_gy, patient.technique, patient.site
+    )

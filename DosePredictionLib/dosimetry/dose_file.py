@@ -1,4 +1,4 @@
-"""Doses from image files, checked before anything is measured."""
+"""Doses from files, checked before anything is measured."""
 
 from __future__ import annotations
 
@@ -8,13 +8,15 @@ import numpy as np
 
 from DosePredictionLib.errors import InputError
 from DosePredictionLib.patient.checks import HIGHEST_DOSE_GY
+from DosePredictionLib.patient.dicom_dose import read_dose
+from DosePredictionLib.patient.dicom_files import is_dicom
 from DosePredictionLib.patient.geometry import Geometry
 from DosePredictionLib.patient.image_file import read_scalar_volume
 from DosePredictionLib.patient.volume import Volume
 
 
 def read_dose_file(path: str | Path, patient_geometry: Geometry) -> Volume:
-    """Read a dose in Gy from NRRD, NIfTI or MetaImage.
+    """Read a dose in Gy from NRRD, NIfTI, MetaImage or an RTDOSE file.
 
     Args:
         path: the file.
@@ -24,7 +26,12 @@ def read_dose_file(path: str | Path, patient_geometry: Geometry) -> Volume:
         InputError: the file is missing or broken, holds values that are not numbers or look like cGy, or lies beside
             the patient.
     """
-    volume = read_scalar_volume(Path(path))
+    path = Path(path)
+    if path.is_file() and is_dicom(path):
+        # A relative dose has nothing here that it could be scaled with, and is refused.
+        volume = read_dose(path, None, [])
+    else:
+        volume = read_scalar_volume(path)
     array = volume.array.astype(np.float32)
     if not np.isfinite(array).all():
         raise InputError(f"{path} holds {int(np.count_nonzero(~np.isfinite(array)))} voxels that are not numbers; "

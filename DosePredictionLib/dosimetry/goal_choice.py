@@ -4,11 +4,27 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 from DosePredictionLib.dosimetry.goal import FractionRange, GoalSet
 from DosePredictionLib.dosimetry.goal_reading import bundled_goal_names, bundled_goals, read_goals
 from DosePredictionLib.errors import InputError
-from DosePredictionLib.patient.patient import Patient
+
+
+class KnownOfPlan(Protocol):
+    """What goals are chosen by; a `Patient` knows it."""
+
+    @property
+    def site(self) -> str | None:
+        """See `Patient`."""
+
+    @property
+    def technique(self) -> str | None:
+        """See `Patient`."""
+
+    @property
+    def fractions(self) -> int | None:
+        """See `Patient`."""
 
 
 @dataclass(frozen=True)
@@ -28,11 +44,11 @@ class GoalSetChoice:
     reason: str
 
 
-def suitable_goal_sets(patient: Patient, own_folder: str | Path | None = None) -> list[GoalSetChoice]:
+def suitable_goal_sets(patient: KnownOfPlan, own_folder: str | Path | None = None) -> list[GoalSetChoice]:
     """All sets of goals, those that suit the patient first; among these the ones that say most about it.
 
     Args:
-        patient: whose site, technique and fractions are asked for.
+        patient: a patient or a plan, whose site, technique and fractions are asked for.
         own_folder: a folder with the user's own sets, as JSON; files in it that aren't valid are left out.
     """
     choices = [(bundled_goals(name), name) for name in bundled_goal_names()]
@@ -52,7 +68,7 @@ def suitable_goal_sets(patient: Patient, own_folder: str | Path | None = None) -
     return [choice for *_, choice in sorted(judged, key=lambda item: item[:3])]
 
 
-def _fit(goals: GoalSet, patient: Patient) -> tuple[list[str], list[str]]:
+def _fit(goals: GoalSet, patient: KnownOfPlan) -> tuple[list[str], list[str]]:
     """What speaks for a set and what against it."""
     agreements: list[str] = []
     objections: list[str] = []

@@ -21,7 +21,7 @@ class PairedTest:
     """One figure of two systems.
 
     Attributes:
-        figure: what was measured; of plan figures the absolute difference from the reference.
+        figure: what was measured; of plan figures `PlanFigure.value`.
         unit: of it.
         patients: that have it in both.
         mean_a, mean_b: over these patients.
@@ -63,11 +63,11 @@ def paired_test(figure: str, unit: str, a: Mapping[str, float], b: Mapping[str, 
         return PairedTest(figure, unit, len(shared), *means, 1.0, 1.0)
     difference = first - second
     # The same difference in every patient has no spread to test against: it is as sure as can be.
-    t_p = 0.0 if np.ptp(difference) == 0 else float(ttest_rel(first, second).pvalue)
+    t_p = 0.0 if np.ptp(difference) <= 1e-9 * np.abs(difference).max() else float(ttest_rel(first, second).pvalue)
     return PairedTest(figure, unit, len(shared), *means, t_p, float(wilcoxon(first, second).pvalue))
 
 
-def tests_of_plan_figures(a: Sequence[PlanFigure], b: Sequence[PlanFigure]) -> list[PairedTest]:
+def paired_plan_figures(a: Sequence[PlanFigure], b: Sequence[PlanFigure]) -> list[PairedTest]:
     """Test every figure that both systems have, in the first one's order."""
     first, second = _by_figure(a), _by_figure(b)
     units = {one.key: one.unit for one in a}
@@ -77,8 +77,7 @@ def tests_of_plan_figures(a: Sequence[PlanFigure], b: Sequence[PlanFigure]) -> l
 def _by_figure(figures: Sequence[PlanFigure]) -> dict[str, dict[str, float]]:
     found: dict[str, dict[str, float]] = {}
     for one in figures:
-        value = one.predicted if math.isnan(one.reference) else abs(one.difference)
-        found.setdefault(one.key, {})[one.patient] = value
+        found.setdefault(one.key, {})[one.patient] = one.value
     return found
 
 

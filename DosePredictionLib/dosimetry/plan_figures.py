@@ -1,6 +1,7 @@
 """The figures that papers on dose prediction report of one patient: prediction against reference.
 
-The set is that of ADDiff-Dose (Xie et al., arXiv 2508.02043, tables 2 and 3), which names figures without defining them all:
+The set is that of ADDiff-Dose (Xie et al., arXiv 2508.02043, tables 2 and 3), which names figures without defining
+them all:
 
 - MAE: mean absolute difference over a mask that stands in the figure's structure column (the data's dose region, or the
   body). The paper doesn't say its mask, and gives doses divided by ten: its 0.101 stands for about 1 Gy.
@@ -34,6 +35,7 @@ from DosePredictionLib.patient.volume import Volume
 from DosePredictionLib.whole_file import whole_file
 
 COLUMNS = ("patient", "figure", "structure", "unit", "reference", "predicted", "difference")
+COMPLIANCE = "Compliance"
 #: Volumes at a dose that are reported of an organ, by the beginning of its TG-263 name.
 _VOLUMES_GY = {"Lung": 20.0, "Heart": 30.0, "Esophagus": 30.0}
 
@@ -64,9 +66,16 @@ class PlanFigure:
         return self.predicted if math.isnan(self.reference) else self.predicted - self.reference
 
     @property
+    def value(self) -> float:
+        """What is averaged and tested: the absolute difference; of comparisons and of compliance the figure itself."""
+        if math.isnan(self.reference) or self.name == COMPLIANCE:
+            return self.predicted
+        return abs(self.difference)
+
+    @property
     def key(self) -> str:
         """What the figure goes by across patients."""
-        return f"{self.name} {self.structure}".strip() if self.name not in ("MAE",) else self.name
+        return self.name if self.name == "MAE" else f"{self.name} {self.structure}".strip()
 
 
 def plan_figures(patient: Patient, dose: Volume, goals: GoalSet | None = None) -> list[PlanFigure]:
@@ -122,7 +131,7 @@ def plan_figures(patient: Patient, dose: Volume, goals: GoalSet | None = None) -
             if label.startswith(begins):
                 add(f"V{threshold_gy:g}Gy", label, "%", *(dvh.volume_at_dose_percent(threshold_gy) for dvh in pair))
     if goals is not None:
-        add("Compliance", "", "%", *(compliance_percent(patient, one, goals) for one in (reference, dose)))
+        add(COMPLIANCE, "", "%", *(compliance_percent(patient, one, goals) for one in (reference, dose)))
     return found
 
 
@@ -182,12 +191,11 @@ def read_plan_figures(path: str | Path) -> list[PlanFigure]:
 
 
 def summarise(figures: Sequence[PlanFigure]) -> dict[str, dict[str, float | int]]:
-    """Mean over the patients and its standard error, of comparisons and of absolute differences, by `PlanFigure.key`."""
+    """Mean of `PlanFigure.value` over the patients and its standard error, by `PlanFigure.key`."""
     values: dict[str, list[float]] = {}
     for one in figures:
-        value = one.predicted if math.isnan(one.reference) else abs(one.difference)
-        if not math.isnan(value):
-            values.setdefault(one.key, []).append(value)
+        if not math.isnan(one.value):
+            values.setdefault(one.key, []).append(one.value)
     return {
         key: {
             "mean": round(float(np.mean(some)), 4),

@@ -84,7 +84,7 @@ class ScoreTemplate:
 
     @property
     def text(self) -> str:
-        """The metric in the notation of AAPM TG-263, as far as it goes: ``D0.03cc [Gy]``, ``V20Gy [%]``, ``Dmean [Gy]``."""
+        """The metric in the notation of AAPM TG-263 as far as it goes, with the value's unit: ``D0.03cc [Gy]``."""
         amount = f"{self.amount:g}{self.amount_unit}"
         words = {
             ScoreMetric.DOSE_AT_VOLUME: f"D{amount}",

@@ -56,8 +56,8 @@ def read_scorecard(path: str | Path) -> Scorecard:
 
     Read are TemplateName, Site, Creator, DosePerFraction, NumberOfFractions and ScoreTemplates; of each of these
     Structure (StructureId, TemplateStructureId, StructureComment), MetricType, InputValue, InputUnit, OutputUnit,
-    HI_HiValue, HI_LowValue, HI_Target, HI_TargetUnit, MetricComment and ScorePoints (PointX, Score, Variation). What else
-    there is (colours, ranks) is passed over. Doses in cGy become Gy.
+    HI_HiValue, HI_LowValue, HI_Target, HI_TargetUnit, MetricComment and ScorePoints (PointX, Score, Variation). What
+    else there is (colours, ranks) is passed over. Doses in cGy become Gy.
 
     Raises:
         InputError: the file can't be read or something in it is wrong; the message says which template and what.

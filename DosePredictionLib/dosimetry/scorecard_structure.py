@@ -16,7 +16,9 @@ from DosePredictionLib.patient.naming import match_structure_name
 from DosePredictionLib.patient.patient import Patient
 from DosePredictionLib.patient.structure import Structure, StructureRole
 
-_TOKEN = re.compile(r"\s*(?:(?P<name><[^<>]+>)|(?P<margin>\|\s*[-+]?\d+(?:\.\d+)?)|(?P<word>SUB|AND|OR)\b|(?P<brace>[{}]))")
+_TOKEN = re.compile(
+    r"\s*(?:(?P<name><[^<>]+>)|(?P<margin>\|\s*[-+]?\d+(?:\.\d+)?)|(?P<word>SUB|AND|OR)\b|(?P<brace>[{}]))"
+)
 _JOIN = {
     "SUB": lambda one, other: minus(one, [other]),
     "AND": intersection,
@@ -28,8 +30,8 @@ def structure_of(template: ScoreTemplate, patient: Patient) -> Structure:
     """The structure of a scorecard's row.
 
     In this order: a structure of the very name, the row's formula, a target of the dose in the name ("PTV63"), and what
-    else the name means (TG-263 names and synonyms, "Lungs-GTV"; see `structure_expression`). The author's own name of the
-    structure counts as well.
+    else the name means (TG-263 names and synonyms, "Lungs-GTV"; see `structure_expression`). The author's own name of
+    the structure counts as well.
 
     Raises:
         NotThereError: the patient has no such structure; the text says which, after "the patient has".

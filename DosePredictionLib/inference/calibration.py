@@ -46,6 +46,11 @@ class DoseCalibration:
         return self.calibration.after_weights == parameters_sha256(weights)
 
 
+def is_calibration(header: WeightsHeader) -> bool:
+    """Whether a weights file is a dose calibration's, not a system's."""
+    return header.system == AdaptiveCalibration.name
+
+
 def parameters_sha256(weights: LoadedWeights) -> str:
     """Of a network's parameters in half precision, so that it is the same whatever the file's header says."""
     digest = hashlib.sha256()
@@ -82,7 +87,7 @@ def load_calibration(path: str | Path, weights: LoadedWeights) -> DoseCalibratio
     """
     path = Path(path)
     file = read_weights(path)
-    if file.header.system != AdaptiveCalibration.name:
+    if not is_calibration(file.header):
         raise InputError(
             f"{path} holds weights of the system {file.header.system!r}, not a dose calibration; choose a file that "
             "the training stage calibration made."

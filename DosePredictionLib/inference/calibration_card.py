@@ -30,8 +30,8 @@ def calibration_card(header: WeightsHeader) -> str:
         f"on {training.get('hardware', '?')}, seed {training.get('seed', '?')}"
     )
     validated = (
-        f"{validation.get('patients', '?')} patients ({validation.get('dataset', '?')}) that were not trained on; samples "
-        f"a patient: {validation.get('samples', '?')}, denoising steps a sample: {validation.get('steps', '?')}, "
+        f"{validation.get('patients', '?')} patients ({validation.get('dataset', '?')}) that were not trained on; "
+        f"samples: {validation.get('samples', '?')}, denoising steps a sample: {validation.get('steps', '?')}, "
         f"seed {validation.get('seed', '?')}."
     )
     return f"""# Model card: Adaptive Dose Calibration for {after}

@@ -13,6 +13,9 @@ def model_card(header: WeightsHeader) -> str:
     rows = "\n".join(f"| {name} | {value:.2f} |" for name, value in criteria.items())
     channels = header.config.get("channels", ())
     assert isinstance(channels, (list, tuple))
+    described = validation.get("hardest", [])
+    assert isinstance(described, list)
+    hardest = "\n".join(f"- {one}" for one in described) or "- not recorded"
     trained = (
         f"{training.get('steps', '?')} steps of batch {training.get('batch', '?')}, {training.get('hours', '?')} hours "
         f"on {training.get('hardware', '?')}, seed {training.get('seed', '?')}"
@@ -53,6 +56,10 @@ Mean absolute difference by criterion:
 | --- | --- |
 {rows}
 
+Where it fails (the patients with the highest dose scores):
+
+{hardest}
+
 ## Limits
 - The reference plans are OpenKBP's synthetic ones, not plans that were delivered.
 - {_uncertainty(header)}
@@ -68,6 +75,6 @@ def _uncertainty(header: WeightsHeader) -> str:
     return (
         "The standard deviation was calibrated on the validation patients. On patients left out of it, the stated "
         f"68 % interval held the clinical dose of {covered['voxel_68']} % of the voxels and {covered['dvh_68']} % of "
-        f"the scored DVH points, the 95 % interval {covered['voxel_95']} % and {covered['dvh_95']} %. It says nothing of "
-        "patients of another kind."
+        f"the scored DVH points, the 95 % interval {covered['voxel_95']} % and {covered['dvh_95']} %. It says nothing "
+        "of patients of another kind."
     )

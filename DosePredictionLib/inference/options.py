@@ -45,7 +45,7 @@ class Provenance:
         versions: of the packages that matter.
         structures: matched structures, "name -> role [standard name, prescription]".
         warnings: what a careful physicist should know.
-        review: the warnings about this prediction with their reasons and figures; their texts stand in ``warnings`` too.
+        review: the warnings about this prediction with reasons and figures; their texts stand in ``warnings`` too.
         uncertainty: what the standard deviation is worth; "not calibrated" or the patients it was calibrated on.
         dose_calibration, dose_calibration_sha256: file of the Adaptive Dose Calibration; empty when there was none.
         dvh_band: the 68 % band of a dose-volume curve is this many standard deviations wide to each side.
@@ -75,7 +75,7 @@ class Provenance:
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Provenance:
-        """Read what ``dataclasses.asdict`` made of a provenance (prediction.json); entries of other versions are left."""
+        """Read what ``dataclasses.asdict`` made of a provenance (prediction.json); unknown entries are left out."""
         known = {field.name: values[field.name] for field in fields(cls) if field.name in values}
         known["review"] = tuple(ReviewWarning.from_dict(entry) for entry in known.get("review", ()))
         for name in ("structures", "warnings"):

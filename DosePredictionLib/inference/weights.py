@@ -132,6 +132,8 @@ def fill_network(network: Network, file: WeightsFile, path: Path) -> Network:
         network.load_state_dict({name: value.float() for name, value in file.state.items()})
     except RuntimeError as error:
         problem = str(error).splitlines()[1].strip() if "\n" in str(error) else str(error)
+        if len(problem) > 160:
+            problem = f"{problem[:160].rsplit(',', 1)[0]} and others (is it an earlier stage of its system?)"
         raise InputError(f"The weights in {path} do not fit the network they name: {problem}") from error
     return network.eval()
 

@@ -1,7 +1,8 @@
 """Figures for papers: doses of several systems beside the reference, and their dose-volume histograms.
 
 As figures 4 to 7 of ADDiff-Dose (Xie et al., arXiv 2508.02043): a column a system; rows of reference, prediction and
-reference minus prediction with colour bars; and a chart a system, solid for the reference and dashed for the prediction.
+reference minus prediction with colour bars; and a chart a system, solid for the reference and dashed for the
+prediction.
 """
 
 from __future__ import annotations
@@ -62,9 +63,11 @@ def draw_dose_panels(
     shown: list[Any] = []
     for column, dose in enumerate(doses):
         predicted = plane.sample(dose.dose)
-        for row, (image, colours, low, high) in enumerate((
-            (expected, "jet", 0.0, highest), (predicted, "jet", 0.0, highest), (expected - predicted, "RdBu_r", -limit, limit)
-        )):  # fmt: skip
+        images = (
+            (expected, "jet", 0.0, highest), (predicted, "jet", 0.0, highest),
+            (expected - predicted, "RdBu_r", -limit, limit),
+        )  # fmt: skip
+        for row, (image, colours, low, high) in enumerate(images):
             axes = grid[row][column]
             drawn = axes.imshow(image, cmap=colours, vmin=low, vmax=high, interpolation="bilinear")
             axes.set_xticks([])
@@ -77,7 +80,7 @@ def draw_dose_panels(
         error = np.abs(expected - predicted)[expected > 0.1 * highest]
         grid[0][column].set_title(dose.name, fontsize=9)
         if error.size:
-            grid[2][column].set_xlabel(f"mean |difference| {error.mean():.2f} Gy", fontsize=7)
+            grid[2][column].set_xlabel(f"mean |difference| {error.mean():.2f} Gy where above 10 %", fontsize=7)
     for row, drawn in enumerate(shown):
         bar = figure.colorbar(drawn, ax=list(grid[row]), fraction=0.05, pad=0.02)
         bar.set_label("Gy", fontsize=8)
@@ -155,12 +158,12 @@ def _figure(width: float, height: float) -> Figure:
     try:
         # Not pyplot: it would look for a window system.
         from matplotlib.figure import Figure
+        from matplotlib.layout_engine import ConstrainedLayoutEngine
     except ImportError as error:
         raise InputError(
             'Figures need matplotlib, which is not installed; install DosePrediction with its extra "train".'
         ) from error
-    figure = Figure(figsize=(width, height), layout="constrained")
-    figure.get_layout_engine().set(rect=(0.0, 0.02, 1.0, 0.98))  # type: ignore[union-attr]
+    figure = Figure(figsize=(width, height), layout=ConstrainedLayoutEngine(rect=(0.0, 0.02, 1.0, 0.98)))
     figure.text(0.005, 0.002, INTENDED_USE, fontsize=5, color="grey")
     return figure
 

@@ -3,10 +3,20 @@
 from __future__ import annotations
 
 from DosePredictionLib.errors import InputError
+from DosePredictionLib.systems.addiff_dose import AddiffDoseSystem
+from DosePredictionLib.systems.baseline import BaselineSystem
 from DosePredictionLib.systems.default import DefaultSystem
+from DosePredictionLib.systems.diffkt3d import DiffKT3DSystem
+from DosePredictionLib.systems.magdiff_adc import MagdiffAdcSystem
 from DosePredictionLib.systems.system import System
 
-SYSTEMS: dict[str, type[System]] = {DefaultSystem.name: DefaultSystem}
+SYSTEMS: dict[str, type[System]] = {
+    DefaultSystem.name: DefaultSystem,
+    AddiffDoseSystem.name: AddiffDoseSystem,
+    BaselineSystem.name: BaselineSystem,
+    MagdiffAdcSystem.name: MagdiffAdcSystem,
+    DiffKT3DSystem.name: DiffKT3DSystem,
+}
 
 
 def system_from_config(name: str, config: dict[str, object]) -> System:

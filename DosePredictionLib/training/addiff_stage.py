@@ -19,14 +19,14 @@ from DosePredictionLib.networks.patch_windows import Place, cut_patches, linear_
 from DosePredictionLib.systems.addiff_dose import HIGHEST_DOSE, AddiffDoseSystem
 from DosePredictionLib.systems.registry import system_from_config
 from DosePredictionLib.training.case_cache import TrainingCase
-from DosePredictionLib.training.clinical_loss import Constraint, StructureVoxels, clinical_loss, missed_percent
+from DosePredictionLib.training.clinical_loss import PatientConstraint, StructureVoxels, clinical_loss, missed_percent
 from DosePredictionLib.training.config import TrainingConfig
 from DosePredictionLib.training.constraint_masks import ConstraintMasks, structure_voxels
 from DosePredictionLib.training.draw import draw_batch
 from DosePredictionLib.training.earlier_weights import earlier_weights
 from DosePredictionLib.training.losses import dose_error_gy
 from DosePredictionLib.training.mixup import draw_share, mixed
-from DosePredictionLib.training.stage import StageLoss, to_device
+from DosePredictionLib.training.stage import StageLoss, map_tensors
 
 GOALS = "addiff-dose"
 #: Denoiser calls of a validation.
@@ -59,7 +59,7 @@ class AddiffBatch:
     gy_per_unit: Tensor
     noise_seed: int
     places: tuple[tuple[int, Place], ...]
-    constraints: tuple[tuple[Constraint, ...], ...]
+    constraints: tuple[tuple[PatientConstraint, ...], ...]
     structures: tuple[tuple[StructureVoxels, ...], ...]
 
 
@@ -72,12 +72,14 @@ class AddiffStage:
     - L_cond needs a dose, and the network says noise: the clean dose that its answer stands for is used, clipped to
       possible doses. At high noise that is a guess with a large error, so each patient's L_cond is weighted by
       signal over signal plus noise (the kept variance of its step).
-    - Constraints are on whole structures. Where the patches of a step don't cover the patient (`TrainingConfig.patches`;
-      0 takes all, as Algorithm 1), the rest of the volume has its clinical dose. Overlaps are merged linearly.
-    - Mixed patients have no structures of their own ("dynamically mix dose and structural masks" makes masks of fractions
-      of two patients), so L_cond is asked of the batches that aren't mixed, half of them (`mixup.MIXED_BATCHES`).
-    - Clinical plans don't meet every constraint of the table, and L_cond doesn't know: it pulls away from them, as in the
-      paper.
+    - Constraints are on whole structures. Where the patches of a step don't cover the patient
+      (`TrainingConfig.patches`; 0 takes all, as Algorithm 1), the rest of the volume has its clinical dose. Overlaps
+      are merged linearly.
+    - Mixed patients have no structures of their own ("dynamically mix dose and structural masks" makes masks of
+      fractions of two patients), so L_cond is asked of the batches that aren't mixed, half of them
+      (`mixup.MIXED_BATCHES`).
+    - Clinical plans don't meet every constraint of the table, and L_cond doesn't know: it pulls away from them, as in
+      the paper.
     - Judged every ``validate_every`` steps, and ended by ``patience``, by the constraints that sampled doses miss.
     """
 
@@ -103,8 +105,8 @@ class AddiffStage:
         """
         if self.config.from_weights is None:
             raise InputError(
-                "This stage needs the CT autoencoder: train the stage 'ct_vae' first and give its weights.safetensors as "
-                "from_weights."
+                "This stage needs the CT autoencoder: train the stage 'ct_vae' first and give its "
+                "weights.safetensors as from_weights."
             )
         state, _ = earlier_weights(self.config.from_weights, self.system.name, "ct_encoder.")
         network = self.system.build_network()
@@ -166,7 +168,9 @@ class AddiffStage:
         places: list[tuple[int, Place]] = []
         for index, inside in enumerate(region):
             if self.config.patches == 0:
-                places += [(index, start) for start in patch_starts(tuple(shape), self.system.patch, self.system.overlap)]
+                places += [
+                    (index, start) for start in patch_starts(tuple(shape), self.system.patch, self.system.overlap)
+                ]
                 continue
             centres = np.argwhere(inside)[rng.integers(0, np.count_nonzero(inside), self.config.patches)]
             shifted = centres - (patch * rng.random((len(centres), 3))).astype(int)
@@ -208,7 +212,8 @@ class AddiffStage:
             terms = []
             for index, (constraints, ours) in enumerate(zip(batch.constraints, batch.structures, strict=True)):
                 dose_gy = (clean[index, 0] + 1) * batch.gy_per_unit[index]
-                terms.append(kept[index] * clinical_loss(dose_gy, constraints, [to_device(one, device) for one in ours]))
+                there = [map_tensors(one, lambda value: value.to(device)) for one in ours]
+                terms.append(kept[index] * clinical_loss(dose_gy, constraints, there))
             clinical = torch.stack(terms).mean()
             total = total + self.config.clinical_weight * clinical
             logged["clinical"] = clinical.detach()

@@ -12,7 +12,9 @@ import torch
 from torch import Tensor, nn
 
 from DosePredictionLib.conditioning.modalities import DOSE, MODALITY_CHANNELS, modalities_of, modality_volume
+from DosePredictionLib.conditioning.padding import window
 from DosePredictionLib.networks.any_to_any import AnyToAnyNetwork
+from DosePredictionLib.networks.low_rank import add_low_rank, merged_state
 from DosePredictionLib.patient.geometry import index3
 from DosePredictionLib.systems.diffkt3d import DiffKT3DSystem
 from DosePredictionLib.systems.registry import system_from_config
@@ -25,6 +27,8 @@ from DosePredictionLib.training.stage import StageLoss
 
 #: Losses in Gy are divided by this, so that gradients are those of a loss in model units at 70 Gy.
 TYPICAL_GY_PER_UNIT = 35.0
+#: Where low-rank changes are learnt.
+LOW_RANK_PARTS = ("denoiser.blocks.", "denoiser.unet.")
 #: The curriculum reaches its end after this part of the run.
 CURRICULUM = 0.5
 
@@ -59,10 +63,10 @@ class AnyToAnyBatch:
 class AnyToAnyStage:
     """Draws a target modality and the conditions that are shown, and restores the one from the others.
 
-    In the stage "any-to-any" the target is random, the dose with the system's ``dose_share``, and each condition (the dose
-    too, when it isn't the target) is hidden with a probability that rises from 0 to the system's ``hidden`` over the first
-    half of the run. In the stage "dose" the target is the dose and all conditions are shown but for the optional ones that
-    `augmented` leaves out.
+    In the stage "any-to-any" the target is random, the dose with the system's ``dose_share``, and each condition (the
+    dose too, when it isn't the target) is hidden with a probability that rises from 0 to the system's ``hidden`` over
+    the first half of the run. In the stage "dose" the target is the dose and all conditions are shown but for the
+    optional ones that `augmented` leaves out.
     """
 
     score_name = "validation_dose_score_gy"
@@ -81,6 +85,9 @@ class AnyToAnyStage:
         network = self.system.build_network()
         if self.config.from_weights is not None:
             start_from(Path(self.config.from_weights), network, self.system)
+        if self.config.low_rank:
+            # What a backbone brings is changed by little; the patch embeddings and heads of the modalities learn fully.
+            add_low_rank(network, self.config.low_rank, lambda name: name.startswith(LOW_RANK_PARTS))
         return network
 
     def draw(self, cases: Sequence[TrainingCase], seeds: Sequence[tuple[int, ...]]) -> AnyToAnyBatch:
@@ -101,14 +108,15 @@ class AnyToAnyStage:
             channels = inputs.padded_channels(shape, offset)
             inside = np.zeros((1, *shape), dtype=bool)
             padded = np.zeros((1, *shape), dtype=np.float32)
-            place = (0, *(slice(a, a + n) for a, n in zip(offset, inputs.region.shape, strict=True)))
-            inside[place], padded[place] = inputs.region, dose
+            z, y, x = window(inputs.region.shape, offset)
+            inside[0, z, y, x], padded[0, z, y, x] = inputs.region, dose
 
-            def volume(name: str, padded=padded, channels=channels, names=inputs.names, unit=unit):  # type: ignore[no-untyped-def]
-                return padded / np.float32(unit) - 1 if name == DOSE else modality_volume(name, names, channels)
-
-            clean.append(torch.from_numpy(volume(target)))
-            conditions.append(torch.from_numpy(np.concatenate([volume(name) for name in visible])))
+            volumes = {
+                name: padded / np.float32(unit) - 1 if name == DOSE else modality_volume(name, inputs.names, channels)
+                for name in (target, *visible)
+            }
+            clean.append(torch.from_numpy(volumes[target]))
+            conditions.append(torch.from_numpy(np.concatenate([volumes[name] for name in visible])))
             region.append(torch.from_numpy(inside))
             structures.append(scored_structures(inputs, channels) if target == DOSE else ())
             doses.append(padded[0])
@@ -179,8 +187,8 @@ class AnyToAnyStage:
         return float(np.abs(predicted - case.dose_gy.astype(np.float32))[case.inputs.region].mean())
 
     def release_state(self, average: dict[str, Tensor]) -> dict[str, Tensor]:
-        """The averaged weights are the system's."""
-        return average
+        """The averaged weights are the system's, low-rank changes added."""
+        return merged_state(average)
 
 
 def _of(network: nn.Module) -> AnyToAnyNetwork:

@@ -17,7 +17,7 @@ from DosePredictionLib.patient.geometry import Geometry
 from DosePredictionLib.training.case_cache import TrainingCase
 
 #: Channels that vary smoothly; all others are labels and keep their values.
-SMOOTH = ("ct", "distance_high", "distance_any", "beams_high", "beams_any", "beams_angles")
+SMOOTH = ("ct", "distance_high", "distance_any", "beams_high", "beams_any", "beams_angles", "sampled_dose")
 BEAM_SPACING_DEGREES = 40.0
 
 

@@ -4,18 +4,17 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from torch import nn
-
 from DosePredictionLib.errors import InputError
+from DosePredictionLib.networks.any_to_any import AnyToAnyNetwork
 from DosePredictionLib.systems.diffkt3d import DiffKT3DSystem
 
 
-def start_from(source: Path, network: nn.Module, system: DiffKT3DSystem) -> None:
+def start_from(source: Path, network: AnyToAnyNetwork, system: DiffKT3DSystem) -> None:
     """Load weights into a freshly built network.
 
     Args:
-        source: a weights file of this project, whose network must be this one; or a folder with a backbone in its published
-            format, see `wan_files` and `maisi_files`.
+        source: a weights file of this project, whose network must be this one; or a folder with a backbone in its
+            published format, see `wan_files` and `maisi_files`.
         network: what ``system.build_network`` made.
         system: tells which backbone a folder must hold.
 
@@ -33,12 +32,12 @@ def start_from(source: Path, network: nn.Module, system: DiffKT3DSystem) -> None
     except RuntimeError as error:
         problem = str(error).splitlines()[1].strip() if "\n" in str(error) else str(error)
         raise InputError(
-            f"The weights {source} are of another network than the configuration asks for ({problem}); give both the same "
-            "system_config."
+            f"The weights {source} are of another network than the configuration asks for ({problem}); give both the "
+            "same system_config."
         ) from error
 
 
-def _load_backbone(folder: Path, network: nn.Module, system: DiffKT3DSystem) -> None:
+def _load_backbone(folder: Path, network: AnyToAnyNetwork, system: DiffKT3DSystem) -> None:
     if system.codec == "wan":
         from DosePredictionLib.networks.wan_files import load_wan
 
@@ -49,6 +48,6 @@ def _load_backbone(folder: Path, network: nn.Module, system: DiffKT3DSystem) -> 
         load_maisi(folder, network)
     else:
         raise InputError(
-            f"{folder} is a folder, but a system with the codec 'blocks' starts from a weights file; set the codec to 'wan' "
-            "or 'maisi' in system_config to start from a published backbone."
+            f"{folder} is a folder, but a system with the codec 'blocks' starts from a weights file; set the codec "
+            "to 'wan' or 'maisi' in system_config to start from a published backbone."
         )

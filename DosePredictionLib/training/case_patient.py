@@ -16,6 +16,7 @@ def patient_of(inputs: ModelInput, identifier: str = "") -> Patient:
     The body's contour is not among the channels (the region is where dose can be, which is less), nor is any other
     structure, so goals that need one find nothing to judge.
     """
+
     def mask(array: np.ndarray) -> Volume:
         return Volume(np.ascontiguousarray(array, dtype=np.uint8), inputs.geometry)
 

@@ -8,15 +8,11 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from DosePredictionLib.dosimetry.goal import Goal, GoalSet
-from DosePredictionLib.dosimetry.goal_fractions import GoalForPlan, goals_for_fractions
-from DosePredictionLib.dosimetry.metric import Metric, MetricKind
+from DosePredictionLib.dosimetry.constraints import Constraint, ConstraintKind, constraints_of
+from DosePredictionLib.dosimetry.goal import GoalSet
 from DosePredictionLib.dosimetry.structure_expression import EACH, NotThereError, structures_named
 from DosePredictionLib.patient.patient import Patient
-from DosePredictionLib.patient.structure import Structure, StructureRole
-
-#: Weights by the goals' priority. The paper's are "set by radiation oncologists" and not told.
-PRIORITY_WEIGHTS = {1: 1.0, 2: 0.5, 3: 0.1}
+from DosePredictionLib.patient.structure import Structure
 
 
 @dataclass(frozen=True)
@@ -24,34 +20,35 @@ class Softness:
     """How far hard figures are smeared, so that they have a gradient.
 
     Attributes:
-        dose_gy: width of the logistic step at a V's dose, and the temperature of the maximum.
+        step_gy: width of the logistic step at a V's dose.
+        maximum_gy: temperature of the maximum.
         volume: standard deviation, as a part of the structure, of the volumes that a D is averaged over.
     """
 
-    dose_gy: float
+    step_gy: float
+    maximum_gy: float
     volume: float
 
 
-#: Of the loss: half a Gy moves a V by what lies near its dose; a D95% looks at about 94 to 96 %.
-SOFT = Softness(0.5, 0.01)
+#: Of the loss: a V's gradient reaches doses within some 10 Gy of its dose; a D95% looks at about 94 to 96 %.
+SOFT = Softness(2.0, 0.5, 0.01)
 #: Nearly none, to judge with.
-HARD = Softness(1e-3, 1e-4)
+HARD = Softness(1e-3, 1e-3, 1e-4)
 
 
 @dataclass(frozen=True)
-class Constraint:
-    """A goal for the structures of one patient.
+class PatientConstraint:
+    """A constraint on structures that a patient has.
 
     Attributes:
-        goal: its metric, comparator and limit.
-        prescription_gy: what %Rx refers to.
-        weight: in the loss.
+        constraint: what is limited, and its weight (by priority; the paper's are "set by radiation oncologists" and not
+            told).
+        prescription_gy: what percentages of the prescription refer to.
         structures: numbers of the structures that it is for; of several, the one that comes off best counts.
     """
 
-    goal: Goal
+    constraint: Constraint
     prescription_gy: float
-    weight: float
     structures: tuple[int, ...]
 
 
@@ -69,45 +66,48 @@ class StructureVoxels:
     fractions: Tensor
     voxel_cc: float
 
+    @property
+    def volume_cc(self) -> float:
+        """The structure's volume."""
+        return float(self.fractions.sum()) * self.voxel_cc
 
-def constraints_of(patient: Patient, goals: GoalSet) -> tuple[list[Constraint], list[Structure]]:
+
+def constraints_for(patient: Patient, goals: GoalSet) -> tuple[list[PatientConstraint], list[Structure]]:
     """The goals that a patient has the structures for, and these structures; derived ones are made.
 
-    Goals are taken as their source has them; whether the plan has the set's fractions isn't asked.
+    Limits are taken as their source has them, whatever the plan's number of fractions.
     """
-    constraints: list[Constraint] = []
+    ours: list[PatientConstraint] = []
     structures: list[Structure] = []
     places: dict[str, list[int]] = {}
-    for entry in goals_for_fractions(goals, None):
-        if not isinstance(entry, GoalForPlan) or entry.goal.metric.kind not in _MEASURES:
-            continue
-        goal = entry.goal
-        if goal.structure not in places:
+    for constraint in constraints_of(goals.goals):
+        asked = constraint.structure
+        if asked not in places:
             try:
-                found = [one for one in structures_named(goal.structure, patient) if one.mask.array.any()]
+                found = [one for one in structures_named(asked, patient) if one.mask.array.any()]
             except NotThereError:
                 found = []
-            places[goal.structure] = list(range(len(structures), len(structures) + len(found)))
+            places[asked] = list(range(len(structures), len(structures) + len(found)))
             structures += found
-        numbers = places[goal.structure]
-        several = goal.structure.lower().startswith(EACH)
-        for some in [(number,) for number in numbers] if several else [tuple(numbers)] if numbers else []:
-            one = structures[some[0]]
-            own = one.prescription_gy if one.role is StructureRole.TARGET or one.prescription_gy else None
-            prescribed = own or patient.prescription_gy
-            if prescribed or not goal.metric.needs_prescription:
-                weight = PRIORITY_WEIGHTS.get(goal.priority, min(PRIORITY_WEIGHTS.values()))
-                constraints.append(Constraint(goal, prescribed, weight, some))
-    return constraints, structures
+        numbers = places[asked]
+        # "Each" asks it of every one, "or" of the best one.
+        each = asked.lower().startswith(EACH)
+        for some in [(number,) for number in numbers] if each else [tuple(numbers)] if numbers else []:
+            prescribed = structures[some[0]].prescription_gy or patient.prescription_gy
+            if prescribed or not (constraint.amount_of_prescription or constraint.limit_of_prescription):
+                ours.append(PatientConstraint(constraint, prescribed, some))
+    return ours, structures
 
 
-def clinical_loss(dose_gy: Tensor, constraints: Sequence[Constraint], structures: Sequence[StructureVoxels]) -> Tensor:
+def clinical_loss(
+    dose_gy: Tensor, constraints: Sequence[PatientConstraint], structures: Sequence[StructureVoxels]
+) -> Tensor:
     """The weighted sum of all constraints' squared violations.
 
     As the paper has them: doses beyond their limit count relative to it, volumes by the difference of the parts of the
     structure (its formula for V20: the part of the lung minus 0.30); structures that a patient lacks count nothing.
-    Where it can't be followed: hard volumes and percentiles have no gradient, or that of one voxel, so soft ones stand in
-    for them (`SOFT`); its Dmax formula, max(D - M) over the threshold, is read as the maximum in the structure
+    Where it can't be followed: hard volumes and percentiles have no gradient, or that of one voxel, so soft ones stand
+    in for them (`SOFT`); its Dmax formula, max(D - M) over the threshold, is read as the maximum in the structure
     over the limit.
 
     Args:
@@ -117,12 +117,12 @@ def clinical_loss(dose_gy: Tensor, constraints: Sequence[Constraint], structures
     total = dose_gy.new_zeros(())
     flat = dose_gy.reshape(-1)
     for constraint in constraints:
-        total = total + constraint.weight * _violation(flat, constraint, structures, SOFT).square()
+        total = total + constraint.constraint.weight * _violation(flat, constraint, structures, SOFT).square()
     return total
 
 
 def missed_percent(
-    dose_gy: Tensor, constraints: Sequence[Constraint], structures: Sequence[StructureVoxels]
+    dose_gy: Tensor, constraints: Sequence[PatientConstraint], structures: Sequence[StructureVoxels]
 ) -> float:
     """How many of the constraints a dose doesn't meet, %; NaN when there is none."""
     if not constraints:
@@ -133,57 +133,46 @@ def missed_percent(
 
 
 def _violation(
-    flat: Tensor, constraint: Constraint, structures: Sequence[StructureVoxels], softness: Softness
+    flat: Tensor, ours: PatientConstraint, structures: Sequence[StructureVoxels], softness: Softness
 ) -> Tensor:
-    """How far beyond its limit a constraint is, relative to the limit (volumes: as a part of the structure); 0 if met."""
-    goal, found = constraint.goal, []
-    for number in constraint.structures:
+    """How far beyond its limit a constraint is, relative to the limit (volumes: part of the structure); 0 if met."""
+    constraint, found = ours.constraint, []
+    limit = constraint.limit * (ours.prescription_gy / 100.0 if constraint.limit_of_prescription else 1.0)
+    for number in ours.structures:
         one = structures[number]
-        value = measured(flat[one.voxels], one, goal.metric, constraint.prescription_gy, softness)
-        beyond = value - goal.limit if goal.is_upper_limit else goal.limit - value
-        scale = 100.0 if goal.unit == "%" else max(goal.limit, 1e-6)
-        found.append(torch.relu(beyond / scale))
+        value = measured(flat[one.voxels], one, constraint, ours.prescription_gy, softness)
+        beyond = value - limit if constraint.upper else limit - value
+        in_percent = constraint.kind is ConstraintKind.VOLUME_PERCENT_AT_DOSE
+        found.append(torch.relu(beyond / (100.0 if in_percent else max(limit, 1e-6))))
     return torch.stack(found).min()
 
 
 def measured(
-    doses_gy: Tensor, structure: StructureVoxels, metric: Metric, prescription_gy: float, softness: Softness
+    doses_gy: Tensor, structure: StructureVoxels, constraint: Constraint, prescription_gy: float, softness: Softness
 ) -> Tensor:
-    """A structure's metric in the metric's unit, with a gradient to every dose that it looks at.
+    """What a constraint limits, in Gy, % or cc, with a gradient to every dose that it looks at.
 
     Args:
         doses_gy: (n,) at the structure's voxels.
         structure: its voxels.
-        metric: Dmax, Dmin, Dmean, D at a volume or V at a dose.
-        prescription_gy: for %Rx.
+        constraint: of which the kind and the amount matter.
+        prescription_gy: for amounts in percent of it.
         softness: see `Softness`.
     """
-    fractions = structure.fractions
-    if metric.kind is MetricKind.VOLUME_AT_DOSE:
-        amount = metric.amount or 0.0
-        threshold = amount if metric.amount_unit == "Gy" else amount * prescription_gy / 100.0
-        inside = soft_volume(doses_gy, fractions, threshold, softness.dose_gy)
-        return inside * (100.0 if metric.unit == "%" else float(fractions.sum()) * structure.voxel_cc)
-    if metric.kind is MetricKind.DOSE_AT_VOLUME:
-        amount = metric.amount or 0.0
-        if metric.amount_unit == "cc":
-            hottest = min(1.0, amount / max(float(fractions.sum()) * structure.voxel_cc, 1e-9))
-        else:
-            hottest = amount / 100.0
-        value = soft_quantile(doses_gy, fractions, 1.0 - hottest, softness.volume)
-    elif metric.kind is MetricKind.MEAN_DOSE:
-        value = (doses_gy * fractions).sum() / fractions.sum()
-    elif metric.kind is MetricKind.MAXIMUM_DOSE:
-        value = soft_maximum(doses_gy, softness.dose_gy)
-    else:
-        value = -soft_maximum(-doses_gy, softness.dose_gy)
-    return value if metric.unit == "Gy" else 100.0 * value / prescription_gy
-
-
-_MEASURES = (
-    MetricKind.DOSE_AT_VOLUME, MetricKind.VOLUME_AT_DOSE, MetricKind.MEAN_DOSE, MetricKind.MAXIMUM_DOSE,
-    MetricKind.MINIMUM_DOSE,
-)  # fmt: skip
+    fractions, kind = structure.fractions, constraint.kind
+    amount = constraint.amount or 0.0
+    if kind in (ConstraintKind.VOLUME_PERCENT_AT_DOSE, ConstraintKind.VOLUME_CC_AT_DOSE):
+        threshold = amount * prescription_gy / 100.0 if constraint.amount_of_prescription else amount
+        inside = soft_volume(doses_gy, fractions, threshold, softness.step_gy)
+        return inside * (100.0 if kind is ConstraintKind.VOLUME_PERCENT_AT_DOSE else structure.volume_cc)
+    if kind is ConstraintKind.MEAN_DOSE:
+        return (doses_gy * fractions).sum() / fractions.sum()
+    if kind is ConstraintKind.MAXIMUM_DOSE:
+        return soft_maximum(doses_gy, softness.maximum_gy)
+    if kind is ConstraintKind.MINIMUM_DOSE:
+        return -soft_maximum(-doses_gy, softness.maximum_gy)
+    hottest = amount / (100.0 if kind is ConstraintKind.DOSE_AT_VOLUME_PERCENT else max(structure.volume_cc, 1e-9))
+    return soft_quantile(doses_gy, fractions, 1.0 - min(1.0, hottest), softness.volume)
 
 
 def soft_volume(doses_gy: Tensor, fractions: Tensor, threshold_gy: float, width_gy: float) -> Tensor:
@@ -207,5 +196,5 @@ def soft_quantile(doses_gy: Tensor, fractions: Tensor, part: float, width: float
 
 
 def soft_maximum(doses_gy: Tensor, temperature_gy: float) -> Tensor:
-    """The mean dose weighted by exp(dose / temperature): the maximum, shared by all voxels within about the temperature."""
+    """The mean dose weighted by exp(dose / temperature): the maximum, shared by voxels within about the temperature."""
     return (torch.softmax(doses_gy / temperature_gy, dim=0) * doses_gy).sum()

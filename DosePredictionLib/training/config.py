@@ -21,18 +21,20 @@ class TrainingConfig:
         system: name of the system.
         system_config: the system's own fields.
         stage: of the system's training; "dose" ends in its weights.
-        from_weights: weights file of an earlier stage that this one goes on from, or, where a system knows one, a folder with
-            a published backbone; None for stages that need none.
+        from_weights: weights file of an earlier stage that this one goes on from, or, where a system knows one, a
+            folder with a published backbone; None for stages that need none.
         steps: optimiser steps in all.
         decay_steps: the learning rate is constant and falls to zero over these last steps (warm-up, stable, decay:
             Hu et al., MiniCPM, 2024), so a run can be prolonged from any checkpoint before the fall.
         batch: patients a step (on each device).
         canvas: voxels (z, y, x) that every batch is padded or cut to, so that a GPU always sees one shape; None pads to
             the smallest shape that holds the batch.
+        low_rank: rank of the changes that are learnt of frozen weights (LoRA), where a stage can; 0 trains all weights.
+        post_training: see `PostTrainingConfig`.
         slices: neighbouring slices that slice-wise systems take from a patient in a step.
         patches: patches that patch-wise systems take from a patient in a step.
-        mixup: patients are mixed with shares from Beta(mixup, mixup) (Zhang et al., ICLR 2018), where a stage does so; 0
-            for none.
+        mixup: patients are mixed with shares from Beta(mixup, mixup) (Zhang et al., ICLR 2018), where a stage does so;
+            0 for none.
         clinical_weight: of the dose constraints in the loss, where a stage has them (`clinical_loss`).
         learning_rate, weight_decay: AdamW.
         cosine_to: when given, the learning rate falls to this along half a cosine over all steps, instead of
@@ -65,6 +67,8 @@ class TrainingConfig:
     decay_steps: int = 2500
     batch: int = 1
     canvas: tuple[int, int, int] | None = None
+    low_rank: int = 0
+    post_training: dict[str, object] = field(default_factory=dict)
     slices: int = 16
     patches: int = 12
     mixup: float = 0.0

@@ -12,7 +12,7 @@ from DosePredictionLib.conditioning.channels import ModelInput
 from DosePredictionLib.dosimetry.goal import GoalSet
 from DosePredictionLib.training.case_cache import TrainingCase
 from DosePredictionLib.training.case_patient import patient_of
-from DosePredictionLib.training.clinical_loss import Constraint, StructureVoxels, constraints_of
+from DosePredictionLib.training.clinical_loss import PatientConstraint, StructureVoxels, constraints_for
 
 #: Names of the channels that carry structures through augmentation.
 PREFIX = "constrained_"
@@ -25,11 +25,11 @@ class CaseConstraints:
     """A patient's constraints and the structures that they are for.
 
     Attributes:
-        constraints: see `Constraint`.
+        constraints: see `PatientConstraint`.
         structures: on the grid of the case that they were made from.
     """
 
-    constraints: tuple[Constraint, ...]
+    constraints: tuple[PatientConstraint, ...]
     structures: tuple[StructureVoxels, ...]
 
 
@@ -54,7 +54,7 @@ class ConstraintMasks:
 
     def _made(self, case: TrainingCase) -> CaseConstraints:
         geometry = case.inputs.geometry
-        constraints, structures = constraints_of(patient_of(case.inputs, case.identifier), self.goals)
+        constraints, structures = constraints_for(patient_of(case.inputs, case.identifier), self.goals)
         rows = []
         for structure in structures:
             fractions = structure.mask.on_grid(geometry).array.astype(np.float32).reshape(-1)

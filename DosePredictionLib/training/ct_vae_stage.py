@@ -34,12 +34,14 @@ class CTBatch:
 
     Attributes:
         ct: (N, 1, Z, Y, X) in [0, 1].
+        region: (N, 1, Z, Y, X) boolean, where there is CT and not padding.
         present: (N,) 1 where there is a CT.
         noise_seed: of the reparameterisation.
         kl_weight: of this step.
     """
 
     ct: Tensor
+    region: Tensor
     present: Tensor
     noise_seed: int
     kl_weight: float
@@ -50,9 +52,11 @@ class CTAutoencoderStage:
 
     Where the text can't be followed:
 
+    - The L1 is taken over the dose region: beyond it is no CT here, only padding.
     - It speaks of an adversarial loss beside the reconstruction's, but its formula has none and no discriminator is
       described: there is none here.
-    - Patches of 32 x 32 x 24 would leave the four strides no whole voxel in the third axis: the whole CT is the example.
+    - Patches of 32 x 32 x 24 would leave the four strides no whole voxel in the third axis: the whole CT is the
+      example.
     - "Mixing CT samples and their latent features": the CTs are mixed, and through them their latents.
     - Adam with a cosine from 1e-3 to 1e-5 is AdamW here, as for every run of the shared loop, without decay when the
       configuration sets ``weight_decay`` to 0, and with ``cosine_to`` 1e-5.
@@ -89,12 +93,15 @@ class CTAutoencoderStage:
         # The third number of a seed counts the draws of the whole run.
         done = seeds[0][-1] / (self.config.steps * self.config.batch)
         return CTBatch(
-            mixed(ct, share), torch.floor(mixed(present, share) + 1e-6), batch.noise_seed,
-            KL_WEIGHT * min(1.0, done / ANNEALED_PART),
-        )  # fmt: skip
+            ct=mixed(ct, share),
+            region=mixed(batch.region.float(), share) > 0,
+            present=torch.floor(mixed(present, share) + 1e-6),  # a mixture with a missing CT is none
+            noise_seed=batch.noise_seed,
+            kl_weight=KL_WEIGHT * min(1.0, done / ANNEALED_PART),
+        )
 
     def loss(self, network: nn.Module, batch: CTBatch) -> StageLoss:
-        """Mean absolute error over all voxels, and the KL divergence."""
+        """Mean absolute error in the dose region, and the KL divergence."""
         from DosePredictionLib.networks.lightweight_vae3d import kl_divergence
 
         stride = 2 ** len(self.system.ct_widths)
@@ -102,7 +109,8 @@ class CTAutoencoderStage:
         generator = torch.Generator(batch.ct.device).manual_seed(batch.noise_seed)
         noise = torch.randn(shape, generator=generator, device=batch.ct.device)
         reconstructed, mean, log_variance = network(batch.ct, noise)
-        error = (reconstructed.float() - batch.ct).abs().flatten(1).mean(dim=1)
+        missed = (reconstructed.float() - batch.ct).abs().mul(batch.region).flatten(1).sum(dim=1)
+        error = missed / batch.region.flatten(1).sum(dim=1).clamp(min=1)
         error = (error * batch.present).sum() / batch.present.sum().clamp(min=1)
         divergence = kl_divergence(mean.float(), log_variance.float())
         return StageLoss(
@@ -119,8 +127,10 @@ class CTAutoencoderStage:
 
         (original, reconstructed), region = found, case.inputs.region
         error_hu = float(np.abs(original - reconstructed)[region].mean() * HU_PER_UNIT)
-        tensors = [torch.from_numpy(array)[None, None] for array in (reconstructed, original)]
-        similarity, _ = compute_ssim_and_cs(*tensors, 3, (7, 7, 7), (1.5, 1.5, 1.5), data_range=1.0, kernel_type="uniform")
+        similarity, _ = compute_ssim_and_cs(
+            torch.from_numpy(reconstructed)[None, None], torch.from_numpy(original)[None, None], 3, (7, 7, 7),
+            (1.5, 1.5, 1.5), kernel_type="uniform",
+        )  # fmt: skip
         # The windows of the map lie inside the volume: they are three voxels in from its faces.
         inside = region[tuple(slice(3, size - 3) for size in region.shape)]
         return {self.score_name: error_hu, "validation_ct_ssim": float(similarity[0, 0].numpy()[inside].mean())}

@@ -22,13 +22,12 @@ def draw_curves(output: Path) -> Path | None:
     records = [json.loads(line) for line in (output / CURVES).read_text(encoding="utf-8").splitlines()]
     figure = Figure(figsize=(8, 4.5))
     axes = figure.subplots()
-    for key, label, style in (
-        ("loss_gy", "training error, all noise times", "-"),
-        ("validation_dose_score_gy", "validation dose score, one step", "o-"),
-    ):
+    # What is logged in Gy, in the order in which it first appears: each stage has its own terms.
+    for key in dict.fromkeys(key for record in records for key in record if key.endswith("_gy")):
         points = [(record["hours"], record[key]) for record in records if key in record]
-        if points:
-            axes.plot(*zip(*points, strict=True), style, label=label, linewidth=1, markersize=4)
+        style = "o-" if key.startswith("validation_") else "-"
+        label = key.removesuffix("_gy").replace("_", " ")
+        axes.plot(*zip(*points, strict=True), style, label=label, linewidth=1, markersize=4)
     axes.set_xlabel("hours of training")
     axes.set_ylabel("mean absolute dose error [Gy]")
     axes.set_ylim(0, 8)

@@ -18,9 +18,11 @@ from DosePredictionLib.training.loop import TrainingRun
 def export_weights(run: TrainingRun) -> Path:
     """Write a run's averaged weights, in half precision, as ``weights.safetensors`` into its folder."""
     config = run.config
+    # A stage may say that its weights are of something else than its system, such as the system's calibration.
+    released = cast(Any, getattr(run.stage, "released", run.system))
     header = WeightsHeader(
-        system=config.system,
-        config=asdict(cast(Any, run.system)),  # every system is a data class
+        system=released.name,
+        config=asdict(released),  # every system is a data class
         training={
             "data": f"{len(run.cases)} patients ({Path(config.train).parent.name}/{Path(config.train).name})",
             "patients": len(run.cases),

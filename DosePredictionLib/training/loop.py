@@ -21,7 +21,7 @@ from DosePredictionLib.errors import InputError
 from DosePredictionLib.systems.registry import system_from_config
 from DosePredictionLib.training.case_cache import TrainingCase, cached_cases
 from DosePredictionLib.training.config import TrainingConfig
-from DosePredictionLib.training.stage import map_tensors
+from DosePredictionLib.training.stage import map_tensors, to_device
 from DosePredictionLib.training.stages import stage_of
 
 CHECKPOINT = "checkpoint.pt"
@@ -212,8 +212,7 @@ class TrainingRun:
             group["lr"] = self.config.learning_rate_at(self.step)
         self._trained.train()
         with self.fabric.autocast():
-            on_device = map_tensors(batch, lambda tensor: tensor.to(self.device, non_blocking=True))
-            loss = self.stage.loss(self._trained, on_device)
+            loss = self.stage.loss(self._trained, to_device(batch, self.device))
         self.fabric.backward(loss.total)
         torch.nn.utils.clip_grad_norm_(self.network.parameters(), 1.0)
         self.optimiser.step()

@@ -93,6 +93,18 @@ def structure_doses(
     )
 
 
+def structure_errors_gy(predicted: Tensor, clean: Tensor, doses: StructureDoses) -> Tensor:
+    """(R,) mean absolute dose error over each structure's voxels, in Gy.
+
+    Args:
+        predicted, clean: (N, 1, Z, Y, X) in model units.
+        doses: the batch's structures.
+    """
+    counted = torch.arange(doses.voxels.shape[1], device=predicted.device)[None] < doses.count[:, None]
+    errors = (predicted - clean).flatten()[doses.voxels].abs() * counted
+    return errors.sum(dim=1) / doses.count * doses.gy_per_unit
+
+
 def dvh_errors_gy(predicted: Tensor, doses: StructureDoses) -> tuple[Tensor, Tensor]:
     """How far the structures' dose-volume curves and their scored points are from the clinical ones, in Gy.
 

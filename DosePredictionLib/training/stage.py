@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields, is_dataclass
 from typing import Any, Protocol, TypeVar
 
+import torch
 from torch import Tensor, nn
 
 from DosePredictionLib.training.case_cache import TrainingCase
@@ -24,6 +25,11 @@ def map_tensors(batch: Mapped, change: Callable[[Tensor], Tensor]) -> Mapped:
             value = map_tensors(value, change)
         changed[field.name] = value
     return type(batch)(**changed)
+
+
+def to_device(batch: Mapped, device: torch.device) -> Mapped:
+    """A data class of tensors (nested data classes too) on ``device``."""
+    return map_tensors(batch, lambda tensor: tensor.to(device, non_blocking=True))
 
 
 @dataclass(frozen=True)

@@ -10,20 +10,24 @@ from pathlib import Path
 import numpy as np
 import pytest
 import SimpleITK as sitk
+from dicom_phantom import Study, write_ct
 from phantom import AXIAL, ball_patient, oblique_geometry, points_mm
 
 from DosePredictionLib.cli.main import main
 from DosePredictionLib.dosimetry import comparison as comparison_module
 from DosePredictionLib.dosimetry.comparison import compare_doses
+from DosePredictionLib.dosimetry.dose_file import read_dose_file
 from DosePredictionLib.dosimetry.dvh import compute_dvh
 from DosePredictionLib.dosimetry.goals import bundled_goals
 from DosePredictionLib.dosimetry.named_dose import NamedDose
 from DosePredictionLib.dosimetry.voxel_statistics import comparison_mask, voxel_statistics
 from DosePredictionLib.errors import InputError
+from DosePredictionLib.patient.dicom_reference import DicomReference
 from DosePredictionLib.patient.geometry import Geometry
 from DosePredictionLib.patient.patient import Patient
 from DosePredictionLib.patient.structure import StructureRole
 from DosePredictionLib.patient.volume import Volume
+from DosePredictionLib.patient.writer_dicom_dose import write_rtdose
 from DosePredictionLib.patient.writer_folder import write_patient_folder
 
 GOALS = bundled_goals("head-and-neck")
@@ -171,3 +175,12 @@ def test_doses_that_cannot_be_used_get_one_sentence(case: Path, tmp_path: Path, 
         told = capsys.readouterr().err.strip().splitlines()
         assert len(told) == 1 and words in told[0], told
     assert not (tmp_path / "out").exists()
+
+
+def test_a_dose_from_an_rtdose_file_is_the_dose(patient: Patient, tmp_path: Path) -> None:
+    assert patient.ct is not None and patient.reference_dose is not None
+    slices = write_ct(tmp_path / "ct", patient.ct, Study())
+    write_rtdose(patient.reference_dose, DicomReference.of_ct_files(slices), tmp_path / "dose.dcm")
+    again = read_dose_file(tmp_path / "dose.dcm", patient.geometry)
+    assert again.geometry.is_close(patient.reference_dose.geometry)
+    assert np.allclose(again.array, patient.reference_dose.array, atol=1e-5)

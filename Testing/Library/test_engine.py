@@ -10,7 +10,6 @@ from tiny import tiny_weights
 
 from DosePredictionLib.conditioning.channels import model_input
 from DosePredictionLib.errors import InputError
-from DosePredictionLib.inference import engine as engine_module
 from DosePredictionLib.inference.device import choose_device
 from DosePredictionLib.inference.engine import PredictionEngine
 from DosePredictionLib.inference.options import PredictionOptions

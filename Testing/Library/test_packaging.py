@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-SHIPPED = ("Goals", "Models", "Review", "SampleData")
+SHIPPED = ("Goals", "Models", "Review", "SampleData", "Scorecards")
 
 
 @pytest.fixture(scope="module")

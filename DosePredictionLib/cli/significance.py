@@ -1,0 +1,48 @@
+"""``significance``: paired tests between two systems' evaluations."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+from DosePredictionLib.errors import InputError
+
+PLAN_FIGURES = "plan_figures.csv"
+
+
+def add_parser(commands: Any) -> None:
+    """Add the command to the command line."""
+    parser = commands.add_parser(
+        "significance",
+        help="paired tests between two evaluations of the same patients",
+        description="Compares the plan figures of two systems on the patients that both were evaluated on: means, the "
+        "paired t-test and Wilcoxon's signed-rank test of each figure (of DVH figures, of the absolute difference "
+        "from the reference). A and B are output folders of evaluate --plan-figures, or their plan_figures.csv. No "
+        "correction is made for the number of figures.",
+    )
+    parser.add_argument("a", metavar="A", type=Path)
+    parser.add_argument("b", metavar="B", type=Path)
+    parser.add_argument("-o", "--output", type=Path, metavar="FILE", help="CSV file for the table")
+    parser.set_defaults(run=run)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Carry the command out."""
+    from DosePredictionLib.dosimetry.paired_tests import (
+        format_paired_tests,
+        paired_plan_figures,
+        write_paired_tests,
+    )
+    from DosePredictionLib.dosimetry.plan_figures import read_plan_figures
+
+    paths = [given / PLAN_FIGURES if given.is_dir() else given for given in (arguments.a, arguments.b)]
+    tests = paired_plan_figures(*(read_plan_figures(path) for path in paths))
+    if not any(test.patients for test in tests):
+        raise InputError(
+            f"{paths[0]} and {paths[1]} have no patient in common; evaluate both systems on the same data."
+        )
+    if arguments.output is not None:
+        write_paired_tests(tests, arguments.output)
+    print(format_paired_tests(tests, arguments.a.name, arguments.b.name))
+    return 0

@@ -1,0 +1,62 @@
+"""Any modality from the others, for systems that can."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+
+from DosePredictionLib.conditioning.channels import model_input
+from DosePredictionLib.conditioning.modalities import DOSE, MODALITY_CHANNELS
+from DosePredictionLib.errors import InputError
+from DosePredictionLib.inference.device import choose_device
+from DosePredictionLib.inference.options import PredictionOptions
+from DosePredictionLib.inference.weights import LoadedWeights
+from DosePredictionLib.patient.checks import check_patient
+from DosePredictionLib.patient.patient import Patient
+from DosePredictionLib.patient.volume import Volume
+from DosePredictionLib.systems.diffkt3d import DiffKT3DSystem
+
+#: What can be asked for besides the dose.
+TARGETS = tuple(name for name in MODALITY_CHANNELS if name != DOSE)
+AIR_HU = -1000.0
+
+
+def predict_modality(
+    loaded: LoadedWeights, patient: Patient, target: str, options: PredictionOptions, device: str = "auto"
+) -> Volume:
+    """One sample of a modality on the model's grid: the box around the dose region.
+
+    "ct" in HU, air outside the region; "ptv" the prescribed dose in Gy at a voxel; "oar" a labelmap, 1, 2 ... in the
+    order of `OAR_CHANNELS`; "body" and "angle" from 0 to 1; "beam" the relative dose of the open beams of the highest
+    target.
+
+    Args:
+        loaded: weights of a system that can.
+        patient: what is asked for needn't be there, and isn't looked at where it is.
+        target: see `TARGETS`.
+        options: ``samples`` is not used; without ``steps`` what the weights recommend.
+        device: see `choose_device`.
+
+    Raises:
+        InputError: the system restores nothing but doses, or the patient can't be used.
+    """
+    system = loaded.system
+    if not isinstance(system, DiffKT3DSystem):
+        raise InputError(f"The system {loaded.header.system!r} predicts nothing but doses; use --system diffkt3d.")
+    patient = check_patient(patient)
+    inputs = model_input(patient, system.channels)
+    steps = options.steps or loaded.header.recommended.get("steps", system.sampling_steps)
+    network = loaded.network.to(choose_device(device))
+    with torch.inference_mode():
+        values = system.sample_modality(network, inputs, target, steps, options.seed)
+    if target == "oar":
+        shown = np.where(values.max(axis=0) > 0.5, values.argmax(axis=0) + 1, 0)
+        return Volume((shown * inputs.region).astype(np.uint8), inputs.geometry)
+    first = values[0]
+    if target == "ct":
+        picture = np.where(inputs.region, first * 1000.0, AIR_HU)
+    elif target == "ptv":
+        picture = np.maximum(first, 0.0) * inputs.prescription_gy * inputs.region
+    else:
+        picture = np.maximum(first, 0.0) * (1 if target == "body" else inputs.region)
+    return Volume(picture.astype(np.float32), inputs.geometry)

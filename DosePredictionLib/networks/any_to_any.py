@@ -1,0 +1,77 @@
+"""A frozen codec and a denoiser in its latent space, as one module."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Protocol
+
+import torch
+import torch.nn.functional as functional
+from torch import Tensor, nn
+
+
+class Codec(Protocol):
+    """From volumes to latents and back; a module without anything to train."""
+
+    #: Voxels (z, y, x) of a latent voxel.
+    stride: tuple[int, int, int]
+    #: Latent layers before those that the volume's own slices fill.
+    leading: int
+
+    def encode(self, modality: str, volume: Tensor) -> Tensor:
+        """(N, C, Z, Y, X) between -1 and +1 to the modality's latent."""
+
+    def decode(self, modality: str, latent: Tensor) -> Tensor:
+        """The modality's volume."""
+
+
+class AnyToAnyNetwork(nn.Module):
+    """What a weights file holds.
+
+    Args:
+        codec: its parameters, if any, are frozen.
+        denoiser: ``denoiser(noisy, time, target, conditions, occupied)`` on latents.
+    """
+
+    def __init__(self, codec: nn.Module, denoiser: nn.Module) -> None:
+        super().__init__()
+        self.codec, self.denoiser = codec, denoiser
+        for parameter in codec.parameters():
+            parameter.requires_grad_(False)
+
+    def train(self, mode: bool = True) -> AnyToAnyNetwork:
+        """Training mode for the denoiser only."""
+        super().train(mode)
+        self.codec.eval()
+        return self
+
+    @torch.no_grad()
+    def encode(self, modality: str, volume: Tensor) -> Tensor:
+        """(N, C, Z, Y, X) to the latent, in float32."""
+        with torch.autocast(volume.device.type, enabled=False):
+            return self.codec.encode(modality, volume.float())  # type: ignore[operator, no-any-return]
+
+    def decode(self, modality: str, latent: Tensor) -> Tensor:
+        """The volume of a latent, in float32; has a gradient."""
+        with torch.autocast(latent.device.type, enabled=False):
+            return self.codec.decode(modality, latent.float())  # type: ignore[operator, no-any-return]
+
+    def occupied(self, region: Tensor) -> Tensor:
+        """(N, 1, Z, Y, X) boolean to the latent voxels (Z', Y', X') that hold any of anyone's region."""
+        stride: tuple[int, int, int] = self.codec.stride  # type: ignore[assignment]
+        leading: int = self.codec.leading  # type: ignore[assignment]
+        pooled = functional.max_pool3d(region.float(), stride).amax(dim=(0, 1)) > 0
+        return torch.cat([pooled[:1]] * leading + [pooled])
+
+    def latent_size(self, shape: tuple[int, ...]) -> tuple[int, int, int]:
+        """Sizes of the latent of a padded volume (Z, Y, X)."""
+        stride: tuple[int, int, int] = self.codec.stride  # type: ignore[assignment]
+        leading: int = self.codec.leading  # type: ignore[assignment]
+        z, y, x = (n // s for n, s in zip(shape, stride, strict=True))
+        return (z + leading, y, x)
+
+    def forward(
+        self, noisy: Tensor, time: Tensor, target: str, conditions: Mapping[str, Tensor], occupied: Tensor | None = None
+    ) -> Tensor:
+        """See `DoseTransformer.forward`."""
+        return self.denoiser(noisy, time, target, conditions, occupied)

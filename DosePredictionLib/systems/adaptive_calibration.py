@@ -1,0 +1,91 @@
+"""Adaptive Dose Calibration (ADC): what follows a system and refines its dose inside the structures.
+
+After MAGDiff-ADC (see `systems.magdiff_adc`), whose abstract asks for a lightweight, fully convolutional module that
+refines dose values within the regions of interest. It is trained on one system's own samples and belongs to that
+system's weights; it starts as the identity and leaves the dose outside targets and organs untouched.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar, cast
+
+import numpy as np
+import torch
+from torch import nn
+
+from DosePredictionLib.conditioning.channels import CHANNELS, OAR_CHANNELS, ModelInput
+from DosePredictionLib.conditioning.grid import box_of
+from DosePredictionLib.conditioning.padding import window
+from DosePredictionLib.networks.calibration_net import REACH, CalibrationNet
+
+
+@dataclass(frozen=True)
+class AdaptiveCalibration:
+    """A calibration's make-up. Its fields are the ``config`` of its weights file.
+
+    Attributes:
+        after: name of the system whose doses it calibrates.
+        after_weights: SHA-256 of the parameters whose samples it was trained on.
+        channels: the patient's channels, in order: the system's.
+        width: channels of the hidden layers.
+    """
+
+    after: str = "default"
+    after_weights: str = ""
+    channels: tuple[str, ...] = CHANNELS
+    width: int = 16
+
+    name: ClassVar[str] = "adc"
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "channels", tuple(self.channels))  # a list in JSON
+
+    def build_network(self) -> CalibrationNet:
+        """The network with fresh weights: the identity."""
+        return CalibrationNet(len(self.channels), self.width)
+
+    def calibrated_dose(self, network: nn.Module, inputs: ModelInput, dose_gy: np.ndarray) -> np.ndarray:
+        """The dose in Gy with the structures' voxels refined, never negative.
+
+        Args:
+            network: what `build_network` made; its device is used.
+            inputs: the conditioned patient, with the channels of this calibration.
+            dose_gy: (Z, Y, X) on ``inputs.geometry``; left as it is.
+
+        Returns:
+            float32 (Z, Y, X).
+        """
+        calibrated = np.array(dose_gy, dtype=np.float32)
+        inside = structures_mask(inputs)
+        if not inside.any():
+            return calibrated
+        start, shape = reach_of(inside)
+        part = inputs.cropped(start, shape)
+        place = window(shape, start)
+        device = next(network.parameters()).device
+        relative = torch.from_numpy(calibrated[place] / np.float32(inputs.prescription_gy))[None, None].to(device)
+        conditions = torch.from_numpy(np.ascontiguousarray(part.channels, dtype=np.float32))[None].to(device)
+        mask = torch.from_numpy(np.ascontiguousarray(inside[place]))[None, None].to(device)
+        with torch.inference_mode(), torch.autocast(device.type, dtype=torch.bfloat16):
+            refined = cast(CalibrationNet, network)(relative, conditions, mask)
+        new_gy = refined[0, 0].float().cpu().numpy() * np.float32(inputs.prescription_gy)
+        calibrated[place] = np.where(inside[place], np.maximum(new_gy, 0.0), calibrated[place])
+        return calibrated
+
+
+def structures_mask(inputs: ModelInput) -> np.ndarray:
+    """(Z, Y, X) boolean: the targets and organs that the channels show, within the dose region."""
+    inside = inputs.channels[inputs.names.index("prescription")] > 0
+    for organ in OAR_CHANNELS:
+        if organ in inputs.names:
+            inside = inside | (inputs.channels[inputs.names.index(organ)] > 0.5)
+    return inside & inputs.region
+
+
+def reach_of(inside: np.ndarray) -> tuple[tuple[int, int, int], tuple[int, int, int]]:
+    """First index and shape of the box around a mask that the network's corrections depend on, cut to the volume."""
+    start, shape = box_of(inside)
+    low = [max(0, first - REACH) for first in start]
+    high = [min(whole, first + size + REACH) for first, size, whole in zip(start, shape, inside.shape, strict=True)]
+    return (low[0], low[1], low[2]), (high[0] - low[0], high[1] - low[1], high[2] - low[2])

@@ -1,0 +1,74 @@
+"""Predicting the dose in one pass: the networks that diffusion is compared with."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar
+
+import numpy as np
+import torch
+from torch import nn
+
+from DosePredictionLib.conditioning.channels import CHANNELS, ModelInput
+from DosePredictionLib.conditioning.padding import centred_offset, padded_shape, window
+from DosePredictionLib.systems.monai_needed import check_monai
+
+if TYPE_CHECKING:  # MONAI takes its time to import
+    from DosePredictionLib.networks.baselines import Architecture
+
+SIZE_MULTIPLE = 16
+
+
+@dataclass(frozen=True)
+class BaselineSystem:
+    """A network from the patient's channels to the dose, in units where zero is -1 and the highest prescription +1.
+
+    Attributes:
+        channels: the patient's channels, in order.
+        architecture: see `networks.baselines.baseline_network`.
+        width: channels of the finest level.
+        drop: probability that an optional condition (CT, beams) is left out of a training draw.
+    """
+
+    channels: tuple[str, ...] = CHANNELS
+    architecture: Architecture = "unet"
+    width: int = 16
+    drop: float = 0.05
+
+    name: ClassVar[str] = "baseline"
+    optional_conditions: ClassVar[tuple[str, ...]] = ("ct", "beams")
+    #: There is no noise.
+    pure_noise: ClassVar[float] = 0.0
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "channels", tuple(self.channels))  # a list in JSON
+
+    def build_network(self) -> nn.Module:
+        """The network with fresh weights."""
+        check_monai(self.name)
+        from DosePredictionLib.networks.baselines import baseline_network
+
+        network = baseline_network(self.architecture, len(self.channels), self.width)
+        layout = torch.channels_last if self.architecture == "deeplabv3plus" else torch.channels_last_3d
+        return network.to(memory_format=layout)  # type: ignore[call-overload, no-any-return]
+
+    def sample_dose(
+        self,
+        network: nn.Module,
+        inputs: ModelInput,
+        steps: int,
+        seed: int,
+        on_step: Callable[[int], None] | None = None,
+    ) -> np.ndarray:
+        """See `System.sample_dose`; there is one answer, whatever the seed and the steps."""
+        device = next(network.parameters()).device
+        shape = padded_shape(inputs.region.shape, SIZE_MULTIPLE)
+        offset = centred_offset(inputs.region.shape, shape)
+        conditions = torch.from_numpy(inputs.padded_channels(shape, offset))[None].to(device)
+        with torch.inference_mode(), torch.autocast(device.type, dtype=torch.bfloat16):
+            clean = network(conditions).float()
+        if on_step is not None:
+            on_step(steps)
+        dose_gy = (clean[0, 0].cpu().numpy() + 1.0) * (inputs.prescription_gy / 2)
+        return np.maximum(dose_gy[window(inputs.region.shape, offset)], 0.0) * inputs.region

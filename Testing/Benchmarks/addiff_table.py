@@ -1,0 +1,126 @@
+"""Table 2 of ADDiff-Dose on one's own patients: the system, its ablations and its baselines, trained alike.
+
+    python Testing/Benchmarks/addiff_table.py --steps 4000 --output runs/addiff-table
+
+trains every configuration of `SYSTEMS` for the same number of steps on the same patients (two a step), from the same
+seed, evaluates each on the same validation patients, tests each against the proposed system with the paired t-test, and
+writes table.md and table.csv. What is already there is not done again, so that the command goes on where it stopped. A
+run of the CT autoencoder comes first; its steps don't count among the equal ones.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import json
+import sys
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent
+ROOT = HERE.parents[1]
+sys.path.insert(0, str(ROOT))
+
+GOALS = "addiff-dose"
+AUTOENCODER = "addiff_dose-ct_vae"
+#: In the table's order: its row's name, its configuration; the last one is what the others are tested against.
+SYSTEMS = {
+    "3D U-Net": "baseline-unet",
+    "GAN (pix2pix)": "baseline-pix2pix",
+    "DeepLabV3+ (2.5D)": "baseline-deeplabv3plus",
+    "DoseNet": "baseline-dosenet",
+    "ADDiff-Dose without structure encoder": "addiff_dose-no-structure-encoder",
+    "ADDiff-Dose without clinical loss": "addiff_dose-no-clinical-loss",
+    "ADDiff-Dose": "addiff_dose",
+}
+PROPOSED = "ADDiff-Dose"
+#: Of the plan figures, those of the table.
+COLUMNS = ("MAE", "Dice mean", "HD95 mean", "D98% highest target", "D2% highest target", "HI highest target",
+           "CI highest target", "Compliance")  # fmt: skip
+
+
+def main() -> int:
+    """Train, evaluate, test, write."""
+    from DosePredictionLib.dosimetry.paired_tests import paired_plan_figures
+    from DosePredictionLib.dosimetry.plan_figures import read_plan_figures
+
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--steps", type=int, default=4000, help="optimiser steps of every system (default: 4000)")
+    parser.add_argument("--autoencoder-steps", type=int, default=1500, help="of the CT autoencoder (default: 1500)")
+    parser.add_argument("--output", type=Path, default=Path("runs/addiff-table"))
+    parser.add_argument("--train", default="openkbp/train")
+    parser.add_argument("--validation", default="openkbp/validation")
+    parser.add_argument("--sampling-steps", type=int, default=4, help="denoiser calls a sample (default: 4)")
+    parser.add_argument("--threads", type=int, default=0, help="processor threads (default: PyTorch's choice)")
+    arguments = parser.parse_args()
+    trained(AUTOENCODER, arguments, arguments.autoencoder_steps)
+    found = {}
+    for title, name in SYSTEMS.items():
+        weights = trained(name, arguments, arguments.steps)
+        scores = evaluated(name, weights, arguments)
+        seconds = mean_seconds(scores / "scores.csv")
+        found[title] = (read_plan_figures(scores / "plan_figures.csv"), seconds)
+    proposed, _ = found[PROPOSED]
+    rows = []
+    for title, (figures, seconds) in found.items():
+        tests = {test.figure: test for test in paired_plan_figures(figures, proposed)}
+        own = title == PROPOSED
+        cells = [f"{tests[column].mean_a:.3f}{'' if own else tests[column].stars}" if column in tests else ""
+                 for column in COLUMNS]  # fmt: skip
+        rows.append([title, *cells, f"{seconds:.2f}"])
+    heads = ["", *COLUMNS, "seconds"]
+    with open(arguments.output / "table.csv", "w", newline="", encoding="utf-8") as stream:
+        csv.writer(stream).writerows([heads, *rows])
+    lines = ["| " + " | ".join(row) + " |" for row in (heads, ["---"] * len(heads), *rows)]
+    text = "\n".join(lines) + (
+        f"\n\n{arguments.steps} steps of two patients each, seed 0. Figures of targets are mean absolute differences "
+        "from the reference; MAE in Gy over the dose region or the body; Dice and HD95 (mm) are means over isodoses "
+        f"of 20, 50, 80, 95 and 100 %; compliance is the part of the goals ({GOALS}) that are met, %. * p < 0.05, "
+        "** p < 0.01, *** p < 0.001 against ADDiff-Dose, paired t-test.\n"
+    )
+    (arguments.output / "table.md").write_text(text, encoding="utf-8")
+    print(text)
+    return 0
+
+
+def trained(name: str, arguments: argparse.Namespace, steps: int) -> Path:
+    """The weights of a configuration, trained for so many steps."""
+    from DosePredictionLib.cli.main import main as command
+
+    output = arguments.output / name
+    weights = output / "weights.safetensors"
+    if weights.exists():
+        return weights
+    config = json.loads((HERE / f"{name}.json").read_text(encoding="utf-8"))
+    config |= {"steps": steps, "decay_steps": int(0.3 * steps), "output": str(output), "threads": arguments.threads,
+               "train": arguments.train, "validation": arguments.validation}  # fmt: skip
+    if "from_weights" in config:
+        config["from_weights"] = str(arguments.output / AUTOENCODER / "weights.safetensors")
+    output.mkdir(parents=True, exist_ok=True)
+    (output / "config.json").write_text(json.dumps(config, indent=2), encoding="utf-8")
+    print(f"--- {name}", flush=True)
+    if command(["train", str(output / "config.json")]):
+        raise SystemExit(2)
+    return weights
+
+
+def evaluated(name: str, weights: Path, arguments: argparse.Namespace) -> Path:
+    """The folder of a configuration's scores."""
+    from DosePredictionLib.cli.main import main as command
+
+    scores = arguments.output / name / "scores"
+    if not (scores / "plan_figures.csv").exists():
+        steps = arguments.sampling_steps if name.startswith("addiff") else 1
+        if command(["evaluate", arguments.validation, "--weights", str(weights), "--samples", "1", "--steps",
+                    str(steps), "--plan-figures", GOALS, "-o", str(scores)]):  # fmt: skip
+            raise SystemExit(2)
+    return scores
+
+
+def mean_seconds(table: Path) -> float:
+    """What `evaluate` wrote of the time that a patient takes."""
+    with open(table, newline="", encoding="utf-8") as stream:
+        return next(float(row["seconds"] or "nan") for row in csv.DictReader(stream) if row["patient"] == "mean")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

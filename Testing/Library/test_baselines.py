@@ -1,0 +1,86 @@
+"""The networks that diffusion is compared with: they learn, and predict as they were trained."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from phantom import AXIAL, ball_patient, points_mm
+
+from DosePredictionLib.conditioning.channels import CHANNELS
+from DosePredictionLib.inference.weights import load_weights
+from DosePredictionLib.networks.baselines import DeepLabV3Plus
+from DosePredictionLib.patient.volume import Volume
+from DosePredictionLib.training.baseline_stage import AdversarialPair
+from DosePredictionLib.training.case_cache import training_case
+from DosePredictionLib.training.config import TrainingConfig
+from DosePredictionLib.training.export import export_weights
+from DosePredictionLib.training.loop import TrainingRun
+
+ARCHITECTURES = ("unet", "pix2pix", "deeplabv3plus", "dosenet")
+
+
+@pytest.fixture(scope="module")
+def case():
+    patient = ball_patient()
+    distance = np.linalg.norm(points_mm(AXIAL) - (8.0, -10.0, 4.0), axis=-1)
+    dose = 70.0 * np.exp(-((distance / 40.0) ** 2)) * (patient.structures[0].mask.array > 0)
+    return training_case(replace(patient, reference_dose=Volume(dose.astype(np.float32), AXIAL)), CHANNELS)
+
+
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
+def test_a_baseline_learns_and_its_weights_predict(tmp_path, case, architecture):
+    told = TrainingConfig(
+        "", "", str(tmp_path), system="baseline", system_config={"architecture": architecture, "width": 8, "drop": 0.0},
+        steps=25, decay_steps=5, warmup_steps=2, learning_rate=5e-3, ema=0.8, turn_probability=0.0, threads=1,
+        device="cpu", validate_every=100, checkpoint_every=100,
+    )  # fmt: skip
+    run = TrainingRun(told, [case], [case])
+    before = run.validation_score()
+    run.run()
+    after = run.validation_score()
+    assert after < 0.75 * before
+    loaded = load_weights(export_weights(run))
+    assert not any("discriminator" in name for name in loaded.network.state_dict())
+    counted: list[int] = []
+    dose = loaded.system.sample_dose(loaded.network, case.inputs, 1, 0, counted.append)
+    assert counted == [1]
+    assert dose.shape == case.inputs.region.shape and dose.min() >= 0 and not dose[~case.inputs.region].any()
+    error = float(np.abs(dose - case.dose_gy.astype(np.float32))[case.inputs.region].mean())
+    assert error == pytest.approx(after, rel=0.05)
+
+
+def test_each_player_is_pulled_by_its_own_loss_only():
+    pair = AdversarialPair(torch.nn.Conv3d(2, 1, 1), Discriminator())
+    predicted, fooling, told_apart = pair(torch.randn(1, 2, 4, 4, 4), torch.randn(1, 1, 4, 4, 4))
+    of_discriminator = list(pair.discriminator.parameters())
+    of_generator = list(pair.generator.parameters())
+    assert all(g is None for g in torch.autograd.grad(fooling, of_discriminator, retain_graph=True, allow_unused=True))
+    assert all(g is None for g in torch.autograd.grad(told_apart, of_generator, retain_graph=True, allow_unused=True))
+    assert torch.autograd.grad(fooling, of_generator, retain_graph=True)[0].abs().sum() > 0
+    assert torch.autograd.grad(told_apart, of_discriminator)[0].abs().sum() > 0
+    assert predicted.shape == (1, 1, 4, 4, 4)
+
+
+class Discriminator(torch.nn.Module):
+    """As MONAI's: a list of features, the answer last."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layer = torch.nn.Conv3d(3, 1, 1)
+
+    def forward(self, x):
+        return [x, self.layer(x)]
+
+
+def test_two_and_a_half_dimensions_see_the_neighbouring_slices_only():
+    torch.manual_seed(0)
+    network = DeepLabV3Plus(2, neighbours=1).eval()
+    one = torch.randn(1, 2, 8, 32, 32)
+    changed = one.clone()
+    changed[:, :, 4] += 1.0
+    with torch.no_grad():
+        difference = (network(one) - network(changed)).abs().amax(dim=(0, 1, 3, 4))
+    assert (difference[[3, 4, 5]] > 1e-5).all() and difference[[0, 1, 2, 6, 7]].max() < 1e-5

@@ -12,8 +12,6 @@ from DosePredictionScene.dicom_source import ct_files, structure_set_file
 from DosePredictionScene.measured import Measured, goal_set
 from DosePredictionScene.pieces import Pieces, in_background
 from DosePredictionScene.prediction_request import Request
-from DosePredictionScene.prediction_run import Shown
-from DosePredictionScene.restored import restored_in_pieces
 from DosePredictionScene.voxels import volume_in_pieces
 from slicer.i18n import tr as _
 
@@ -35,9 +33,7 @@ class Exports:
         jobs: does it.
         tell: shows a sentence to the user.
         request, goals: give what is chosen.
-
-    Attributes:
-        shown: the last prediction; None after a scene was loaded, whose dose is measured anew when it is asked for.
+        measured: gives the dose with what was found in it.
     """
 
     def __init__(
@@ -47,12 +43,12 @@ class Exports:
         tell: Callable[[str], None],
         request: Callable[[], Request],
         goals: Callable[[], str],
+        measured: Callable[[], Pieces[Measured]],
     ) -> None:
         self._ui, self._jobs, self._tell = ui, jobs, tell
-        self._request, self._goals = request, goals
+        self._request, self._goals, self._measured = request, goals, measured
         self._dose: Any = None
         self._dicom_tip = ui.exportDicomButton.toolTip
-        self.shown: Shown | None = None
         ui.exportReportButton.connect("clicked(bool)", self._on_report)
         ui.exportTablesButton.connect("clicked(bool)", self._on_tables)
         ui.exportDoseButton.connect("clicked(bool)", self._on_dose)
@@ -91,13 +87,6 @@ class Exports:
         path = self._ask_file(_("Write the dose as DICOM RT Dose"), "rtdose.dcm", _("DICOM (*.dcm)"))
         if path:
             self._write(path, self._dicom_file(path))
-
-    def _measured(self) -> Pieces[Measured]:
-        if self.shown is not None and self.shown.nodes.dose is self._dose:
-            return self.shown
-        self._tell(_("Measuring the dose of the scene..."))
-        measured = yield from restored_in_pieces(self._request(), goal_set(self._goals()))
-        return measured
 
     def _report(self, path: str) -> Pieces[None]:
         goals = goal_set(self._goals())

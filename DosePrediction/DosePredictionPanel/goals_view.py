@@ -8,14 +8,24 @@ from typing import Any
 import qt
 from DosePredictionScene.goals_table import TABLE_ROLE
 from DosePredictionScene.hottest_point import hottest_point_in_pieces, jump_slices_to
+from DosePredictionScene.measured import CLINICAL, COMPARED
 from slicer.i18n import tr as _
 
-from DosePredictionPanel.goals_rows import COLOURS, COLUMNS, VALUES, goals_rows, shown_text, sorted_rows, verdict_of
+from DosePredictionPanel.goals_rows import (
+    COLOURS,
+    COLUMNS,
+    VALUES,
+    column_names,
+    goals_rows,
+    shown_text,
+    sorted_rows,
+    verdict_of,
+)
 from DosePredictionPanel.jobs import Jobs
 
-ROW_HEIGHT = 24
-WIDTHS = {"Verdict": 40, "Structure": 74, "Predicted": 48, "Clinical": 48, "Difference": 46}
-CLINICAL_COLUMNS = (COLUMNS.index("Clinical"), COLUMNS.index("Difference"))
+ROW_HEIGHT, TWO_LINES = 24, 36
+WIDTHS = {"Verdict": 40, "Structure": 74, "Predicted": 48, "Clinical": 48, "Difference": 54}
+CLINICAL_COLUMNS = (COLUMNS.index(CLINICAL), COLUMNS.index("Difference"))
 
 
 def verdict_texts() -> dict[str, str]:
@@ -81,7 +91,15 @@ class GoalsView:
         compared = bool(self._rows) and "Clinical" in self._rows[0]
         for column in CLINICAL_COLUMNS:
             self._table.setColumnHidden(column, not compared)
+        self._name_comparison(COMPARED in column_names(node))
         self._fill()
+
+    def _name_comparison(self, other: bool) -> None:
+        value, difference = (self._table.horizontalHeaderItem(column) for column in CLINICAL_COLUMNS)
+        value.setText(_("Comp.") if other else _("Clin."))
+        value.setToolTip(_("Compared dose, in the unit of the goal") if other else heading_tips()[CLINICAL_COLUMNS[0]])
+        tip = _("Predicted - compared, in the unit of the goal") if other else heading_tips()[CLINICAL_COLUMNS[1]]
+        difference.setToolTip(tip)
 
     def _fill(self) -> None:
         if self._sorted_by is not None:
@@ -91,6 +109,7 @@ class GoalsView:
         texts = verdict_texts()
         for number, row in enumerate(self._rows):
             tip = tool_tip(row)
+            self._table.setRowHeight(number, TWO_LINES if "\n" in shown_text(row, "Goal") else ROW_HEIGHT)
             for column, name in enumerate(COLUMNS):
                 verdict = verdict_of(row)
                 item = qt.QTableWidgetItem(texts.get(verdict, "") if name == "Verdict" else shown_text(row, name))

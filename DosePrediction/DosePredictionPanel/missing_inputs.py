@@ -40,6 +40,8 @@ def _beam_problem(parameters: Parameters) -> str:
 
 
 def _goals_problem(parameters: Parameters) -> str:
+    if parameters.goals.endswith(".json") and not Path(parameters.goals).is_file():
+        return _("The goals {name} are not on this computer; choose others.").format(name=Path(parameters.goals).stem)
     if parameters.goals != "file" or Path(parameters.goals_path).is_file():
         return ""
     return _("Choose a file with planning goals.")

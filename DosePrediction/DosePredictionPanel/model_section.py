@@ -1,4 +1,4 @@
-"""Model: system, weights and their model card, device, samples, steps, seed."""
+"""Model: system, weights and their model card, device, samples, steps, seed, calibration of the dose."""
 
 from __future__ import annotations
 
@@ -17,6 +17,19 @@ from DosePredictionPanel.bindings import Bindings
 from DosePredictionPanel.parameters import Parameters
 from DosePredictionPanel.section import Section, fill_choices
 
+MODELS, CALIBRATION = "Models", "adc-"
+
+
+def shipped_systems() -> list[str]:
+    """The systems whose weights came with the module."""
+    names = sorted(path.stem for path in (resource_root() / MODELS).glob("*.safetensors"))
+    return [name for name in names if not name.startswith(CALIBRATION)]
+
+
+def calibration_path(system: str) -> Path:
+    """Where the Adaptive Dose Calibration of a system's shipped weights lies, if there is one."""
+    return resource_root() / MODELS / f"{CALIBRATION}{system}.safetensors"
+
 
 class ModelSection(Section):
     """What predicts, and where.
@@ -30,8 +43,7 @@ class ModelSection(Section):
         ui = self.ui
         self.problem = ""
         self._card_of: Path | None = None
-        shipped = sorted(path.stem for path in (resource_root() / "Models").glob("*.safetensors"))
-        fill_choices(ui.systemSelector, {name: name for name in shipped or ["default"]})
+        fill_choices(ui.systemSelector, {name: name for name in shipped_systems() or ["default"]})
         fill_choices(ui.deviceSelector, {"auto": _("Automatic"), "cpu": _("Processor (CPU)")})
         ui.weightsPathEdit.filters = ctk.ctkPathLineEdit.Files
         self._bindings = Bindings()
@@ -40,6 +52,7 @@ class ModelSection(Section):
         self._bindings.choice(ui.deviceSelector, "device")
         for box, name in ((ui.samplesSpinBox, "samples"), (ui.stepsSpinBox, "steps"), (ui.seedSpinBox, "seed")):
             self._bindings.spin_box(box, name)
+        self._bindings.check_box(ui.calibrateCheckBox, "calibrate")
 
     def offer_devices(self, choices: dict[str, str], parameters: Parameters) -> None:
         """Offer the devices that were found; one chosen on another computer stays to be chosen."""
@@ -55,6 +68,7 @@ class ModelSection(Section):
     def show(self, parameters: Parameters) -> None:
         """Show the choices, and the model card of the chosen weights."""
         self._bindings.show(parameters)
+        self.ui.calibrateCheckBox.visible = self._can_calibrate(parameters)
         path = self._weights(parameters)
         if path != self._card_of or path is None:
             self._card_of = path
@@ -63,11 +77,16 @@ class ModelSection(Section):
     def choice(self, parameters: Parameters) -> ModelChoice:
         """The model to predict with."""
         weights = Path(parameters.weights_path) if parameters.weights_path else None
-        return ModelChoice(parameters.system, weights, parameters.device)
+        calibrate = parameters.calibrate and self._can_calibrate(parameters)
+        return ModelChoice(parameters.system, weights, parameters.device, calibrate)
+
+    def _can_calibrate(self, parameters: Parameters) -> bool:
+        """Whether a calibration ships for the chosen weights; one belongs to the weights it was trained with."""
+        return not parameters.weights_path and calibration_path(parameters.system).is_file()
 
     def _weights(self, parameters: Parameters) -> Path | None:
         try:
-            return Path(parameters.weights_path or resource_path("Models", f"{parameters.system}.safetensors"))
+            return Path(parameters.weights_path or resource_path(MODELS, f"{parameters.system}.safetensors"))
         except InputError:
             return None
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import qt
 import slicer
+import vtk
 from DosePredictionScene.dose_node import predicted_dose_node
 from DosePredictionScene.pieces import in_background
 from DosePredictionScene.prediction_request import Request
@@ -17,7 +18,9 @@ from slicer.util import VTKObservationMixin
 
 from DosePredictionLib.errors import InputError
 from DosePredictionLib.worker.events import Advanced, Event, Failed, Finished, Ready, Stopped, Told
+from DosePredictionPanel.comparison import compared_dose, compared_label
 from DosePredictionPanel.devices import device_choices
+from DosePredictionPanel.goal_choices import FROM_FILE
 from DosePredictionPanel.inputs_section import InputsSection
 from DosePredictionPanel.install_section import InstallSection
 from DosePredictionPanel.jobs import Jobs
@@ -25,7 +28,7 @@ from DosePredictionPanel.missing_inputs import missing_inputs
 from DosePredictionPanel.model_section import ModelSection
 from DosePredictionPanel.parameters import Parameters
 from DosePredictionPanel.plan_fields import plan_of, take_plan
-from DosePredictionPanel.prescription_section import FROM_FILE, PrescriptionSection
+from DosePredictionPanel.prescription_section import PrescriptionSection
 from DosePredictionPanel.results_section import ResultsSection
 from DosePredictionPanel.run_section import RunSection
 from DosePredictionPanel.sample_patient import sample_in_pieces
@@ -55,11 +58,11 @@ class Panel(VTKObservationMixin):
         self.jobs = Jobs(self._on_job_failed, self._timer.start)
         self.inputs = InputsSection(self.load_sample)
         self.structures = StructuresSection(self.refresh_soon, self._tell)
-        self.prescription = PrescriptionSection()
+        self.prescription = PrescriptionSection(self._tell, self._on_goals_saved)
         self.model = ModelSection()
         self.install = InstallSection(self.refresh_soon)
         self.run = RunSection(self._on_predict, lambda: logic.log)
-        self.results = ResultsSection(self.jobs, self._tell, self._request, self._goals)
+        self.results = ResultsSection(self.jobs, self._tell, self._request, self._goals, lambda: self.logic.busy)
         self._lay_out(layout)
         add_shortcuts(self._scroll_area, self.run.ui.predictButton, self._predict_by_key, self._cancel_by_key)
         self._refresh_timer = _timer(0, self.refresh)
@@ -68,6 +71,7 @@ class Panel(VTKObservationMixin):
         self.addObserver(slicer.mrmlScene, slicer.mrmlScene.EndCloseEvent, self._on_scene_end)
         self.addObserver(slicer.mrmlScene, slicer.mrmlScene.EndImportEvent, self._on_scene_end)
         self.addObserver(slicer.mrmlScene, slicer.mrmlScene.NodeRemovedEvent, self.refresh_soon)
+        self.addObserver(slicer.mrmlScene, slicer.mrmlScene.NodeAddedEvent, self._on_node_added)
         self._entered = False
 
     def _lay_out(self, layout: Any) -> None:
@@ -192,6 +196,16 @@ class Panel(VTKObservationMixin):
         if self._entered:
             self._use_parameter_node()
 
+    @vtk.calldata_type(vtk.VTK_OBJECT)
+    def _on_node_added(self, _scene: Any, _event: Any, node: Any) -> None:
+        if node is not None and node.IsA("vtkMRMLScalarVolumeNode"):  # a dose to compare with, perhaps
+            self.refresh_soon()
+
+    def _on_goals_saved(self) -> None:
+        """Goals were edited: hold the dose against them."""
+        if self.parameters is not None:
+            self.results.measurement.again(self.parameters)
+
     def load_sample(self) -> None:
         """Load the sample patient and choose it."""
         self.inputs.ui.sampleDataButton.enabled = False
@@ -241,11 +255,12 @@ class Panel(VTKObservationMixin):
         return Request(
             parameters.ct,
             parameters.segmentation,
-            parameters.clinical_dose,
+            compared_dose(parameters),
             plan=plan_of(parameters),
             samples=parameters.samples or None,
             steps=parameters.steps or None,
             seed=parameters.seed,
+            reference_label=compared_label(parameters),
         )
 
     def _goals(self) -> str:
@@ -300,8 +315,8 @@ class Panel(VTKObservationMixin):
             shown = self.logic.shown
             if shown is not None and self.parameters is not None:
                 if predicted_dose_node(self.parameters.ct) is shown.nodes.dose:
-                    self.results.show(self.parameters)
                     self.results.take(shown)
+                    self.results.show(self.parameters)
 
     # Small things
 

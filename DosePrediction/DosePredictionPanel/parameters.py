@@ -59,6 +59,8 @@ class Parameters:
     ct = ChosenNode()
     segmentation = ChosenNode()
     clinical_dose = ChosenNode()
+    #: What the prediction is compared with instead of the clinical dose.
+    compared = ChosenNode()
 
     fractions = Setting(0)
     technique = Setting("")
@@ -73,6 +75,7 @@ class Parameters:
     samples = Setting(0)
     steps = Setting(0)
     seed = Setting(0)
+    calibrate = Setting(False)
 
     overlay_shown = Setting(True)
     overlay = Setting("predicted")

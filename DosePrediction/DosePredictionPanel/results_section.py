@@ -1,4 +1,4 @@
-"""Results: what lies over the CT, isodoses, curves of the chart."""
+"""Results: warnings, what lies over the CT, isodoses, curves of the chart."""
 
 from __future__ import annotations
 
@@ -24,17 +24,23 @@ from DosePredictionScene.overlay import (
 from DosePredictionScene.pieces import Pieces
 from DosePredictionScene.prediction_request import Request
 from DosePredictionScene.prediction_run import Shown
+from DosePredictionScene.provenance_node import provenance_of
 from DosePredictionScene.scene_result import PRESCRIPTION_ATTRIBUTE
 from slicer.i18n import tr as _
 
 from DosePredictionLib.errors import InputError
 from DosePredictionPanel.bindings import Bindings
+from DosePredictionPanel.compare_choice import CompareChoice
+from DosePredictionPanel.comparison import compared_dose, compared_name, other_doses
 from DosePredictionPanel.exports import Exports
 from DosePredictionPanel.goals_view import GoalsView
 from DosePredictionPanel.isodose_levels import GRAY, PERCENT, isodose_scale, other_unit, usual_levels
 from DosePredictionPanel.jobs import Jobs
+from DosePredictionPanel.measurement import Measurement
 from DosePredictionPanel.parameters import Parameters
 from DosePredictionPanel.section import Section, fill_choices
+from DosePredictionPanel.warning_rows import uncertainty_note
+from DosePredictionPanel.warnings_view import WarningsView
 
 PREDICTED, CLINICAL, DIFFERENCE, UNCERTAINTY = "predicted", "clinical", "difference", "uncertainty"
 LAST_LEVELS_ATTRIBUTE = "DosePrediction.IsodoseLevels"
@@ -55,12 +61,14 @@ class ResultsSection(Section):
     Args:
         jobs: does what takes longer.
         tell: shows a sentence to the user.
-        request, goals: give what is chosen, for a report on a dose that came with a scene.
+        request, goals: give what is chosen.
+        busy: whether a prediction is under way.
     """
 
     def __init__(
-        self, jobs: Jobs, tell: Callable[[str], None], request: Callable[[], Request], goals: Callable[[], str]
-    ) -> None:
+        self, jobs: Jobs, tell: Callable[[str], None], request: Callable[[], Request], goals: Callable[[], str],
+        busy: Callable[[], bool],
+    ) -> None:  # fmt: skip
         super().__init__("Results")
         ui = self.ui
         self._jobs, self._tell = jobs, tell
@@ -86,7 +94,10 @@ class ResultsSection(Section):
         ui.isodoseUnitSelector.connect("activated(int)", self._on_unit)
         ui.dvhList.connect("itemChanged(QListWidgetItem*)", self._on_curve)
         self.goals = GoalsView(ui.goalsTable, jobs, tell)
-        self.exports = Exports(ui, jobs, tell, request, goals)
+        self.warnings = WarningsView(ui.warningsTitle, ui.warningsFrame)
+        self.comparing = CompareChoice(ui.compareSelector, ui.keepButton, tell)
+        self.measurement = Measurement(jobs, tell, request, goals, busy, self._on_measured)
+        self.exports = Exports(ui, jobs, tell, request, goals, self.measurement.in_pieces)
 
     def show(self, parameters: Parameters) -> None:
         """Show the dose of the chosen CT as the settings say, or that there is none."""
@@ -96,13 +107,15 @@ class ResultsSection(Section):
             self._dose, self._applied = dose, {}
             self._show_nodes()
         self._bindings.show(parameters)
+        self.comparing.show(parameters)
+        self.measurement.follow(parameters, dose)
         if dose is not None:
             self._apply(parameters)
 
     def take(self, shown: Shown) -> None:
         """A prediction has come: show it anew."""
         self._applied = {}
-        self.exports.shown = shown
+        self.measurement.take(shown)
         self._dose = shown.nodes.dose
         self._show_nodes()
         self.widget.collapsed = False
@@ -110,8 +123,16 @@ class ResultsSection(Section):
     def forget(self) -> None:
         """The scene is gone."""
         self._dose, self._applied, self._parameters = None, {}, None
-        self.exports.shown = None
+        self.measurement.forget()
         self._show_nodes()
+
+    def _on_measured(self) -> None:
+        """Chart and goals are new."""
+        for name in ("checks", "curves"):
+            self._applied.pop(name, None)
+        self._show_nodes()
+        if self._parameters is not None and self._dose is not None:
+            self._apply(self._parameters)
 
     def _show_nodes(self) -> None:
         """Bring lists and tables to what the scene holds."""
@@ -127,6 +148,10 @@ class ResultsSection(Section):
             if there
             else _("No dose has been predicted on this CT yet.")
         )
+        provenance = provenance_of(dose)
+        ui.uncertaintyLabel.visible = False  # until `_apply` finds a standard deviation
+        self.warnings.show(provenance)
+        ui.uncertaintyLabel.text = ui.uncertaintyLabel.toolTip = uncertainty_note(provenance)
         self._fill_curves()
         self.goals.show(dose, None if self._parameters is None else self._parameters.segmentation)
         self.exports.show(dose, None if self._parameters is None else self._parameters.ct)
@@ -135,8 +160,11 @@ class ResultsSection(Section):
 
     def _overlays(self, parameters: Parameters) -> dict[str, str]:
         choices = {PREDICTED: _("Predicted dose")}
-        if parameters.clinical_dose is not None and parameters.clinical_dose is not self._dose:
-            choices |= {CLINICAL: _("Clinical dose"), DIFFERENCE: _("Difference, predicted - clinical")}
+        other = compared_dose(parameters)
+        if other is not None:
+            clinical = other is parameters.clinical_dose
+            choices[CLINICAL] = _("Clinical dose") if clinical else str(other.GetName())
+            choices[DIFFERENCE] = _("Difference, predicted - {other}").format(other=compared_name(parameters))
         if parameters.ct.GetNodeReference(DOSE_STD_ROLE) is not None:
             choices[UNCERTAINTY] = _("Uncertainty (standard deviation)")
         return choices
@@ -146,7 +174,7 @@ class ResultsSection(Section):
         ui = self.ui
         self._offer_overlays(parameters)
         prescription = self._prescription_gy()
-        clinical = parameters.clinical_dose
+        other = compared_dose(parameters)
         scale_text = (parameters.isodose_levels, parameters.isodose_unit)
         self._once("levels", scale_text, lambda: self._use_levels(*scale_text, prescription))
         gray = parameters.threshold_percent / 100.0 * prescription
@@ -154,7 +182,7 @@ class ResultsSection(Section):
         compared = parameters.overlay == DIFFERENCE
         for widget, visible in ((ui.thresholdSlider, not compared), (ui.differenceSlider, compared)):
             widget.visible = getattr(ui, f"{widget.objectName}Label").visible = visible
-        over = (parameters.overlay_shown, parameters.overlay, None if clinical is None else clinical.GetID(), gray)
+        over = (parameters.overlay_shown, parameters.overlay, None if other is None else other.GetID(), gray)
         self._once("overlay", over, lambda: self._show_overlay(parameters))
         if parameters.overlay_shown:
             opacity = parameters.opacity
@@ -183,23 +211,24 @@ class ResultsSection(Section):
 
     def _offer_overlays(self, parameters: Parameters) -> None:
         choices, box = self._overlays(parameters), self.ui.overlaySelector
-        if [box.itemData(index) for index in range(box.count)] != list(choices):
+        if {box.itemData(index): box.itemText(index) for index in range(box.count)} != choices:
             box.blockSignals(True)
             box.clear()
             fill_choices(box, choices)
             box.setCurrentIndex(max(box.findData(parameters.overlay), 0))
             box.blockSignals(False)
-        self.ui.bandsCheckBox.enabled = UNCERTAINTY in choices
+        self.ui.bandsCheckBox.enabled = self.ui.uncertaintyLabel.visible = UNCERTAINTY in choices
 
     def _show_overlay(self, parameters: Parameters) -> None:
-        ct, clinical, kind = parameters.ct, parameters.clinical_dose, parameters.overlay
+        ct, other, kind = parameters.ct, compared_dose(parameters), parameters.overlay
         if not parameters.overlay_shown:
             self._put_over(None, "")
-        elif kind == CLINICAL and clinical is not None:
-            use_colours_of(self._dose, clinical)
-            self._put_over(clinical, _("Clinical dose [Gy]"))
-        elif kind == DIFFERENCE and clinical is not None:
-            work = difference_in_pieces(ct, self._dose, clinical, self._prescription_gy())
+        elif kind == CLINICAL and other is not None:
+            use_colours_of(self._dose, other)
+            title = _("Clinical dose [Gy]") if other is parameters.clinical_dose else _("Compared dose [Gy]")
+            self._put_over(other, title)
+        elif kind == DIFFERENCE and other is not None:
+            work = difference_in_pieces(ct, self._dose, other, self._prescription_gy())
             self._jobs.add(work, self._show_difference)
         elif kind == UNCERTAINTY and ct.GetNodeReference(DOSE_STD_ROLE) is not None:
             self._put_over(ct.GetNodeReference(DOSE_STD_ROLE), _("Standard deviation [Gy]"))
@@ -210,13 +239,14 @@ class ResultsSection(Section):
         if self._parameters is not None and self._parameters.overlay == DIFFERENCE:
             self._applied.pop("difference", None)
             self._apply(self._parameters)
-            self._put_over(node, _("Predicted - clinical [Gy]"))
+            clinical = compared_dose(self._parameters) is self._parameters.clinical_dose
+            self._put_over(node, _("Predicted - clinical [Gy]") if clinical else _("Predicted - compared [Gy]"))
 
     def _put_over(self, node: Any, title: str) -> None:
         if self._parameters is None or self._dose is None:
             return  # the scene went away meanwhile
         ct = self._parameters.ct
-        others = [self._dose, self._parameters.clinical_dose]
+        others = [self._dose, self._parameters.clinical_dose, *other_doses(self._parameters)]
         others += [ct.GetNodeReference(role) for role in (DOSE_STD_ROLE, DIFFERENCE_ROLE)]
         show_overlay(node, self._parameters.opacity)
         show_only_legend(node, others, title)

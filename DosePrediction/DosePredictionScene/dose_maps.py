@@ -33,7 +33,7 @@ def colour_uncertainty(std_node: Any, prescription_gy: float) -> None:
 
 
 def difference_in_pieces(ct_node: Any, dose_node: Any, clinical_node: Any, prescription_gy: float) -> Pieces[Any]:
-    """The predicted less the clinical dose on the predicted dose's grid; an earlier map is updated.
+    """The predicted less the clinical (or any other) dose on the predicted dose's grid; an earlier map is updated.
 
     Returns:
         The vtkMRMLScalarVolumeNode, in Gy. It is not marked as a dose.
@@ -66,8 +66,9 @@ def _difference(ct_node: Any, dose_node: Any, clinical_node: Any, prescription_g
         lambda: (predicted.array - clinical.on_grid(predicted.geometry).array).astype(np.float32, copy=False)
     )
     image = yield from image_in_pieces(difference)
-    name = f"{ct_node.GetName()} dose difference, predicted - clinical"
+    name = f"{ct_node.GetName()} dose difference, predicted - {clinical_node.GetName()}"
     node = owned_node(ct_node, DIFFERENCE_ROLE, "vtkMRMLScalarVolumeNode", name)
+    node.SetName(name)  # it may have been the difference to another dose before
     put_image(node, image, predicted.geometry, ct_node)
     place(node, study_of(ct_node))
     yield None

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from DosePredictionLib.dosimetry.goals import GoalResult, Verdict, format_value
+from DosePredictionScene.measured import CLINICAL
 from DosePredictionScene.owned_nodes import owned_node
 from DosePredictionScene.subject_hierarchy import item_of, place
 from DosePredictionScene.table_columns import set_columns
@@ -21,7 +22,10 @@ VERDICT_TEXT = {
 
 
 def update_goals_table(
-    dose_node: Any, results: Sequence[GoalResult], reference_results: Sequence[GoalResult] | None = None
+    dose_node: Any,
+    results: Sequence[GoalResult],
+    reference_results: Sequence[GoalResult] | None = None,
+    reference_label: str = CLINICAL,
 ) -> Any:
     """The goals of a dose with what was found; an earlier table is updated.
 
@@ -29,12 +33,13 @@ def update_goals_table(
         dose_node: the dose, which owns the table.
         results: of the dose.
         reference_results: of a reference dose, goal by goal; two columns more.
+        reference_label: heading of its column.
 
     Returns:
         The vtkMRMLTableNode, a line a goal.
     """
     table = owned_node(dose_node, TABLE_ROLE, "vtkMRMLTableNode", f"{dose_node.GetName()} goals")
-    compared = {} if reference_results is None else _comparison(results, reference_results)
+    compared = {} if reference_results is None else _comparison(results, reference_results, reference_label)
     set_columns(
         table,
         {
@@ -53,16 +58,16 @@ def update_goals_table(
     return table
 
 
-def _comparison(results: Sequence[GoalResult], reference: Sequence[GoalResult]) -> dict[str, list[str]]:
+def _comparison(results: Sequence[GoalResult], reference: Sequence[GoalResult], label: str) -> dict[str, list[str]]:
     known = {(result.goal, result.structure_label): result for result in reference}
-    clinical, differences = [], []
+    others, differences = [], []
     for result in results:
         other = known.get((result.goal, result.structure_label))
         value = float("nan") if other is None else other.value
-        clinical.append(format_value(value, result.unit))
+        others.append(format_value(value, result.unit))
         difference = format_value(result.value - value, result.unit)
         differences.append(difference if difference.startswith("-") else f"+{difference}")
-    return {"Clinical": clinical, "Difference": differences}
+    return {label: others, "Difference": differences}
 
 
 def _goal_text(result: GoalResult) -> str:

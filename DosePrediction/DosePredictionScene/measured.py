@@ -11,6 +11,9 @@ from DosePredictionLib.dosimetry.goals import GoalResult, GoalSet, bundled_goals
 from DosePredictionLib.worker.predictor import Prediction, patient_dvhs
 from DosePredictionScene.pieces import Pieces, in_background
 
+#: What a reference dose is called in tables: the clinical one, or any other.
+CLINICAL, COMPARED = "Clinical", "Compared"
+
 
 @dataclass(frozen=True)
 class Measured:
@@ -21,12 +24,14 @@ class Measured:
         goals: the predicted dose held against the goals.
         reference_dvhs: DVHs of the reference dose by structure name; None without one.
         reference_goals: the reference dose held against the same goals; None without one.
+        reference_label: what the reference dose is called in tables.
     """
 
     prediction: Prediction
     goals: tuple[GoalResult, ...] = ()
     reference_dvhs: Mapping[str, Dvh] | None = None
     reference_goals: tuple[GoalResult, ...] | None = None
+    reference_label: str = CLINICAL
 
 
 def goal_set(name: str | Path) -> GoalSet:
@@ -38,7 +43,7 @@ def goal_set(name: str | Path) -> GoalSet:
     return read_goals(name) if str(name).endswith(".json") else bundled_goals(str(name))
 
 
-def measured_in_pieces(prediction: Prediction, goals: GoalSet) -> Pieces[Measured]:
+def measured_in_pieces(prediction: Prediction, goals: GoalSet, *, reference_label: str = CLINICAL) -> Pieces[Measured]:
     """Measure a prediction, and its patient's reference dose where there is one, in threads."""
     patient = prediction.patient
     dvhs = yield from in_background(lambda: prediction.dvhs)
@@ -47,4 +52,4 @@ def measured_in_pieces(prediction: Prediction, goals: GoalSet) -> Pieces[Measure
         return Measured(prediction, tuple(results))
     reference_dvhs = yield from in_background(patient_dvhs, patient, patient.reference_dose)
     reference = yield from in_background(evaluate_goals, goals, patient, patient.reference_dose, reference_dvhs)
-    return Measured(prediction, tuple(results), reference_dvhs, tuple(reference))
+    return Measured(prediction, tuple(results), reference_dvhs, tuple(reference), reference_label)

@@ -112,13 +112,21 @@ def _structures_and_voxels(
     structures = yield from _structures(segmentation_node, ct_node, given)
     reference_dose = None
     if dose_node is not None:
-        unit = dose_unit_of(dose_node)
-        if unit and unit.upper() != "GY":
-            raise InputError(
-                f"The dose {dose_node.GetName()} is in {unit}, not in Gy; export it in Gy or leave it out."
-            )
-        reference_dose = yield from volume_in_pieces(dose_node, np.float32)
+        reference_dose = yield from reference_dose_in_pieces(dose_node)
     return ct_array, structures, reference_dose
+
+
+def reference_dose_in_pieces(dose_node: Any) -> Pieces[Volume]:
+    """A clinical or reference dose in Gy.
+
+    Raises:
+        InputError: the dose is not in Gy.
+    """
+    unit = dose_unit_of(dose_node)
+    if unit and unit.upper() != "GY":
+        raise InputError(f"The dose {dose_node.GetName()} is in {unit}, not in Gy; export it in Gy or leave it out.")
+    dose = yield from volume_in_pieces(dose_node, np.float32)
+    return dose
 
 
 def _structures(

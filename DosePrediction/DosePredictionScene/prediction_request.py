@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from DosePredictionScene.measured import CLINICAL
 from DosePredictionScene.patient_from_nodes import PlanContext
 from DosePredictionScene.segment_choices import SegmentChoice
 
@@ -18,6 +19,7 @@ class ModelChoice:
     system: str = "default"
     weights: Path | None = None
     device: str = "auto"
+    calibrate: bool = False
 
 
 @dataclass(frozen=True)
@@ -28,6 +30,7 @@ class Request:
         ct_node: vtkMRMLScalarVolumeNode in HU.
         segmentation_node: vtkMRMLSegmentationNode.
         reference_dose_node: a dose in Gy to compare with; None for none.
+        reference_label: what tables call it: `CLINICAL` or `COMPARED`.
         choices: what segments are where their tags or names don't say it; see `segment_choices`.
         plan: what the nodes don't say.
         samples, steps: None takes what the weights recommend.
@@ -42,3 +45,4 @@ class Request:
     samples: int | None = None
     steps: int | None = None
     seed: int = 0
+    reference_label: str = CLINICAL

@@ -8,7 +8,6 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import slicer
 
@@ -20,6 +19,7 @@ from DosePredictionLib.patient.patient import Patient
 from DosePredictionLib.worker.events import FINAL_EVENTS, Advanced, Event, Failed, Finished, Stopped, Told
 from DosePredictionLib.worker.predictor import Prediction, PredictionFailed, PredictionStopped, Predictor
 from DosePredictionScene.measured import Measured, goal_set, measured_in_pieces
+from DosePredictionScene.measured_with import MeasuredWith, remember_measured_with
 from DosePredictionScene.patient_from_nodes import patient_in_pieces
 from DosePredictionScene.pieces import NAP_S, WAITING, Pieces, in_background
 from DosePredictionScene.prediction_request import ModelChoice, Request
@@ -184,7 +184,7 @@ class PredictionRun:
         if self._predictor is None:
             model = self._model
             self._predictor = (
-                Predictor(model.system, model.weights, model.device)
+                Predictor(model.system, model.weights, model.device, calibrate=model.calibrate)
                 if self._make_predictor is None
                 else self._make_predictor()
             )
@@ -243,12 +243,13 @@ class PredictionRun:
         # Not by its ID: in another scene, another patient's CT may have it.
         if patient is None or request is None or not slicer.mrmlScene.IsNodePresent(request.ct_node):
             return Failed("The CT was removed while its dose was predicted, so the dose is not shown.", by_input=True)
-        self.shown = yield from self._show(
-            request.ct_node, Prediction(patient, event.dose, event.dose_std, event.provenance)
-        )
+        prediction = Prediction(patient, event.dose, event.dose_std, event.provenance)
+        self.shown = yield from self._show(request, prediction)
         return event
 
-    def _show(self, ct_node: Any, prediction: Prediction) -> Pieces[Shown]:
-        measured = yield from measured_in_pieces(prediction, self.goals())
-        nodes = yield from measured_shown_in_pieces(ct_node, measured)
-        return Shown(prediction, measured.goals, measured.reference_dvhs, measured.reference_goals, nodes=nodes)
+    def _show(self, request: Request, prediction: Prediction) -> Pieces[Shown]:
+        label = request.reference_label
+        measured = yield from measured_in_pieces(prediction, self.goals(), reference_label=label)
+        nodes = yield from measured_shown_in_pieces(request.ct_node, measured)
+        remember_measured_with(nodes.dose, MeasuredWith.of(self._goals_name, request.reference_dose_node))
+        return Shown(prediction, measured.goals, measured.reference_dvhs, measured.reference_goals, label, nodes=nodes)

@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-import json
-from typing import Any
+from dataclasses import replace
 
 import numpy as np
 
 from DosePredictionLib.dosimetry.goals import GoalSet
 from DosePredictionLib.errors import InputError
-from DosePredictionLib.inference.options import Provenance
 from DosePredictionLib.worker.predictor import Prediction
 from DosePredictionScene.dose_node import DOSE_STD_ROLE, predicted_dose_node
 from DosePredictionScene.measured import Measured, measured_in_pieces
-from DosePredictionScene.patient_from_nodes import patient_in_pieces
+from DosePredictionScene.patient_from_nodes import patient_in_pieces, reference_dose_in_pieces
 from DosePredictionScene.pieces import Pieces
 from DosePredictionScene.prediction_request import Request
-from DosePredictionScene.scene_result import PROVENANCE_ROLE
+from DosePredictionScene.provenance_node import provenance_of
 from DosePredictionScene.voxels import volume_in_pieces
 
 
@@ -33,7 +31,9 @@ def restored_in_pieces(request: Request, goals: GoalSet) -> Pieces[Measured]:
     dose_node = predicted_dose_node(request.ct_node)
     if dose_node is None:
         raise InputError("No dose has been predicted on this CT.")
-    provenance = _provenance(dose_node)
+    provenance = provenance_of(dose_node)
+    if provenance is None:
+        raise InputError(f"The scene does not say how {dose_node.GetName()} was made; predict it again.")
     patient = yield from patient_in_pieces(
         request.ct_node,
         request.segmentation_node,
@@ -45,13 +45,26 @@ def restored_in_pieces(request: Request, goals: GoalSet) -> Pieces[Measured]:
     std_node, dose_std = request.ct_node.GetNodeReference(DOSE_STD_ROLE), None
     if std_node is not None:
         dose_std = yield from volume_in_pieces(std_node, np.float32)
-    measured = yield from measured_in_pieces(Prediction(patient, dose, dose_std, provenance), goals)
+    measured = yield from measured_in_pieces(
+        Prediction(patient, dose, dose_std, provenance), goals, reference_label=request.reference_label
+    )
     return measured
 
 
-def _provenance(dose_node: Any) -> Provenance:
-    node = dose_node.GetNodeReference(PROVENANCE_ROLE)
-    try:
-        return Provenance.from_dict(json.loads(node.GetText()))
-    except (AttributeError, ValueError, TypeError) as error:
-        raise InputError(f"The scene does not say how {dose_node.GetName()} was made; predict it again.") from error
+def measured_again_in_pieces(known: Measured, request: Request, goals: GoalSet) -> Pieces[Measured]:
+    """A prediction measured with other goals, or beside another dose.
+
+    Args:
+        known: the prediction as it was measured before; its patient is not read again.
+        request: its reference dose is what the prediction is compared with now.
+        goals: what the doses are held against now.
+
+    Raises:
+        InputError: the other dose is not in Gy.
+    """
+    reference = None
+    if request.reference_dose_node is not None:
+        reference = yield from reference_dose_in_pieces(request.reference_dose_node)
+    prediction = replace(known.prediction, patient=replace(known.prediction.patient, reference_dose=reference))
+    measured = yield from measured_in_pieces(prediction, goals, reference_label=request.reference_label)
+    return measured

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
-from json import dumps
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -20,7 +19,6 @@ from DosePredictionScene.dose_maps import DIFFERENCE_ROLE, colour_uncertainty, r
 from DosePredictionScene.dose_node import (
     DOSE_ROLE,
     DOSE_STD_ROLE,
-    INTENDED_USE,
     dose_node_in_pieces,
     dose_std_node_in_pieces,
     predicted_dose_node,
@@ -45,11 +43,10 @@ from DosePredictionScene.layout import (
     show_layers,
 )
 from DosePredictionScene.measured import Measured
-from DosePredictionScene.owned_nodes import owned_node, remove_node, remove_owned
+from DosePredictionScene.owned_nodes import remove_node, remove_owned
 from DosePredictionScene.pieces import Pieces, in_background, in_one_go, while_in_scene
-from DosePredictionScene.subject_hierarchy import item_of, place
+from DosePredictionScene.provenance_node import PROVENANCE_ROLE, update_provenance
 
-PROVENANCE_ROLE = "DosePrediction.Provenance"
 #: Of a predicted dose: the highest prescription, which percentages refer to.
 PRESCRIPTION_ATTRIBUTE = "DosePrediction.PrescriptionGy"
 
@@ -164,15 +161,42 @@ def _measures_shown(
     yield None
     isodoses = yield from isodose_lines_in_pieces(dose, scale)
     yield None
-    colours = {structure.name: structure.color for structure in patient.structures}
+    chart, goals_table = yield from _chart_and_goals(dose, measured, dvhs, bands)
+    metrics = update_metrics_table(dose, dvhs)
+    yield None
+    provenance = update_provenance(dose, prediction.provenance)
+    return SceneResult(dose, dose_std, isodoses, chart, metrics, goals_table, provenance)
+
+
+def measures_updated_in_pieces(dose_node: Any, measured: Measured) -> Pieces[None]:
+    """Bring the DVH chart and the goals table of a shown dose to what was measured anew in it.
+
+    Raises:
+        InputError: the dose was removed meanwhile.
+    """
+    gone = "The dose was removed while it was measured, so the goals are not shown."
+    yield from while_in_scene((dose_node,), _measures_updated(dose_node, measured), gone)
+
+
+def _measures_updated(dose_node: Any, measured: Measured) -> Pieces[None]:
+    prediction = measured.prediction
+    dvhs = yield from in_background(lambda: prediction.dvhs)
+    bands = None
+    if prediction.dose_std is not None:
+        bands = yield from in_background(_band_dvhs, prediction)
+    yield from _chart_and_goals(dose_node, measured, dvhs, bands)
+
+
+def _chart_and_goals(
+    dose: Any, measured: Measured, dvhs: Mapping[str, Dvh], bands: Mapping[str, tuple[Dvh, Dvh]] | None
+) -> Pieces[tuple[Any, Any]]:
+    colours = {structure.name: structure.color for structure in measured.prediction.patient.structures}
     title = _chart_title(bool(measured.reference_dvhs))
     chart = yield from dvh_chart_in_pieces(dose, dvhs, colours, measured.reference_dvhs, title, bands)
     yield None
-    metrics = update_metrics_table(dose, dvhs)
+    table = update_goals_table(dose, measured.goals, measured.reference_goals, measured.reference_label)
     yield None
-    goals_table = update_goals_table(dose, measured.goals, measured.reference_goals)
-    yield None
-    return SceneResult(dose, dose_std, isodoses, chart, metrics, goals_table, _update_provenance(dose, prediction))
+    return chart, table
 
 
 def remove_prediction(ct_node: Any) -> None:
@@ -222,11 +246,3 @@ def _band_dvhs(prediction: Prediction) -> dict[str, tuple[Dvh, Dvh]]:
 def _chart_title(with_reference: bool) -> str:
     doses = "predicted (solid), reference (dashed)" if with_reference else "predicted"
     return f"DVH {doses}, research use"
-
-
-def _update_provenance(dose_node: Any, prediction: Prediction) -> Any:
-    node = owned_node(dose_node, PROVENANCE_ROLE, "vtkMRMLTextNode", f"{dose_node.GetName()} provenance")
-    node.SetText(dumps(asdict(prediction.provenance), indent=2))
-    node.SetDescription(INTENDED_USE)
-    place(node, item_of(dose_node))
-    return node

@@ -21,7 +21,7 @@ PROSE = re.compile(r"[A-Za-z]{2,}[,;:]? \(?[A-Za-z]{2,}|[a-z]\.$|^[A-Z][a-z]+$")
 NO_PROSE = re.compile(r"^\w+\([\w*,]*\)$|^[\w.]+\.\w+$|background:|^qSlicer|^vtk")
 #: Names that the scene keeps, fields of tables in it, and keys: they must be the same in every language.
 KEPT = {
-    "Verdict", "Structure", "Goal", "Predicted", "Clinical", "Difference", "Tolerance", "Reason", "Source",
+    "Verdict", "Structure", "Goal", "Predicted", "Clinical", "Compared", "Difference", "Tolerance", "Reason", "Source",
     "Radiotherapy", "Escape", "Return", "Enter", "Darwin", "Inputs", "Structures", "Prescription", "Model", "Install",
     "Run", "Results", "Resources", "Label", "Gy", "Test passed", "Models", "Goals", "Protons", "DosePrediction",
     "SampleData",

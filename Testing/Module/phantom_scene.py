@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -127,6 +128,9 @@ class SphericalPredictor:
         self.closed = False
         #: Standard deviation over the samples as a part of the dose; None gives none, as one sample does.
         self.std_part: float | None = None
+        #: Of the dose, which is multiplied by it; and what else the provenance says.
+        self.factor = 1.0
+        self.told: dict[str, Any] = {}
         self._events: list[Event] = []
 
     def submit(self, patient: Patient, **settings: Any) -> None:
@@ -155,11 +159,13 @@ class SphericalPredictor:
         """Let it finish."""
         assert self.patient is not None
         prediction = spherical_dose(self.patient)
+        dose = Volume(prediction.dose.array * np.float32(self.factor), prediction.dose.geometry)
         self.patient = None
         std = None
         if self.std_part is not None:
-            std = Volume(prediction.dose.array * np.float32(self.std_part), prediction.dose.geometry)
-        self._events.append(Finished(prediction.dose, std, prediction.provenance))
+            std = Volume(dose.array * np.float32(self.std_part), dose.geometry)
+        provenance = replace(prediction.provenance, seed=self.settings.get("seed", 0), **self.told)
+        self._events.append(Finished(dose, std, provenance))
 
     def fail(self, text: str) -> None:
         """Let it fail."""

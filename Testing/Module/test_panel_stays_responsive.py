@@ -106,10 +106,25 @@ def test_a_large_ct_does_not_stop_the_panel(large: Session, tmp_path: Path) -> N
         rows = {ui.goalsTable.item(row, 1).text(): row for row in range(ui.goalsTable.rowCount)}
         click_cell(ui.goalsTable, rows["PTV70"], 1)
         large.settle(PATIENCE_S)
-    difference = slicer.util.arrayFromVolume(panel.parameters.ct.GetNodeReference("DosePrediction.DoseDifference"))
+    difference = slicer.util.arrayFromVolume(difference_node(large))
     assert difference[50, 256, 256] == pytest.approx(0.05 * 72.0, abs=0.02)
     assert "highest dose in PTV70" in large.status
     assert_never_stood_still(longest)
+
+    with watched_main_thread() as longest:
+        click(ui.keepButton)
+        large.settle(PATIENCE_S)
+        choose(ui.compareSelector, "Kept analytic, seed 0: dose of Large CT")
+        large.settle(PATIENCE_S)
+        panel.parameters.goals = "quantec"
+        large.settle(PATIENCE_S)
+    assert slicer.util.arrayFromVolume(difference_node(large)).max() == 0.0, "nothing else has been predicted yet"
+    assert ui.goalsTable.horizontalHeaderItem(4).text() == "Comp."
+    assert_never_stood_still(longest)
+
+
+def difference_node(session: Session) -> Any:
+    return session.panel.parameters.ct.GetNodeReference("DosePrediction.DoseDifference")
 
 
 def test_opening_and_closing_around_a_large_ct_do_not_stop_the_panel(large: Session) -> None:

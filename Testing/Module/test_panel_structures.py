@@ -112,12 +112,27 @@ def test_another_segmentation_is_another_table(session: Session) -> None:
     assert text(session, "PTV_6000", DOSE) == "60"
 
 
+def unfold(session: Session) -> None:
+    """Show the buttons of the remembered names."""
+    session.panel.structures.ui.presetsGroupBox.collapsed = False
+    session.settle()
+
+
+def test_remembered_names_are_folded_until_they_are_asked_for(session: Session) -> None:
+    session.phantom()
+    ui = session.panel.structures.ui
+    assert not ui.applyPresetButton.isVisible() and not ui.savePresetButton.isVisible()
+    unfold(session)
+    assert ui.savePresetButton.isVisible() and ui.presetSelector.isVisible()
+
+
 def test_an_institutions_names_are_remembered(session: Session) -> None:
     _, segmentation = session.phantom()
     segment_of(segmentation, "SpinalCord").SetName("MyCord")
     session.settle()
     edit(session, "MyCord", STANDARD, "SpinalCord")
     structures = session.panel.structures
+    unfold(session)
     session.standin.dialogs.answer("Our clinic")
     click(structures.ui.savePresetButton)
     _, other = phantom_nodes()
@@ -138,6 +153,7 @@ def test_an_institutions_names_go_to_a_colleague_as_a_file(session: Session, tmp
     session.settle()
     edit(session, "Rückenmark", STANDARD, "SpinalCord")
     ui, dialogs = session.panel.structures.ui, session.standin.dialogs
+    unfold(session)
     dialogs.answer("Our clinic", str(tmp_path / "names.json"))
     click(ui.savePresetButton)
     click(ui.exportPresetButton)
@@ -161,6 +177,7 @@ def test_an_institutions_names_go_to_a_colleague_as_a_file(session: Session, tmp
 
 def test_names_are_still_remembered_when_the_application_starts_again(session: Session) -> None:
     session.phantom()
+    unfold(session)
     session.standin.dialogs.answer("Our clinic")
     click(session.panel.structures.ui.savePresetButton)
     session.host.reload()

@@ -1,0 +1,62 @@
+"""Predictions kept to compare later ones with."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import slicer
+
+from DosePredictionLib.errors import InputError
+from DosePredictionScene.dose_node import DOSE_VOLUME_ATTRIBUTE, INTENDED_USE, predicted_dose_node
+from DosePredictionScene.owned_nodes import default_display_node, new_node
+from DosePredictionScene.provenance_node import provenance_of, update_provenance
+from DosePredictionScene.subject_hierarchy import hierarchy, item_of, place, study_of
+
+#: Reference from a kept dose to the CT that it was predicted on.
+KEPT_FOR_ROLE = "DosePrediction.KeptFor"
+
+
+def keep_prediction(ct_node: Any) -> Any:
+    """Keep the dose predicted on a CT under a name of its own: the next prediction leaves it alone.
+
+    The voxels are not copied: a new prediction gives the CT's dose node new ones.
+
+    Returns:
+        The vtkMRMLScalarVolumeNode of the kept dose, which SlicerRT takes for a dose too.
+
+    Raises:
+        InputError: nothing was predicted on the CT.
+    """
+    dose = predicted_dose_node(ct_node)
+    if dose is None or dose.GetImageData() is None:
+        raise InputError("No dose has been predicted on this CT, so there is none to keep.")
+    kept = new_node(dose, dose.GetClassName(), _name(ct_node, dose), attributes={DOSE_VOLUME_ATTRIBUTE: "1"})
+    kept.SetNodeReferenceID(KEPT_FOR_ROLE, ct_node.GetID())
+    kept.SetDescription(INTENDED_USE)
+    with slicer.util.NodeModify(kept):
+        kept.CopyOrientation(dose)
+        kept.SetAndObserveTransformNodeID(dose.GetTransformNodeID())
+        display = default_display_node(kept)
+        display.AutoWindowLevelOff()
+        display.AutoThresholdOff()
+        kept.SetAndObserveImageData(dose.GetImageData())
+        kept.SetVoxelValueUnits(dose.GetVoxelValueUnits())
+    place(kept, study_of(ct_node))
+    hierarchy().RequestOwnerPluginSearch(item_of(kept))
+    provenance = provenance_of(dose)
+    if provenance is not None:
+        update_provenance(kept, provenance)
+    return kept
+
+
+def kept_for(node: Any) -> Any:
+    """The CT that a kept dose was predicted on; None for any other node."""
+    return node.GetNodeReference(KEPT_FOR_ROLE)
+
+
+def _name(ct_node: Any, dose: Any) -> str:
+    """What tells it from the others first, for lists are narrow; numbered where that is not enough."""
+    provenance = provenance_of(dose)
+    made = "" if provenance is None else f" {provenance.system}, seed {provenance.seed}"
+    name = f"Kept{made}: dose of {ct_node.GetName()}"
+    return str(slicer.mrmlScene.GenerateUniqueName(name)) if slicer.mrmlScene.GetFirstNodeByName(name) else name

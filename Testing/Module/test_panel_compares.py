@@ -1,0 +1,151 @@
+"""Several predictions of one patient: one is kept, another compared with it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import slicer
+from DosePredictionScene.headless_case import write_scene
+from panel_session import Session, assert_never_stood_still
+from standin.gestures import choose, click
+from standin.main_thread_watch import watched_main_thread
+
+PREDICTED, COMPARED, DIFFERENCE = 3, 4, 5
+
+
+def dose_of(session: Session) -> Any:
+    return session.panel.parameters.ct.GetNodeReference("DosePrediction.Dose")
+
+
+def cord_row(session: Session) -> list[str]:
+    table = session.panel.results.ui.goalsTable
+    texts = [[table.item(row, column).text() for column in range(6)] for row in range(table.rowCount)]
+    return next(row for row in texts if row[1] == "SpinalCord" and row[3] != "-")
+
+
+def heading(session: Session) -> str:
+    return str(session.panel.results.ui.goalsTable.horizontalHeaderItem(COMPARED).text())
+
+
+def d50(session: Session, column: str) -> float:
+    """Of the target, read off the DVH table."""
+    table = dose_of(session).GetNodeReference("DosePrediction.DvhTable")
+    gray, percent = (slicer.util.arrayFromTableColumn(table, name) for name in ("Dose [Gy]", column))
+    return float(gray[percent >= 50.0].max())
+
+
+@pytest.fixture
+def kept(session: Session) -> Session:
+    """A prediction kept, a later one of 10 % more dose, and a clinical dose of 2 Gy less than the later."""
+    ct, _ = session.phantom()
+    session.predict()
+    click(session.panel.results.ui.keepButton)
+    session.settle()
+    session.predictor.factor = 1.1
+    session.panel.parameters.seed = 5
+    session.settle()
+    session.predict()
+    dose = slicer.util.arrayFromVolume(dose_of(session))
+    clinical = slicer.util.addVolumeFromArray(np.maximum(dose - 2.0, 0.0), name="Clinical")
+    clinical.CopyOrientation(ct)
+    session.panel.parameters.clinical_dose = clinical
+    session.settle()
+    return session
+
+
+def kept_node() -> Any:
+    return slicer.util.getFirstNodeByName("Kept analytic, seed 0: dose of Phantom CT")
+
+
+def test_a_kept_prediction_is_not_overwritten(kept: Session) -> None:
+    first, second = (slicer.util.arrayFromVolume(node) for node in (kept_node(), dose_of(kept)))
+    assert second.max() == pytest.approx(1.1 * first.max(), rel=1e-6)
+    assert kept_node().GetAttribute("DicomRtImport.DoseVolume") == "1", "SlicerRT takes it for a dose"
+    click(kept.panel.results.ui.keepButton)
+    kept.settle()
+    texts = [kept.panel.results.ui.compareSelector.itemText(n) for n in range(3)]
+    assert texts == ["Clinical dose", kept_node().GetName(), "Kept analytic, seed 5: dose of Phantom CT"]
+
+
+def test_goals_and_curves_follow_a_clinical_dose_that_comes_later(kept: Session) -> None:
+    row = cord_row(kept)
+    assert heading(kept) == "Clin." and row[DIFFERENCE] == "+2.00", "measured anew without predicting again"
+    assert d50(kept, "PTV70") - d50(kept, "PTV70 (reference)") == pytest.approx(2.0, abs=0.15)
+
+
+def test_compared_with_a_kept_prediction(kept: Session) -> None:
+    ui = kept.panel.results.ui
+    with watched_main_thread() as longest:
+        choose(ui.compareSelector, kept_node().GetName())
+        kept.settle()
+    assert_never_stood_still(longest)
+    row = cord_row(kept)
+    assert heading(kept) == "Comp."
+    assert float(row[PREDICTED]) == pytest.approx(1.1 * float(row[COMPARED]), abs=0.02)
+    assert d50(kept, "PTV70") == pytest.approx(1.1 * d50(kept, "PTV70 (reference)"), abs=0.2)
+    choose(ui.overlaySelector, f"Difference, predicted - {kept_node().GetName()}")
+    kept.settle()
+    node = kept.panel.parameters.ct.GetNodeReference("DosePrediction.DoseDifference")
+    first = slicer.util.arrayFromVolume(kept_node())
+    assert np.allclose(slicer.util.arrayFromVolume(node), 0.1 * first, atol=1e-3)
+    assert kept_node().GetName() in node.GetName(), "its name does not speak of the clinical dose"
+    nodes = slicer.mrmlScene.GetNumberOfNodes()
+    choose(ui.compareSelector, "Clinical dose")
+    kept.settle()
+    assert heading(kept) == "Clin." and cord_row(kept)[DIFFERENCE] == "+2.00"
+    assert np.allclose(slicer.util.arrayFromVolume(node)[first > 3.0], 2.0, atol=1e-3), "so does the map"
+    assert slicer.mrmlScene.GetNumberOfNodes() == nodes
+
+
+def test_the_next_prediction_is_compared_with_the_kept_one(kept: Session) -> None:
+    choose(kept.panel.results.ui.compareSelector, kept_node().GetName())
+    kept.settle()
+    kept.predictor.factor = 1.2
+    kept.predict()
+    row = cord_row(kept)
+    assert float(row[PREDICTED]) == pytest.approx(1.2 * float(row[COMPARED]), abs=0.02)
+    slicer.mrmlScene.RemoveNode(kept_node())
+    kept.settle()
+    assert heading(kept) == "Clin.", "the clinical dose takes the place of a dose that is gone"
+    assert float(cord_row(kept)[DIFFERENCE]) > 2.0
+
+
+def test_hidden_curves_stay_hidden(kept: Session) -> None:
+    kept.panel.parameters.hidden_curves = "SpinalCord"
+    kept.settle()
+    choose(kept.panel.results.ui.compareSelector, kept_node().GetName())
+    kept.settle()
+    chart = dose_of(kept).GetNodeReference("DosePrediction.DvhChart")
+    names = {chart.GetNthPlotSeriesNode(n).GetName() for n in range(chart.GetNumberOfPlotSeriesNodes())}
+    assert "PTV70 (reference)" in names and not any(name.startswith("SpinalCord") for name in names)
+
+
+def test_a_prediction_begun_at_once_after_the_choice_wins(kept: Session) -> None:
+    choose(kept.panel.results.ui.compareSelector, kept_node().GetName())
+    kept.predictor.factor = 1.3
+    kept.predict()
+    row = cord_row(kept)
+    assert float(row[PREDICTED]) == pytest.approx(1.3 * float(row[COMPARED]), abs=0.02)
+
+
+def test_a_saved_scene_knows_what_was_compared(kept: Session, tmp_path: Path) -> None:
+    choose(kept.panel.results.ui.compareSelector, kept_node().GetName())
+    kept.settle()
+    row = cord_row(kept)
+    write_scene(tmp_path / "scene.mrb")
+    slicer.mrmlScene.Clear(False)
+    kept.settle()
+    (tmp_path / "unpacked").mkdir()
+    slicer.mrmlScene.SetURL(
+        slicer.mrmlScene.UnpackSlicerDataBundle(str(tmp_path / "scene.mrb"), str(tmp_path / "unpacked"))
+    )
+    assert slicer.mrmlScene.Connect()
+    kept.settle()
+    assert kept.panel.results.ui.compareSelector.currentText == kept_node().GetName()
+    assert heading(kept) == "Comp." and cord_row(kept) == row
+    choose(kept.panel.results.ui.compareSelector, "Clinical dose")
+    kept.settle()
+    assert heading(kept) == "Clin." and cord_row(kept)[DIFFERENCE] == "+2.00"

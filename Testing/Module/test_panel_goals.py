@@ -1,0 +1,210 @@
+"""Goals: the sets that suit first, the dialog that edits them, and a dose measured anew."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from panel_session import Session
+from standin.gestures import choose, click, type_into
+
+from DosePredictionLib.dosimetry.goal_editing import GoalDraft, GoalLine
+from DosePredictionLib.dosimetry.goal_reading import bundled_goals, read_goals
+
+STRUCTURE, METRIC, COMPARATOR, LIMIT, UNIT, TOLERANCE, PRIORITY, FRACTIONS, SOURCE, PROBLEM = range(10)
+CORD = GoalLine("SpinalCord", "D0.03cc", "<=", "45", source="QUANTEC, 2010")
+
+
+def cell(dialog: Any, row: int, column: int) -> Any:
+    return table_of(dialog).item(row, column)
+
+
+def table_of(dialog: Any) -> Any:
+    return dialog.findChild("QTableWidget", "goalLinesTable")
+
+
+def button(dialog: Any, name: str) -> Any:
+    return dialog.findChild("QPushButton", name)
+
+
+def rows(session: Session) -> list[list[str]]:
+    table = session.panel.results.ui.goalsTable
+    return [[table.item(row, column).text() for column in range(4)] for row in range(table.rowCount)]
+
+
+@pytest.fixture
+def opened(session: Session) -> Session:
+    session.phantom()
+    session.panel.prescription.widget.collapsed = False
+    session.settle()
+    return session
+
+
+def test_the_sets_that_suit_the_plan_come_first(opened: Session) -> None:
+    box = opened.panel.prescription.ui.goalsSelector
+    names = lambda: [box.itemData(row) for row in range(box.count)]  # noqa: E731
+    opened.panel.parameters.site, opened.panel.parameters.fractions = "thorax", 4
+    opened.settle()
+    assert names().index("rtog-0915") < names().index(None) < names().index("head-and-neck"), "a line between them"
+    assert names()[-1] == "file"
+    opened.panel.parameters.site, opened.panel.parameters.fractions = "head-and-neck", 35
+    opened.settle()
+    assert names().index("head-and-neck") < names().index(None) < names().index("rtog-0915")
+    assert box.itemData(box.currentIndex) == "head-and-neck", "the choice is the user's, and stays"
+    import qt
+
+    assert "not head-and-neck" in box.itemData(names().index("rtog-0915"), qt.Qt.ToolTipRole)
+
+
+def test_another_choice_of_goals_is_measured_without_predicting_again(opened: Session) -> None:
+    opened.predict()
+    before = rows(opened)
+    choose(opened.panel.prescription.ui.goalsSelector, bundled_goals("quantec").title)
+    opened.settle()
+    assert rows(opened) != before and not opened.predictor.busy
+    choose(opened.panel.prescription.ui.goalsSelector, bundled_goals("head-and-neck").title)
+    opened.settle()
+    assert rows(opened) == before
+
+
+def test_edited_goals_are_saved_and_measured(opened: Session) -> None:
+    opened.predict()
+    cord = next(row for row in rows(opened) if row[1] == "SpinalCord" and row[3] != "-")
+    assert cord[0] == "tol."
+    measured = float(cord[3])
+    folder = opened.panel.prescription._own_folder()
+    where = folder / "my-head-and-neck.json"
+
+    def edit(dialog: Any) -> None:
+        table = table_of(dialog)
+        names = [cell(dialog, row, STRUCTURE).text() for row in range(table.rowCount)]
+        row = names.index("SpinalCord")
+        cell(dialog, row, LIMIT).setText(f"{measured - 1:.2f}")
+        cell(dialog, row, TOLERANCE).setText("")
+        opened.standin.dialogs.answer(str(where))
+        click(button(dialog, "saveGoalsButton"))
+
+    opened.standin.dialogs.answer(edit)
+    click(opened.panel.prescription.ui.editGoalsButton)
+    opened.settle()
+    assert opened.panel.parameters.goals == str(where)
+    assert opened.panel.prescription.ui.goalsSelector.currentText == bundled_goals("head-and-neck").title
+    after = next(row for row in rows(opened) if row[1] == "SpinalCord" and row[3] != "-")
+    assert after[0] == "fail" and float(after[3]) == measured and not opened.predictor.busy
+    goal = next(goal for goal in read_goals(where).goals if goal.structure == "SpinalCord")
+    assert goal.limit == pytest.approx(measured - 1, abs=0.01)
+    assert not goal.checked, "the limit is not the source's any more"
+
+    # Saved again under the same name, it is measured again; exports say the same.
+    def undo(dialog: Any) -> None:
+        names = [cell(dialog, row, STRUCTURE).text() for row in range(table_of(dialog).rowCount)]
+        cell(dialog, names.index("SpinalCord"), LIMIT).setText("200")
+        opened.standin.dialogs.answer(str(where))
+        click(button(dialog, "saveGoalsButton"))
+
+    opened.standin.dialogs.answer(undo)
+    click(opened.panel.prescription.ui.editGoalsButton)
+    opened.settle()
+    assert next(row for row in rows(opened) if row[1] == "SpinalCord" and row[3] != "-")[0] == "pass"
+    out = folder.parent / "tables"
+    out.mkdir()
+    opened.standin.dialogs.answer(str(out))
+    click(opened.panel.results.ui.exportTablesButton)
+    opened.settle()
+    assert ",200" in (out / "goals.csv").read_text(encoding="utf-8")
+
+
+def test_lines_are_added_moved_and_removed_and_problems_are_shown_in_their_rows(
+    opened: Session, tmp_path: Path
+) -> None:
+    from DosePredictionPanel.goals_editor import GoalsEditor
+
+    editor = GoalsEditor(GoalDraft(lines=(CORD,)), tmp_path)
+
+    def edit(dialog: Any) -> None:
+        save = button(dialog, "saveGoalsButton")
+        assert save.enabled
+        click(button(dialog, "addGoalButton"))
+        assert table_of(dialog).rowCount == 2 and not save.enabled
+        assert cell(dialog, 1, PROBLEM).text() and not cell(dialog, 0, PROBLEM).text()
+        for column, text in ((STRUCTURE, "Brainstem"), (METRIC, "D0.03cc"), (LIMIT, "much"), (SOURCE, "own")):
+            cell(dialog, 1, column).setText(text)
+        assert "much" in cell(dialog, 1, PROBLEM).text() and not save.enabled
+        assert "much" in cell(dialog, 1, LIMIT).toolTip()
+        assert cell(dialog, 1, LIMIT).background().color().red() > cell(dialog, 1, LIMIT).background().color().blue()
+        cell(dialog, 1, LIMIT).setText("54")
+        assert not cell(dialog, 1, PROBLEM).text() and save.enabled
+        click(button(dialog, "goalUpButton"))
+        assert [cell(dialog, row, STRUCTURE).text() for row in range(2)] == ["Brainstem", "SpinalCord"]
+        click(button(dialog, "goalDownButton"))
+        click(button(dialog, "goalUpButton"))
+        click(button(dialog, "addGoalButton"))
+        click(button(dialog, "removeGoalButton"))
+        import qt
+
+        cell(dialog, 1, STRUCTURE).setCheckState(qt.Qt.Unchecked)
+        type_into(dialog.findChild("QLineEdit", "goalsTitleEdit"), "Ours")
+        opened.standin.dialogs.answer(str(tmp_path / "ours"))
+        click(save)
+
+    opened.standin.dialogs.answer(edit)
+    assert editor.edit() == tmp_path / "ours.json"
+    saved = read_goals(tmp_path / "ours.json")
+    assert (saved.name, saved.title) == ("ours", "Ours")
+    assert [(goal.structure, goal.limit, goal.active) for goal in saved.goals] == [
+        ("Brainstem", 54.0, True), ("SpinalCord", 45.0, False),
+    ]  # fmt: skip
+
+
+def test_goals_are_imported_from_json_and_tables(opened: Session, tmp_path: Path) -> None:
+    (tmp_path / "ours.csv").write_text(
+        "structure;metric;comparator;limit;source\nSpinalCord;D0.03cc;<=;45;own\nHeart;Dmean;<=;x;own\n"
+    )
+    (tmp_path / "broken.json").write_text("{}")
+    from DosePredictionPanel.goals_editor import GoalsEditor
+
+    editor = GoalsEditor(GoalDraft.of(bundled_goals("quantec")), tmp_path)
+
+    def edit(dialog: Any) -> None:
+        before = table_of(dialog).rowCount
+        opened.standin.dialogs.answer(str(tmp_path / "broken.json"), str(tmp_path / "ours.csv"))
+        click(button(dialog, "importGoalsButton"))
+        assert "broken.json" in dialog.findChild("QLabel", "goalsProblemLabel").text
+        assert table_of(dialog).rowCount == before, "what was there stays"
+        click(button(dialog, "importGoalsButton"))
+        assert table_of(dialog).rowCount == 2 and cell(dialog, 1, PROBLEM).text()
+        click(button(dialog, "removeGoalButton"))  # the first line is the chosen one
+        assert cell(dialog, 0, STRUCTURE).text() == "Heart"
+        click(button(dialog, "closeGoalsButton"))
+
+    opened.standin.dialogs.answer(edit)
+    assert editor.edit() is None and not list(tmp_path.glob("my-*.json"))
+
+
+def test_limits_converted_by_eqd2_are_marked(opened: Session) -> None:
+    opened.predict()
+    assert not any("(EQD2)" in row[2] for row in rows(opened))
+    opened.panel.parameters.fractions = 20
+    opened.settle()
+    opened.predict()
+    table = opened.panel.results.ui.goalsTable
+    marked = [row for row in range(table.rowCount) if "(EQD2)" in table.item(row, 2).text()]
+    assert any(table.item(row, 1).text() == "SpinalCord" for row in marked)
+    for row in marked:  # to be seen whole
+        lines = table.item(row, 2).text().split("\n")
+        assert lines[1:] == ["Gy (EQD2)"] and table.rowHeight(row) >= 2 * table.fontMetrics().height()
+        assert all(table.fontMetrics().horizontalAdvance(line) < table.columnWidth(2) - 8 for line in lines)
+
+
+def test_own_goals_that_are_gone_keep_from_predicting_and_say_so(opened: Session, tmp_path: Path) -> None:
+    content = {"name": "x", "title": "X", "description": "", "goals": []}
+    opened.panel.parameters.goals = str(tmp_path / "gone.json")
+    opened.settle()
+    assert "gone are not on this computer" in opened.panel.run.ui.predictButton.toolTip
+    assert opened.panel.prescription.ui.goalsSelector.currentText == "gone (not found here)"
+    (tmp_path / "gone.json").write_text(json.dumps(content))
+    opened.panel.parameters.goals = "head-and-neck"
+    opened.settle()
+    assert opened.panel.run.ui.predictButton.enabled

@@ -14,7 +14,7 @@ from DosePredictionLib.review.thresholds import Thresholds
 def dose_warnings(
     patient: Patient, dose: Volume, dose_std: Volume | None, thresholds: Thresholds
 ) -> Iterator[ReviewWarning]:
-    """A hot spot outside the targets; samples that differ more than usual."""
+    """A hot spot outside the targets; a prediction less certain than usual."""
     prescription_gy = patient.prescription_gy
     if not prescription_gy > 0.0:
         return
@@ -39,9 +39,9 @@ def dose_warnings(
     if percent >= high["at_least_percent"]:
         yield ReviewWarning(
             "uncertainty-high",
-            f"The samples differ more than usual: {percent:.1f} % of the prescription on average.",
-            "The model is less sure of this patient than of those it was validated on. Draw more samples, and look at "
-            "the map of the standard deviation.",
+            f"The prediction is less certain than usual: {percent:.1f} % of the prescription on average.",
+            "The model is less sure of this patient than of most it was validated on. Look at the map of the standard "
+            "deviation before believing a figure.",
             {"mean_std_percent": round(percent, 2), "threshold_percent": high["at_least_percent"],
              "where_dose_from_percent": high["dose_from_percent"]},
         )  # fmt: skip

@@ -214,8 +214,11 @@ class TrainingRun:
         with self.fabric.autocast():
             loss = self.stage.loss(self._trained, to_device(batch, self.device))
         self.fabric.backward(loss.total)
-        torch.nn.utils.clip_grad_norm_(self.network.parameters(), 1.0)
-        self.optimiser.step()
+        norm = torch.nn.utils.clip_grad_norm_(self.network.parameters(), 1.0)
+        # PyTorch's bfloat16 convolutions on processors give NaN gradients now and then on maps two voxels thin (seen in
+        # 2.13); one such step would spoil the weights for good.
+        if torch.isfinite(norm):
+            self.optimiser.step()
         self.optimiser.zero_grad(set_to_none=True)
         self._update_average()
         return loss.logged

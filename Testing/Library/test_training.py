@@ -62,6 +62,20 @@ def test_a_stopped_and_resumed_run_equals_one_that_was_not(tmp_path, cases):
         assert torch.equal(whole.average[name], resumed.average[name]), name
 
 
+def test_a_gradient_that_is_not_a_number_spoils_nothing(tmp_path, cases, monkeypatch):
+    run = TrainingRun(config(tmp_path), cases, cases[:1])
+    before = {name: value.clone() for name, value in run.network.state_dict().items()}
+    honest = run.stage.loss
+    with monkeypatch.context() as patched:
+        patched.setattr(run.stage, "loss", lambda *seen: replace(honest(*seen), total=honest(*seen).total * np.nan))
+        run.run(until=1)
+    assert all(torch.equal(value, before[name]) for name, value in run.network.state_dict().items())
+    run.run(until=2)
+    after = run.network.state_dict()
+    assert any(not torch.equal(value, before[name]) for name, value in after.items())
+    assert all(torch.isfinite(value).all() for value in after.values())
+
+
 def test_training_lowers_the_error(tmp_path, cases):
     run = TrainingRun(config(tmp_path, steps=60, decay_steps=20, learning_rate=3e-3, ema=0.9), cases, cases)
     before = run.validation_score()

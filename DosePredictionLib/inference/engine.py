@@ -204,7 +204,10 @@ class PredictionEngine:
         said = f"calibrated on {self.calibration.patients} validation patients"
         if (samples, steps) == (recommended.get("samples"), recommended.get("steps")):
             return said
-        return f"{said} with {recommended.get('samples')} samples of {recommended.get('steps')} steps, not with these"
+        return (
+            f"{said} for another choice (samples: {recommended.get('samples')}, steps: {recommended.get('steps')}), "
+            "so only roughly right here"
+        )
 
 
 def _package_versions() -> dict[str, str]:

@@ -37,7 +37,7 @@ from standin.gestures import click  # noqa: E402
 from standin.pythonqt.described import stand_ins  # noqa: E402
 from standin.session import Standin  # noqa: E402
 
-SAMPLES = 4
+SAMPLES = 2
 #: Edge of a slice view and of the chart, height of the table, and what lies between, in pixels.
 VIEW, TABLE_HEIGHT, GAP = 480, 260, 4
 

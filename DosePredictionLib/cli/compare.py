@@ -32,7 +32,7 @@ def add_parser(commands: Any) -> None:
     )
     parser.add_argument("case", metavar="CASE", type=Path, help="a case, as predict takes it")
     parser.add_argument("--dose", action="append", required=True, metavar="[NAME=]FILE", dest="doses",
-                        help="a dose in Gy as NRRD or NIfTI, on any grid; again for each further one")  # fmt: skip
+                        help="a dose in Gy (NRRD, NIfTI or RTDOSE) on any grid; may be given again")  # fmt: skip
     parser.add_argument("-o", "--output", required=True, type=Path, metavar="OUT", help="folder for the results")
     parser.add_argument("--without-reference", action="store_true",
                         help="leave the case's own dose out; the first --dose is the reference")  # fmt: skip

@@ -32,7 +32,7 @@ def add_parser(commands: Any) -> None:
         "decisions.",
     )
     parser.add_argument("case", metavar="CASE", type=Path, help="the case, as predict takes it")
-    parser.add_argument("--dose", required=True, metavar="[NAME=]FILE", help="the dose in Gy, NRRD or NIfTI, any grid")
+    parser.add_argument("--dose", required=True, metavar="[NAME=]FILE", help="dose in Gy: NRRD, NIfTI or RTDOSE")
     parser.add_argument("--std", type=Path, metavar="FILE", help="its standard deviation in Gy")
     parser.add_argument("--provenance", type=Path, metavar="FILE", help="its prediction.json")
     parser.add_argument("-o", "--output", required=True, type=Path, metavar="FILE", help="the HTML file")

@@ -25,8 +25,8 @@ from DosePredictionLib.patient.volume import Volume
 from DosePredictionLib.resources import resource_path
 
 NAMES = (
-    "addiff-dose", "head-and-neck", "quantec", "rtog-0615", "rtog-0617", "rtog-0813", "rtog-0915", "rtog-1016",
-    "tg-101",
+    "addiff-dose", "head-and-neck", "nrg-hn004", "quantec", "rtog-0615", "rtog-0617", "rtog-0813", "rtog-0915",
+    "rtog-1016", "tg-101",
 )  # fmt: skip
 
 
@@ -70,8 +70,8 @@ def test_every_goal_has_a_source_with_a_year_and_a_known_structure(name: str) ->
     for goal in goals.goals:
         assert goal.year or any(str(year) in goal.source for year in range(1990, 2030)), goal
         assert goal.active or goal.note, "a row that isn't judged says why"
-        if not goal.checked and name != "head-and-neck":
-            assert goal.note or name == "quantec", f"{goal.structure}: what was not compared says so"
+        if not goal.checked:
+            assert goal.note, f"{goal.structure}: what was not compared says so"
     plain = {
         "GTV",
         "CTV",
@@ -156,6 +156,122 @@ def test_quantec() -> None:
         assert goal.limit == limit and goal.endpoint and goal.year == 2010
 
 
+@pytest.mark.parametrize(
+    ("structure", "metric", "limit", "unit", "tolerance", "priority"),
+    [
+        ("highest target", "D95%", 100, "%Rx", 98.57, 1),
+        ("highest target", "D99%", 95, "%Rx", 90, 1),
+        ("highest target", "D0.03cc", 110, "%Rx", 117.14, 2),
+        ("middle target", "D95%", 100, "%Rx", 94.69, 1),
+        ("lowest target", "D95%", 100, "%Rx", 90, 1),
+        ("SpinalCord_PRV05", "D0.03cc", 50, "Gy", 52, 1),
+        ("Brainstem_PRV05", "D0.03cc", 54, "Gy", 56, 1),
+        ("OpticChiasm", "D0.03cc", 54, "Gy", 56, 1),
+        ("each OpticNrv", "D0.03cc", 54, "Gy", 56, 1),
+        ("each Lobe_Temporal", "D0.03cc", 70, "Gy", 72, 2),
+        ("Bone_Mandible", "D0.03cc", 70, "Gy", 75, 2),
+        ("each Joint_TM", "D0.03cc", 70, "Gy", 75, 2),
+        ("each Parotid", "Dmean", 26, "Gy", None, 3),
+        ("each Glnd_Submand", "Dmean", 39, "Gy", None, 3),
+        ("Lips", "Dmean", 20, "Gy", None, 3),
+        ("Cavity_Oral", "Dmean", 30, "Gy", None, 3),
+        ("Cavity_Oral", "D0.03cc", 60, "Gy", None, 3),
+        ("Pharynx", "Dmean", 45, "Gy", None, 3),
+        ("Larynx_SG", "Dmean", 20, "Gy", None, 3),
+        ("Esophagus_S", "Dmean", 30, "Gy", None, 3),
+        ("Esophagus_S", "D0.03cc", 60, "Gy", None, 3),
+        ("External-PTV", "D0.03cc", 74, "Gy", None, 3),
+    ],
+)
+def test_nrg_hn004(
+    structure: str, metric: str, limit: float, unit: str, tolerance: float | None, priority: int
+) -> None:
+    (goal,) = find("nrg-hn004", structure, metric)
+    assert (goal.limit, goal.unit, goal.tolerance, goal.priority) == (limit, unit, tolerance, priority)
+    assert goal.comparator == (">=" if "target" in structure and metric != "D0.03cc" else "<=")
+    assert len(bundled_goals("nrg-hn004").goals) == 22
+
+
+@pytest.mark.parametrize(
+    ("name", "unchecked"),
+    [
+        ("addiff-dose", set()),
+        (
+            "head-and-neck",
+            {
+                ("BrachialPlex_L", "D0.03cc", 66), ("BrachialPlex_R", "D0.03cc", 66), ("Cavity_Oral", "Dmean", 40),
+                ("Eye_L", "D0.03cc", 50), ("Eye_R", "D0.03cc", 50), ("Lens_L", "D0.03cc", 10),
+                ("Lens_R", "D0.03cc", 10), ("Glnd_Lacrimal_L", "Dmean", 25), ("Glnd_Lacrimal_R", "Dmean", 25),
+                ("Pituitary", "Dmean", 45),
+            },
+        ),
+        ("nrg-hn004", None),
+        ("quantec", {("Stomach", "D100%", 45), ("PenileBulb", "D95%", 50)}),
+        ("rtog-0615", None),
+        (
+            "rtog-0617",
+            {
+                ("SpinalCord", "D0.03cc", 50.5), ("Lungs-CTV", "Dmean", 20), ("Esophagus", "Dmean", 34),
+                ("each BrachialPlex", "D0.03cc", 66), ("Heart", "V60Gy", 33.3), ("Heart", "V45Gy", 66.7),
+                ("Heart", "D100%", 40),
+            },
+        ),
+        (
+            "rtog-0813",
+            {
+                ("highest target", "V100%Rx", 95), ("highest target", "V90%Rx", 99),
+                ("SpinalCord", "D0.25cc", 22.5), ("SpinalCord", "D0.5cc", 13.5),
+                ("ring 0-5 mm inside External", "D0.03cc", 32), ("ring 0-5 mm inside External", "D10cc", 30),
+            },
+        ),
+        (
+            "rtog-0915",
+            {
+                ("highest target", "V100%Rx", 95), ("highest target", "V90%Rx", 99),
+                ("SpinalCord", "D0.35cc", 10), ("SpinalCord", "D1.2cc", 7),
+                ("SpinalCord", "D0.35cc", 20.8), ("SpinalCord", "D1.2cc", 13.6),
+                ("Esophagus", "D5cc", 18.8),
+                ("ipsilateral BrachialPlex", "D0.03cc", 27.2), ("ipsilateral BrachialPlex", "D3cc", 23.6),
+                ("GreatVes", "D10cc", 31), ("GreatVes", "D10cc", 43),
+                ("Trachea", "D4cc", 15.6), ("AirWay_Prox", "D4cc", 15.6),
+                ("Rib", "D0.03cc", 40), ("Rib", "D1cc", 32),
+                ("Stomach", "D10cc", 11.2), ("Stomach", "D10cc", 17.6), ("Stomach", "D0.03cc", 27.2),
+                ("Lungs", "CV7Gy", 1500), ("Lungs", "CV11.6Gy", 1500),
+            },
+        ),
+        ("rtog-1016", None),
+        (
+            "tg-101",
+            {
+                ("Lungs", "CV7Gy", 1500), ("Lungs", "CV7.4Gy", 1000),
+                ("Lungs", "CV11.6Gy", 1500), ("Lungs", "CV12.4Gy", 1000),
+                ("Liver", "CV19.2Gy", 700), ("Kidney_Cortex", "CV16Gy", 200),
+            },
+        ),
+    ],
+)  # fmt: skip
+def test_what_was_compared_and_what_was_not(name: str, unchecked: set[tuple[str, str, float]] | None) -> None:
+    """None stands for a set of which no number could be compared."""
+    goals = bundled_goals(name).goals
+    left = {(g.structure, g.metric.text, g.limit) for g in goals if not g.checked}
+    if unchecked is None:
+        assert not any(g.checked for g in goals)
+    else:
+        assert left == unchecked
+    assert all(g.note for g in goals if not g.checked)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_notes_and_priorities(name: str) -> None:
+    """Notes are sentences, neural organs come first and what may vary is worth saying only if it differs."""
+    for goal in bundled_goals(name).goals:
+        assert goal.note == goal.note.strip() and (not goal.note or goal.note.endswith((".", ")"))), goal
+        assert goal.priority in (1, 2, 3)
+        assert goal.tolerance is None or goal.tolerance != goal.limit
+        if goal.structure.split("_PRV")[0] in {"SpinalCord", "Brainstem", "OpticChiasm"} and goal.active:
+            assert goal.priority <= 2, goal
+
+
 # Which suit
 
 
@@ -169,7 +285,7 @@ def test_sets_that_suit_come_first() -> None:
     found = choices(site="head-and-neck", fractions=35)
     assert list(found)[:2] == ["addiff-dose", "head-and-neck"]
     assert {name for name, suits in found.items() if suits} == {
-        "addiff-dose", "head-and-neck", "quantec", "rtog-0615", "rtog-1016",
+        "addiff-dose", "head-and-neck", "nrg-hn004", "quantec", "rtog-0615", "rtog-1016",
     }  # fmt: skip
     assert list(found.values()) == sorted(found.values(), reverse=True)
 

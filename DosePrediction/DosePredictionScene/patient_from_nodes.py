@@ -10,6 +10,7 @@ import numpy as np
 
 from DosePredictionLib.errors import InputError
 from DosePredictionLib.patient.beams import BeamArrangement
+from DosePredictionLib.patient.outlined_mask import OutlinedMask
 from DosePredictionLib.patient.patient import Patient
 from DosePredictionLib.patient.structure import Structure
 from DosePredictionLib.patient.volume import Volume
@@ -17,6 +18,7 @@ from DosePredictionScene.node_geometry import volume_geometry, world_matrix
 from DosePredictionScene.pieces import Pieces, in_one_go, while_in_scene
 from DosePredictionScene.segment_choices import SegmentChoice, segment_choices
 from DosePredictionScene.segment_mask import mask_in_pieces
+from DosePredictionScene.segment_surface import surface_occupancy_in_pieces
 from DosePredictionScene.subject_hierarchy import dose_unit_of
 from DosePredictionScene.voxels import volume_in_pieces, voxels_in_pieces
 
@@ -54,7 +56,8 @@ def patient_from_nodes(
 ) -> Patient:
     """Read a patient off the scene.
 
-    Every segment is read for itself, so that a target inside an organ keeps its voxels and so does the organ.
+    Every segment is read for itself, so that a target inside an organ keeps its voxels and so does the organ. Segments
+    of a segmentation whose source is closed surfaces or contours are measured by their surfaces, not by their voxels.
 
     Args:
         ct_node: vtkMRMLScalarVolumeNode in HU. Its grid, with its linear parent transform, is the patient's.
@@ -143,6 +146,9 @@ def _structures(
         names.add(name)
         colour = tuple(float(v) for v in segment.GetColor())
         mask = yield from mask_in_pieces(segmentation_node, segment_id, ct_node)
+        occupancy = yield from surface_occupancy_in_pieces(segmentation_node, segment_id, volume_geometry(ct_node))
+        if occupancy is not None:
+            mask = OutlinedMask(mask.array, mask.geometry, occupancy)
         structures.append(
             Structure(
                 name=name,

@@ -11,7 +11,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from DosePredictionLib.dosimetry.partial_voxels import is_fractional
+from DosePredictionLib.dosimetry.partial_voxels import is_fractional, parts_inside
 from DosePredictionLib.dosimetry.sampling import occupied_box
 from DosePredictionLib.patient.geometry import Geometry, Index3, index3
 from DosePredictionLib.patient.structure import Structure, StructureRole
@@ -22,6 +22,8 @@ LARGEST_PART_MM = 1.5
 MOST_PARTS = 2_500_000
 #: Surfaces are smoothed by a Gaussian of this standard deviation before margins are added, in voxels.
 SMOOTHING_VOXELS = 0.5
+#: Voxels that two surfaces run through are cut into so many parts along each axis, to see what they share.
+_PARTS_SHARED = 4
 
 
 def expanded(structure: Structure, margin_mm: float, name: str | None = None) -> Structure:
@@ -32,19 +34,19 @@ def expanded(structure: Structure, margin_mm: float, name: str | None = None) ->
         margin_mm: at least 0.
         name: of the result; None writes it like TG-263 (``SpinalCord_PRV05``).
     """
-    reach = _grown_outward(structure.mask, 0.0, margin_mm, with_inside=True)
+    reach = _grown_outward(structure.measured, 0.0, margin_mm, with_inside=True)
     return _derived(name or f"{structure.name}_PRV{margin_mm:02g}", reach, structure)
 
 
 def ring_outside(structure: Structure, inner_mm: float, outer_mm: float, name: str | None = None) -> Structure:
     """The shell from ``inner_mm`` to ``outer_mm`` outside a structure's surface."""
-    shell = _grown_outward(structure.mask, inner_mm, outer_mm, with_inside=False)
+    shell = _grown_outward(structure.measured, inner_mm, outer_mm, with_inside=False)
     return _derived(name or f"ring {inner_mm:g}-{outer_mm:g} mm around {structure.name}", shell, structure)
 
 
 def ring_inside(structure: Structure, inner_mm: float, outer_mm: float, name: str | None = None) -> Structure:
     """The shell from ``inner_mm`` to ``outer_mm`` below a structure's surface."""
-    box = _box_around(structure.mask, 0.0)
+    box = _box_around(structure.measured, 0.0)
     inside = _inside(box)
     outside = Volume(~inside, box.geometry)
     # Distance to the outside, kept within the structure.
@@ -58,39 +60,54 @@ def ring_inside(structure: Structure, inner_mm: float, outer_mm: float, name: st
 
 def minus(structure: Structure, others: Sequence[Structure], name: str | None = None) -> Structure:
     """A structure without what it shares with others: ``Lungs-GTV``."""
-    own = structure.mask
+    own = structure.measured
     rest = own.array if is_fractional(own.array) else (own.array != 0).astype(np.float32)
     for other in others:
-        rest = rest * (1.0 - _fractions_on(other.mask, own.geometry))
+        rest = rest - _shared(rest, _fractions_on(other.measured, own.geometry))
     label = name or f"{structure.name}-{'-'.join(other.name for other in others)}"
     return _derived(label, Volume(_as_mask(rest), own.geometry), structure)
 
 
 def combined(structures: Sequence[Structure], name: str | None = None) -> Structure:
     """Several structures as one: both parotids, both lungs. On the first one's grid, made large enough for all."""
-    first = structures[0].mask
-    geometry = _grid_over([structure.mask for structure in structures])
-    if any(not _same_lattice(structure.mask.geometry, first.geometry) for structure in structures[1:]):
+    first = structures[0].measured
+    geometry = _grid_over([structure.measured for structure in structures])
+    if any(not _same_lattice(structure.measured.geometry, first.geometry) for structure in structures[1:]):
         # The finest grid of them shows the others without loss.
-        finest = min((s.mask for s in structures), key=lambda mask: mask.geometry.voxel_volume_cc)
-        geometry = _grid_over([finest, *(s.mask for s in structures if s.mask is not finest)])
+        finest = min((s.measured for s in structures), key=lambda mask: mask.geometry.voxel_volume_cc)
+        geometry = _grid_over([finest, *(s.measured for s in structures if s.measured is not finest)])
     union = np.zeros(geometry.shape, np.float32)
     for structure in structures:
-        np.maximum(union, _fractions_on(structure.mask, geometry), out=union)
+        added = _fractions_on(structure.measured, geometry)
+        union += added - _shared(union, added)
     return _derived(name or "+".join(s.name for s in structures), Volume(_as_mask(union), geometry), structures[0])
 
 
 def intersection(structure: Structure, other: Structure, name: str | None = None) -> Structure:
     """What two structures share: a ring clipped to the body."""
-    own = structure.mask
+    own = structure.measured
     mine = own.array if is_fractional(own.array) else (own.array != 0).astype(np.float32)
-    shared = mine * _fractions_on(other.mask, own.geometry)
+    shared = _shared(mine, _fractions_on(other.measured, own.geometry))
     return _derived(name or f"{structure.name} in {other.name}", Volume(_as_mask(shared), own.geometry), structure)
 
 
 def _derived(name: str, mask: Volume, origin: Structure) -> Structure:
     """A structure that is measured only; it keeps the prescription of the target it was made from."""
     return replace(origin, name=name, mask=mask, role=StructureRole.OTHER, standard_name=None)
+
+
+def _shared(one: np.ndarray, other: np.ndarray) -> np.ndarray:
+    """The part of each voxel that lies inside both of two structures, whose fractions these are."""
+    shared = one * other
+    # Where both surfaces run through a voxel, it matters on which sides of them their insides lie.
+    voxels = np.argwhere((one > 0.0) & (one < 1.0) & (other > 0.0) & (other < 1.0))
+    if len(voxels):
+        steps = (np.arange(_PARTS_SHARED) + 0.5) / _PARTS_SHARED - 0.5
+        offsets = np.stack(np.meshgrid(steps, steps, steps, indexing="ij"), axis=-1).reshape(-1, 3)
+        both = (parts_inside(one, voxels, offsets) & parts_inside(other, voxels, offsets)).mean(axis=1)
+        place = tuple(voxels.T)
+        shared[place] = np.minimum(both, np.minimum(one[place], other[place]))
+    return shared
 
 
 def _as_mask(fractions: np.ndarray) -> np.ndarray:
@@ -202,37 +219,49 @@ def _same_lattice(one: Geometry, other: Geometry) -> bool:
 def _grid_over(masks: Sequence[Volume]) -> Geometry:
     """The first mask's lattice, reaching over the occupied parts of all."""
     base = masks[0].geometry
-    low, high = np.full(3, np.inf), np.full(3, -np.inf)
-    for mask in masks:
-        box = occupied_box(mask.array)
-        if box is None:
-            continue
-        corners = np.stack(np.meshgrid(*[(part.start - 0.5, part.stop - 0.5) for part in box], indexing="ij"), axis=-1)
-        index = base.index_of_lps(mask.geometry.lps_of_index(corners.reshape(-1, 3)))
-        low, high = np.minimum(low, index.min(axis=0)), np.maximum(high, index.max(axis=0))
-    if not np.isfinite(low).all():
+    reached = [found for mask in masks if (found := _reach(mask, base)) is not None]
+    if not reached:
         return base
-    start = np.floor(low + 0.5 + 1e-6).astype(int)
-    stop = np.ceil(high + 0.5 - 1e-6).astype(int)
+    start = np.min([low for low, _ in reached], axis=0)
+    stop = np.max([high for _, high in reached], axis=0)
     return base.cropped(index3(start), index3(np.maximum(stop - start, 1)))
+
+
+def _reach(mask: Volume, geometry: Geometry) -> tuple[np.ndarray, np.ndarray] | None:
+    """First index (z, y, x) and end of the voxels of a grid, or of its continuation, that a mask may touch."""
+    box = occupied_box(mask.array)
+    if box is None:
+        return None
+    corners = np.stack(np.meshgrid(*[(part.start - 0.5, part.stop - 0.5) for part in box], indexing="ij"), axis=-1)
+    index = geometry.index_of_lps(mask.geometry.lps_of_index(corners.reshape(-1, 3)))
+    return (
+        np.floor(index.min(axis=0) + 0.5 + 1e-6).astype(int),
+        np.ceil(index.max(axis=0) + 0.5 - 1e-6).astype(int),
+    )
 
 
 def _fractions_on(mask: Volume, geometry: Geometry) -> np.ndarray:
     """A mask as fractions on another grid; beyond its own grid 0."""
-    if is_fractional(mask.array):
-        return np.clip(mask.on_grid(geometry).array, 0.0, 1.0)
-    binary = Volume((mask.array != 0).astype(np.uint8), mask.geometry)
+    fractions = np.zeros(geometry.shape, np.float32)
+    reached = _reach(mask, geometry)
+    if reached is not None:
+        start, stop = np.maximum(reached[0], 0), np.minimum(reached[1], geometry.shape)
+        if (start < stop).all():
+            part = tuple(slice(a, b) for a, b in zip(start, stop, strict=True))
+            fractions[part] = _fractions_within(mask, geometry.cropped(index3(start), index3(stop - start)))
+    return fractions
+
+
+def _fractions_within(mask: Volume, geometry: Geometry) -> np.ndarray:
+    # Fractions lie between their voxels' centres as on a slope, zeros and ones have steps.
+    steps = not is_fractional(mask.array)
+    own = Volume((mask.array != 0).astype(np.uint8) if steps else np.clip(mask.array, 0.0, 1.0), mask.geometry)
     if _same_lattice(geometry, mask.geometry):
-        return binary.on_grid(geometry, nearest=True).array.astype(np.float32)
+        return own.on_grid(geometry, nearest=True).array.astype(np.float32)
     # Averaged over a voxel's parts: a structure finer than the grid is not lost between its points.
-    finer = Geometry(
-        index3(3 * n for n in geometry.shape),
-        (geometry.spacing_mm[0] / 3, geometry.spacing_mm[1] / 3, geometry.spacing_mm[2] / 3),
-        tuple(float(v) for v in geometry.lps_of_index(np.full(3, -1.0 / 3.0))),  # type: ignore[arg-type]
-        geometry.direction,
-    )
+    finer = geometry.divided(3)
     if np.prod(finer.shape) > MOST_PARTS:
-        return binary.on_grid(geometry, nearest=True).array.astype(np.float32)
+        return own.on_grid(geometry, nearest=steps).array.astype(np.float32)
     z, y, x = geometry.shape
-    fine = binary.on_grid(finer, nearest=True).array.reshape(z, 3, y, 3, x, 3)
+    fine = own.on_grid(finer, nearest=steps).array.reshape(z, 3, y, 3, x, 3)
     return fine.mean(axis=(1, 3, 5), dtype=np.float32)

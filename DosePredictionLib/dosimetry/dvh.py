@@ -23,7 +23,7 @@ class Dvh:
 
     Attributes:
         structure_name: as the user's data call it.
-        volume_cc: the structure's volume, that of its mask (the sum of a fractional mask's fractions).
+        volume_cc: the structure's volume: the parts of voxels inside its outline where that is known, else its mask's.
         bin_edges_gy: (n + 1,) edges of the histogram's bins, from 0 to just above the maximum.
         differential_cc: (n,) volume in each bin.
         min_gy: lowest dose among the samples.
@@ -145,7 +145,7 @@ def compute_dvh(dose: Volume, structure: Structure, *, bin_width_gy: float = BIN
 
     Args:
         dose: Gy, on any grid.
-        structure: its mask may lie on another grid, reach beyond the dose, and be empty.
+        structure: `Structure.measured` is what counts; it may lie on another grid, reach beyond the dose, and be empty.
         bin_width_gy: width of the histogram's bins.
 
     Raises:
@@ -167,7 +167,7 @@ def compute_dvhs(doses: Sequence[Volume], structure: Structure, *, bin_width_gy:
     """
     return [
         _histogram(samples, structure.name, bin_width_gy)
-        for samples in sample_doses(doses, structure.mask, structure.name)
+        for samples in sample_doses(doses, structure.measured, structure.name)
     ]
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from DosePredictionLib.patient.volume import Volume
+
 #: How many parts of voxels are ranked at once; bounds the memory that this takes.
 CHUNK = 2_000_000
 
@@ -11,6 +13,21 @@ CHUNK = 2_000_000
 def is_fractional(array: np.ndarray) -> bool:
     """Whether a mask tells parts of voxels: floating point with values strictly between 0 and 1."""
     return array.dtype.kind == "f" and bool(((array > 0.0) & (array < 1.0)).any())
+
+
+def inside_cc(mask: Volume) -> float:
+    """The volume of a mask, or of the parts of voxels that it tells."""
+    voxels = mask.array.sum(dtype=np.float64) if is_fractional(mask.array) else np.count_nonzero(mask.array)
+    return float(voxels) * mask.geometry.voxel_volume_cc
+
+
+def whole_voxels(fractions: np.ndarray) -> np.ndarray:
+    """Voxels that are wholly in or out, bool, as many as the fractions add up to.
+
+    For structures of so many voxels that it doesn't matter which part of one is inside.
+    """
+    total = np.rint(np.cumsum(fractions, dtype=np.float64))
+    return (np.diff(total, prepend=0.0) > 0.5).reshape(fractions.shape)
 
 
 def parts_inside(fractions: np.ndarray, voxels: np.ndarray, offsets: np.ndarray) -> np.ndarray:

@@ -38,7 +38,7 @@ class RoiError:
     Attributes:
         structure: TG-263 name or, without one, the user's; targets by their prescription.
         is_target: a target or an organ.
-        volume_cc: of its voxels on the patient's grid.
+        volume_cc: its volume, as its DVHs have it.
         mae_gy: mean absolute error over its voxels.
         mean_difference_gy: mean of predicted minus clinical over its voxels.
         criteria: the DVH criteria of a target (D99%, D95%, D1%) or an organ (D0.1cc, Dmean), interpolated as in `Dvh`.
@@ -77,7 +77,7 @@ def roi_errors(patient: Patient, dose: Volume, reference: Volume) -> list[RoiErr
         found.append(RoiError(
             structure=_label(structure),
             is_target=is_target,
-            volume_cc=float(inside.sum() * patient.geometry.voxel_volume_cc),
+            volume_cc=both[0].volume_cc,
             mae_gy=float(np.abs(errors).mean()),
             mean_difference_gy=float(errors.mean()),
             criteria=tuple(

@@ -15,6 +15,8 @@ How a set of contours becomes a volume (PS3.3 C.8.8.6 leaves it open):
   voxels. Contours in planes that aren't parallel, or that don't lie in a plane, are refused.
 * A structure of few voxels gets a mask three times as fine along each axis, on the same grid otherwise: a lens or a
   cochlea keeps its volume.
+* What is measured (volume, DVH, goals) is not the mask but the part of each voxel inside the contours, built up from
+  the same planes: see `dicom_occupancy`, which also says how ends and the space between planes are treated there.
 
 Points and open contours bound no volume and are passed over.
 """
@@ -27,18 +29,18 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import ndimage
 
+from DosePredictionLib.patient.dicom_distance import signed_distance
+from DosePredictionLib.patient.dicom_occupancy import occupancy_of_contours
 from DosePredictionLib.patient.dicom_polygons import fill_polygons
 from DosePredictionLib.patient.dicom_stack import WIDEST_GAP_MM
 from DosePredictionLib.patient.geometry import Geometry, index3, vector3
+from DosePredictionLib.patient.outlined_mask import FINER, MOST_VOXELS, SMALL_VOXELS, OutlinedMask
 from DosePredictionLib.patient.volume import Volume
 
 #: Contours this near to each other along the normal lie in one plane; exports round to 0.1 or 0.01 mm.
 SAME_PLANE_MM = 0.1
 #: Vertices may be off their contour's plane by this much.
 _FLAT_MM = 0.5
-#: Masks of fewer voxels are made finer, by this odd factor: odd, so that the CT's voxel centres remain centres.
-_SMALL_VOXELS = 5000
-_FINER = 3
 #: Shapes above and below a missing plane must share this part of the smaller one for the gap to be filled.
 _OVERLAP = 0.5
 #: Contours may reach beyond the CT, but not by more than its own size.
@@ -54,7 +56,8 @@ class Rasterised:
     """A structure's mask and how many planes had to be filled in.
 
     Attributes:
-        mask: uint8 on the part of the CT's grid (or three times as fine) that holds the structure.
+        mask: uint8 on the part of the CT's grid (or three times as fine) that holds the structure; an `OutlinedMask`,
+            except where the structure is so large that there is nothing to gain.
         filled_planes: missing contour planes that were interpolated.
     """
 
@@ -81,7 +84,12 @@ def rasterise(contours: Sequence[np.ndarray], geometry: Geometry) -> Rasterised 
         return _rasterise_in_slices(in_slices, geometry)
     own = _own_planes(contours, geometry)
     built = _rasterise_in_slices([own.index_of_lps(contour) for contour in contours], own)
-    return None if built is None else Rasterised(_on_ct(built.mask, geometry), built.filled_planes)
+    if built is None:
+        return None
+    mask = _on_ct(built.mask, geometry)
+    if isinstance(built.mask, OutlinedMask):
+        mask = OutlinedMask(mask.array, mask.geometry, built.mask.occupancy)
+    return Rasterised(mask, built.filled_planes)
 
 
 def _distinct(contours: Sequence[np.ndarray]) -> list[np.ndarray]:
@@ -98,28 +106,47 @@ class _Plane:
     polygons: list[np.ndarray]  # (n, 2) as x, y indices
 
 
+@dataclass(frozen=True)
+class _Stack:
+    """Planes that enclose something, ascending, and how they belong together.
+
+    Attributes:
+        heights: index along z.
+        polygons: of each plane.
+        shapes: each plane's pixels inside, bool, in the box.
+        joined: whether each plane and the next belong to one part.
+        filled: missing planes within parts.
+        spacing: the structure's own distance between planes, as index.
+    """
+
+    heights: np.ndarray
+    polygons: list[list[np.ndarray]]
+    shapes: list[np.ndarray]
+    joined: list[bool]
+    filled: int
+    spacing: float
+
+
 def _rasterise_in_slices(indices_zyx: Sequence[np.ndarray], geometry: Geometry) -> Rasterised | None:
     """Build up contours that lie in the slices of a grid."""
+    slice_mm = geometry.spacing_mm[2]
     box = _box(indices_zyx, geometry)
-    coarse = _build(_planes(indices_zyx, geometry), geometry, geometry.spacing_mm[2], box)
-    count = int(np.count_nonzero(coarse.mask.array))
-    if count >= _SMALL_VOXELS:
-        return coarse
-    fine = _finer(geometry)
-    scale = np.array([_FINER] * 3)
-    shift = (_FINER - 1) / 2
-    start = tuple(_FINER * value for value in box[0])
-    shape = tuple(_FINER * value for value in box[1])
-    refined = [index * scale + shift for index in indices_zyx]
-    built = _build(_planes(refined, fine), fine, geometry.spacing_mm[2], (index3(start), index3(shape)))
-    return built if built.mask.array.any() else None
-
-
-def _finer(geometry: Geometry) -> Geometry:
-    """The grid with each voxel cut into `_FINER` parts along each axis."""
-    origin = geometry.lps_of_index(np.full(3, -0.5 + 0.5 / _FINER))
-    spacing = vector3(value / _FINER for value in geometry.spacing_mm)
-    return Geometry(index3(_FINER * n for n in geometry.shape), spacing, vector3(origin), geometry.direction)
+    stack = _stack(_planes(indices_zyx, geometry), geometry, slice_mm, box)
+    mask = _mask(stack, geometry, box)
+    count = int(np.count_nonzero(mask.array))
+    if count < SMALL_VOXELS:
+        geometry = geometry.divided(FINER)
+        shift = (FINER - 1) / 2
+        box = (index3(FINER * value for value in box[0]), index3(FINER * value for value in box[1]))
+        stack = _stack(_planes([i * FINER + shift for i in indices_zyx], geometry), geometry, slice_mm, box)
+        mask = _mask(stack, geometry, box)
+    if not mask.array.any():
+        return None
+    if count <= MOST_VOXELS:
+        occupancy = occupancy_of_contours(stack.heights, stack.polygons, stack.joined, stack.spacing, geometry, box)
+        if occupancy is not None:
+            mask = OutlinedMask(mask.array, mask.geometry, occupancy)
+    return Rasterised(mask, stack.filled)
 
 
 def _box(indices_zyx: Sequence[np.ndarray], geometry: Geometry) -> tuple[tuple[int, int, int], tuple[int, int, int]]:
@@ -150,43 +177,47 @@ def _planes(indices_zyx: Sequence[np.ndarray], geometry: Geometry) -> list[_Plan
     return planes
 
 
-def _build(
+def _stack(
     planes: list[_Plane], geometry: Geometry, slice_mm: float, box: tuple[tuple[int, int, int], tuple[int, int, int]]
-) -> Rasterised:
-    """Fill all planes and what lies between them.
+) -> _Stack:
+    """Fill all planes and see which belong together.
 
     Args:
         planes: ascending, in the grid's indices.
         geometry: the grid.
         slice_mm: the CT's slice distance, the contour spacing of a structure with a single contour plane.
-        box: start and shape of the result.
+        box: start and shape of the part of the grid that is looked at.
     """
-    (z0, y0, x0), (depth, rows, columns) = box
+    (_, y0, x0), (_, rows, columns) = box
     spacing_z = geometry.spacing_mm[2]
     shapes = [fill_polygons([p - (x0, y0) for p in plane.polygons], rows, columns) for plane in planes]
     kept = [i for i, shape in enumerate(shapes) if shape.any()]
     shapes, heights = [shapes[i] for i in kept], np.array([planes[i].height for i in kept])
+    own = _contour_spacing(np.diff(np.array([plane.height for plane in planes])) * spacing_z, slice_mm) / spacing_z
+    joined, filled = _joined(shapes, heights, own)
+    return _Stack(heights, [planes[i].polygons for i in kept], shapes, joined, filled, own)
+
+
+def _mask(stack: _Stack, geometry: Geometry, box: tuple[tuple[int, int, int], tuple[int, int, int]]) -> Volume:
+    """The voxels whose centres lie inside the planes' shapes or what lies between them."""
+    (z0, y0, x0), (depth, rows, columns) = box
+    shapes, heights, own = stack.shapes, stack.heights, stack.spacing
     mask = np.zeros((depth, rows, columns), np.uint8)
-    filled = 0
-    if len(heights):
-        own = _contour_spacing(np.diff(np.array([plane.height for plane in planes])) * spacing_z, slice_mm) / spacing_z
-        joined, filled = _joined(shapes, heights, own)
-        between = _Between(shapes, geometry)
-        edge = 1e-6
-        for z in range(depth):
-            at = float(z + z0)
-            below = int(np.searchsorted(heights, at + edge, side="right")) - 1
-            if below >= 0 and at - heights[below] <= edge:
-                mask[z] = shapes[below]
-            elif 0 <= below < len(heights) - 1 and joined[below]:
-                weight = (at - heights[below]) / (heights[below + 1] - heights[below])
-                mask[z] = between.shape(below, float(weight))
-            elif below >= 0 and at - heights[below] < own / 2 - edge:
-                mask[z] = shapes[below]
-            elif below < len(heights) - 1 and heights[below + 1] - at <= own / 2 + edge:
-                mask[z] = shapes[below + 1]
-    volume = Volume(mask, geometry.cropped((z0, y0, x0), (depth, rows, columns)))
-    return Rasterised(volume.cropped_to_nonzero(), filled)
+    between = _Between(shapes, geometry)
+    edge = 1e-6
+    for z in range(depth if shapes else 0):
+        at = float(z + z0)
+        below = int(np.searchsorted(heights, at + edge, side="right")) - 1
+        if below >= 0 and at - heights[below] <= edge:
+            mask[z] = shapes[below]
+        elif 0 <= below < len(heights) - 1 and stack.joined[below]:
+            weight = (at - heights[below]) / (heights[below + 1] - heights[below])
+            mask[z] = between.shape(below, float(weight))
+        elif below >= 0 and at - heights[below] < own / 2 - edge:
+            mask[z] = shapes[below]
+        elif below < len(heights) - 1 and heights[below + 1] - at <= own / 2 + edge:
+            mask[z] = shapes[below + 1]
+    return Volume(mask, geometry.cropped((z0, y0, x0), (depth, rows, columns))).cropped_to_nonzero()
 
 
 def _contour_spacing(steps_mm: np.ndarray, slice_mm: float) -> float:
@@ -226,18 +257,8 @@ class _Between:
 
     def _distance(self, index: int) -> np.ndarray:
         if index not in self._distances:
-            self._distances[index] = _signed_distance(self._shapes[index], self._sampling)
+            self._distances[index] = signed_distance(self._shapes[index], self._sampling)
         return self._distances[index]
-
-
-def _signed_distance(shape: np.ndarray, sampling: tuple[float, ...]) -> np.ndarray:
-    """Distance to the edge between pixels in mm, positive inside; the edge lies half a pixel from either side."""
-    padded = np.pad(shape != 0, 1)
-    inside = ndimage.distance_transform_edt(padded, sampling)
-    outside = ndimage.distance_transform_edt(~padded, sampling)
-    half = 0.5 * min(sampling)
-    signed = np.where(padded, inside - half, half - outside)
-    return signed[(slice(1, -1),) * shape.ndim]
 
 
 def _own_planes(contours: Sequence[np.ndarray], geometry: Geometry) -> Geometry:
@@ -273,14 +294,14 @@ def _on_ct(mask: Volume, geometry: Geometry) -> Volume:
     corners = np.array(np.meshgrid(*[(-1.0, n) for n in mask.array.shape], indexing="ij")).reshape(3, -1).T
     wanted = geometry
     voxels = int(np.count_nonzero(mask.array)) * mask.geometry.voxel_volume_cc / geometry.voxel_volume_cc
-    if voxels < _SMALL_VOXELS:
-        wanted = _finer(geometry)
+    if voxels < SMALL_VOXELS:
+        wanted = geometry.divided(FINER)
     index = wanted.index_of_lps(mask.geometry.lps_of_index(corners))
     start = np.floor(index.min(axis=0)).astype(int)
     shape = np.ceil(index.max(axis=0)).astype(int) + 1 - start
     part = wanted.cropped(index3(start), index3(shape))
     padded = np.pad(mask.array, 1)
-    distances = _signed_distance(padded, mask.geometry.spacing_mm[::-1])
+    distances = signed_distance(padded, mask.geometry.spacing_mm[::-1])
     voxel_centres = part.lps_of_index(np.indices(part.shape).reshape(3, -1).T.astype(float))
     where = mask.geometry.index_of_lps(voxel_centres).T + 1.0
     inside = ndimage.map_coordinates(distances, where, order=1, mode="nearest") > 0.0

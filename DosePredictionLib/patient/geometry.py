@@ -84,6 +84,12 @@ class Geometry:
         origin = self.lps_of_index(np.asarray(start_zyx, dtype=float))
         return Geometry(index3(shape), self.spacing_mm, vector3(origin), self.direction)
 
+    def divided(self, parts: int) -> Geometry:
+        """The grid with each voxel cut into ``parts`` along each axis."""
+        origin = self.lps_of_index(np.full(3, -0.5 + 0.5 / parts))
+        spacing = vector3(value / parts for value in self.spacing_mm)
+        return Geometry(index3(parts * n for n in self.shape), spacing, vector3(origin), self.direction)
+
     def is_close(self, other: Geometry, tolerance_mm: float = 1e-3) -> bool:
         """Whether both grids have the same shape and put every voxel within ``tolerance_mm`` of each other."""
         if self.shape != other.shape:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import Enum
 
+from DosePredictionLib.patient.outlined_mask import OutlinedMask
 from DosePredictionLib.patient.volume import Volume
 
 
@@ -28,7 +29,8 @@ class Structure:
     Attributes:
         name: as the user's data call it.
         mask: zeros and ones (uint8 or bool) on its own grid, which may be smaller, finer or coarser than the CT's, and
-            may reach beyond it. Structures may overlap.
+            may reach beyond it. Structures may overlap. Models see this. Where contours or a surface are known it is an
+            `OutlinedMask`, and volumes and doses are `measured` by these.
         role: see `StructureRole`.
         standard_name: TG-263 name, when one was recognised or given ("Parotid_L"); None otherwise.
         prescription_gy: for targets, the prescribed dose of the whole course in Gy; None otherwise.
@@ -46,3 +48,8 @@ class Structure:
     def label(self) -> str:
         """The name to show: the user's own."""
         return self.name
+
+    @property
+    def measured(self) -> Volume:
+        """What volumes and DVHs are taken from: the part of each voxel inside the outline, or else the mask."""
+        return self.mask.occupancy if isinstance(self.mask, OutlinedMask) else self.mask

@@ -20,7 +20,8 @@ def write_patient_folder(patient: Patient, path: str | Path) -> None:
     """Write ``ct.nrrd``, ``structures.seg.nrrd``, ``prescription.json`` and, with a reference dose, ``dose.nrrd``.
 
     Structures whose voxels aren't the CT's get files of their own (``structures-2.seg.nrrd``, ...), so that none is
-    resampled. The folder appears whole or not at all.
+    resampled. Segments hold zeros and ones: what was measured by its contours or surface (see `OutlinedMask`) is
+    measured by its voxels after that. The folder appears whole or not at all.
 
     Raises:
         InputError: the folder exists and isn't empty, or can't be written.

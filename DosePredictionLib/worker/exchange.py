@@ -19,7 +19,7 @@ from DosePredictionLib.patient.volume import Volume
 
 
 def write_patient(patient: Patient, path: Path) -> None:
-    """Write what a prediction needs of a patient; the reference dose stays behind."""
+    """Write what a prediction needs of a patient; the reference dose stays behind, and what masks are measured by."""
     arrays: dict[str, np.ndarray] = {}
     if patient.ct is not None:
         arrays["ct"] = patient.ct.array

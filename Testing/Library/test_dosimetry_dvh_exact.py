@@ -9,7 +9,7 @@ import pytest
 from phantom import points_mm
 from solids import ball, cap_fraction, cylinder, inverse, segment_fraction
 
-from DosePredictionLib.dosimetry.closed_surface import occupancy_of_surface, surface_volume_cc
+from DosePredictionLib.dosimetry.closed_surface import occupancy_of_surface, occupancy_on_part, surface_volume_cc
 from DosePredictionLib.dosimetry.dvh import compute_dvh, compute_dvhs
 from DosePredictionLib.errors import InputError
 from DosePredictionLib.patient.geometry import Geometry
@@ -101,6 +101,27 @@ def test_open_surface_is_refused() -> None:
     points, triangles = cylinder(10.0, 30.0)
     with pytest.raises(InputError, match="The surface is not closed: .*close it"):
         occupancy_of_surface(points + CENTRE_MM, triangles[180:], grid(16.0, (2.0, 2.0, 2.0)))
+
+
+def test_part_of_a_ct_that_holds_a_surface() -> None:
+    """A small one three times as fine, a large one not at all, and none where the mask is all there is."""
+    ct = grid(60.0, (2.0, 2.0, 2.5))
+    points, triangles = ball(7.0)
+    small = occupancy_on_part(points + CENTRE_MM, triangles, ct)
+    assert small is not None and small.geometry.spacing_mm == pytest.approx((2 / 3, 2 / 3, 2.5 / 3))
+    assert small.array.sum() * small.geometry.voxel_volume_cc == pytest.approx(sphere_cc(7.0), rel=0.003)
+    assert np.prod(small.array.shape) * small.geometry.voxel_volume_cc < 3.0 * sphere_cc(7.0), "no more than it needs"
+    medium = occupancy_on_part(*shifted(ball(30.0)), ct)
+    assert medium is not None and medium.geometry.spacing_mm == ct.spacing_mm
+    assert medium.array.sum() * medium.geometry.voxel_volume_cc == pytest.approx(sphere_cc(30.0), rel=0.003)
+    assert occupancy_on_part(*shifted(ball(50.0)), grid(60.0, (1.0, 1.0, 2.0))) is None, "250,000 voxels"
+    assert occupancy_on_part(points + 500.0, triangles, ct) is None, "far away"
+    assert occupancy_on_part(points + CENTRE_MM, triangles[180 * 40 :], ct) is None, "open"
+    assert occupancy_on_part(points, np.zeros((0, 3), int), ct) is None, "nothing"
+
+
+def shifted(surface: Surface) -> Surface:
+    return surface[0] + CENTRE_MM, surface[1]
 
 
 # Curves

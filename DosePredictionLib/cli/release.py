@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import argparse
-import json
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from DosePredictionLib.errors import InputError
+from DosePredictionLib.json_file import read_json
 
 
 def add_parser(commands: Any) -> None:
@@ -36,10 +36,9 @@ def run(arguments: argparse.Namespace) -> int:
 
     file = read_weights(arguments.weights)
     calibrates = is_calibration(file.header)
-    try:
-        summary = json.loads(arguments.summary.read_text(encoding="utf-8"))
-    except (OSError, json.JSONDecodeError) as error:
-        raise InputError(f"Cannot read {arguments.summary}: {error}; give evaluate's summary.json.") from error
+    summary = read_json(arguments.summary, "evaluate's summary")
+    if not isinstance(summary, dict):
+        raise InputError(f"{arguments.summary} is no summary; give evaluate's summary.json.")
     if summary.get("dose_calibration_sha256" if calibrates else "weights_sha256") != file.sha256:
         raise InputError(
             f"{arguments.summary} was made with other weights than {arguments.weights}; evaluate these weights."

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 from DosePredictionLib.dosimetry.goal import COMPARATORS, FractionRange, Goal, GoalSet
 from DosePredictionLib.dosimetry.metric import Metric
 from DosePredictionLib.dosimetry.structure_expression import check_expression
 from DosePredictionLib.errors import InputError
+from DosePredictionLib.json_file import read_json
 from DosePredictionLib.resources import resource_root
 
 _SET_KEYS = {"$schema", "name", "title", "description", "sites", "techniques", "fractions", "goals"}
@@ -67,42 +67,7 @@ def read_goals(path: str | Path) -> GoalSet:
             what is allowed there.
     """
     path = Path(path)
-    try:
-        content = json.loads(
-            path.read_text(encoding="utf-8-sig"),
-            parse_constant=_refuse_constant(path),
-            object_pairs_hook=_refuse_twice(path),
-        )
-    except OSError as error:
-        raise InputError(f"Cannot read goals from {path}: {error.strerror}; check the path.") from error
-    except UnicodeDecodeError as error:
-        raise InputError(f"{path} is not text in UTF-8, so it holds no goals; save it as UTF-8 JSON.") from error
-    except json.JSONDecodeError as error:
-        raise InputError(
-            f"{path} is not valid JSON at line {error.lineno}, column {error.colno} ({error.msg}); correct it there."
-        ) from error
-    except RecursionError as error:
-        raise InputError(f"{path} is nested too deeply to hold goals; check the file.") from error
-    return goal_set_of(content, str(path), default_name=path.stem)
-
-
-def _refuse_constant(path: Path) -> Any:
-    def refuse(constant: str) -> NoReturn:
-        raise InputError(f"{path} holds {constant}, which is no limit for a goal; give a number.")
-
-    return refuse
-
-
-def _refuse_twice(path: Path) -> Any:
-    def build(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-        entry = dict(pairs)
-        if len(entry) < len(pairs):
-            names = [key for key, _ in pairs]
-            twice = next(key for key in names if names.count(key) > 1)
-            raise InputError(f"{path} gives {twice!r} twice in one place; keep one of the two.")
-        return entry
-
-    return build
+    return goal_set_of(read_json(path, "goals", strict=True), str(path), default_name=path.stem)
 
 
 def goal_set_of(content: Any, where: str, *, default_name: str = "goals") -> GoalSet:

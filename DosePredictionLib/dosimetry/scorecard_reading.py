@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import math
 from pathlib import Path
 from typing import Any
 
 from DosePredictionLib.dosimetry.scorecard import Scorecard, ScoreMetric, ScorePoint, ScoreTemplate
 from DosePredictionLib.errors import InputError
+from DosePredictionLib.json_file import read_json
 from DosePredictionLib.resources import resource_root
 
 #: The format's spellings of units, without regard to case, and ours.
@@ -63,16 +63,7 @@ def read_scorecard(path: str | Path) -> Scorecard:
         InputError: the file can't be read or something in it is wrong; the message says which template and what.
     """
     path = Path(path)
-    try:
-        content = json.loads(path.read_text(encoding="utf-8-sig"))
-    except OSError as error:
-        raise InputError(f"Cannot read the scorecard {path}: {error.strerror}; check the path.") from error
-    except UnicodeDecodeError as error:
-        raise InputError(f"{path} is not text in UTF-8, so it holds no scorecard; save it as UTF-8 JSON.") from error
-    except json.JSONDecodeError as error:
-        raise InputError(
-            f"{path} is not valid JSON at line {error.lineno}, column {error.colno} ({error.msg}); correct it there."
-        ) from error
+    content = read_json(path, "a scorecard")
     entries = content.get("ScoreTemplates") if isinstance(content, dict) else None
     if not isinstance(entries, list) or not entries:
         raise InputError(f'{path} is no scorecard of PlanScoreCard; it must be an object with a list "ScoreTemplates".')

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
 from torch import Tensor
 
 from DosePredictionLib.errors import InputError
+from DosePredictionLib.json_file import read_json
 
 CONFIG = "config.json"
 WEIGHTS = "diffusion_pytorch_model"
@@ -25,15 +25,12 @@ def read_config(folder: Path, what: str) -> dict[str, Any]:
         InputError: it isn't there or isn't JSON.
     """
     path = folder / CONFIG
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
+    if not path.is_file():
         raise InputError(
             f"{what} was looked for in {folder}, but there is no {CONFIG}; put the published folder there, with "
             f"{CONFIG} and {WEIGHTS}.safetensors (or its shards and {WEIGHTS}.safetensors.index.json)."
-        ) from error
-    except ValueError as error:
-        raise InputError(f"{path} is not valid JSON ({error}); fetch it again.") from error
+        )
+    content = read_json(path, f"the configuration of {what}")
     if not isinstance(content, dict):
         raise InputError(f"{path} holds no configuration; fetch it again.")
     return content
@@ -52,8 +49,8 @@ def read_tensors(folder: Path, what: str) -> dict[str, Tensor]:
     whole = folder / f"{WEIGHTS}.safetensors"
     if index.exists():
         try:
-            files = sorted(set(json.loads(index.read_text(encoding="utf-8"))["weight_map"].values()))
-        except (ValueError, KeyError, AttributeError) as error:
+            files = sorted(set(read_json(index, "an index of shards")["weight_map"].values()))
+        except (KeyError, TypeError, AttributeError) as error:
             raise InputError(f"{index} is no index of shards; fetch it again.") from error
         paths = [folder / str(name) for name in files]
     else:

@@ -19,8 +19,6 @@ HIGHEST_PRESCRIPTION_GY = 100.0
 HIGHEST_DOSE_GY = 150.0
 #: A CT whose every voxel is below this holds nothing but air.
 AIR_HU = -900.0
-#: Organs that head-and-neck models look for.
-HEAD_AND_NECK_ORGANS = ("Brainstem", "SpinalCord", "Parotid_L", "Parotid_R", "Esophagus", "Larynx", "Bone_Mandible")
 _CORRECT = "in prescription.json or in the structure table"
 
 
@@ -181,7 +179,3 @@ def _name_warnings(patient: Patient) -> Iterable[str]:
     nameless = [s.name for s in patient.with_role(StructureRole.OTHER) if s.standard_name is None]
     if nameless:
         yield f"Not recognised or not needed, so measured but not seen by the model: {', '.join(nameless)}."
-    if patient.site in (None, "head-and-neck"):
-        missing = [name for name in HEAD_AND_NECK_ORGANS if patient.standard(name) is None]
-        if missing:
-            yield f"The model also looks for {', '.join(missing)}, which the patient has not got."

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from DosePredictionLib.errors import InputError
+from DosePredictionLib.json_file import read_json
 from DosePredictionLib.patient.beams import Beam, BeamArrangement
 from DosePredictionLib.patient.naming import NameMatch, match_structure_name, role_of_standard_name
 from DosePredictionLib.patient.patient import Patient
@@ -60,13 +61,7 @@ def read_plan_file(path: Path) -> PlanDescription:
     """
     if not path.exists():
         return PlanDescription(path)
-    try:
-        content = json.loads(path.read_text(encoding="utf-8-sig"))
-    except json.JSONDecodeError as error:
-        raise InputError(f"{path} is not valid JSON (line {error.lineno}: {error.msg}); correct that line.") from error
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"{path} cannot be read ({error}); save it as a UTF-8 text file.") from error
-    whole = _mapping(content, path, "the file")
+    whole = _mapping(read_json(path, "a plan"), path, "the file")
     fractions = whole.get("fractions")
     if fractions is not None and (not isinstance(fractions, int) or isinstance(fractions, bool) or fractions < 1):
         raise InputError(f'{path}: "fractions" is {fractions!r}; give a whole number of 1 or more.')

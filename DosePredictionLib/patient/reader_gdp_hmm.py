@@ -16,7 +16,6 @@ scaled so that 97 % of the highest target's OPTName get its prescription.
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -25,6 +24,7 @@ from typing import Any
 import numpy as np
 
 from DosePredictionLib.errors import InputError
+from DosePredictionLib.json_file import read_json
 from DosePredictionLib.patient.beams import Beam, BeamArrangement
 from DosePredictionLib.patient.dicom_plan import ARC_STEP_DEG
 from DosePredictionLib.patient.geometry import IDENTITY_DIRECTION, Geometry, index3, vector3
@@ -146,10 +146,7 @@ def read_levels(path: Path) -> tuple[Level, ...]:
 
 @lru_cache(maxsize=4)
 def _table(path: str) -> dict[str, Any]:
-    try:
-        content = json.loads(Path(path).read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise InputError(f"{path} cannot be read as JSON ({error}); take it from the challenge again.") from error
+    content = read_json(path, "a table of patients")
     if not isinstance(content, dict):
         raise InputError(f"{path} is no table of patients; take it from the challenge again.")
     return content

@@ -4,11 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from DosePredictionLib.conditioning.channels import OAR_CHANNELS
 from DosePredictionLib.patient.patient import Patient
 from DosePredictionLib.review.review_warning import ReviewWarning
 from DosePredictionLib.review.thresholds import Thresholds, TrainedOn
 
 _EXTRAPOLATES = "The weights have seen no such plan; the dose may look plausible and still mean nothing."
+_NOT_SPARED = (
+    "The model takes an organ that is not contoured for one that is not there, and spares nothing in its place. "
+    "Contour it, or check what its structure was taken for."
+)
 
 
 def plan_warnings(
@@ -109,6 +114,14 @@ def _technique(patient: Patient, trained: TrainedOn) -> Iterator[ReviewWarning]:
         yield ReviewWarning("technique-unseen", text, _EXTRAPOLATES, evidence)
 
 
+def organs_looked_for(patient: Patient, channels: Sequence[str]) -> Iterator[ReviewWarning]:
+    """Organs that the weights have a channel for and the patient lacks, where nobody knows which are usual."""
+    missing = [name for name in OAR_CHANNELS if name in channels and patient.standard(name) is None]
+    if missing:
+        text = f"Missing organs that the weights look for: {', '.join(missing)}."
+        yield ReviewWarning("organs-missing", text, _NOT_SPARED, {"organs_missing": len(missing)})
+
+
 def _organs(
     patient: Patient, trained: TrainedOn, expected_from_percent: float, channels: Sequence[str]
 ) -> Iterator[ReviewWarning]:
@@ -122,8 +135,7 @@ def _organs(
     yield ReviewWarning(
         "organs-missing",
         f"Missing organs that nearly every training patient had: {shares}.",
-        "The model takes an organ that is not contoured for one that is not there, and spares nothing in its place. "
-        "Contour it, or check what its structure was taken for.",
+        _NOT_SPARED,
         {**evidence, "expected_from_percent": expected_from_percent},
     )
 

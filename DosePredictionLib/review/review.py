@@ -8,7 +8,7 @@ from DosePredictionLib.patient.patient import Patient
 from DosePredictionLib.patient.volume import Volume
 from DosePredictionLib.review.anatomy_warnings import anatomy_warnings
 from DosePredictionLib.review.dose_warnings import dose_warnings
-from DosePredictionLib.review.plan_warnings import plan_warnings
+from DosePredictionLib.review.plan_warnings import organs_looked_for, plan_warnings
 from DosePredictionLib.review.review_warning import ReviewWarning
 from DosePredictionLib.review.thresholds import Thresholds, read_thresholds
 
@@ -43,7 +43,7 @@ def review_prediction(
         if trained is not None:
             found += plan_warnings(patient, trained, known, channels)
         else:
-            found.append(_unknown_training(trained_on))
+            found += [_unknown_training(trained_on), *organs_looked_for(patient, channels)]
     found += anatomy_warnings(patient, known)
     found += dose_warnings(patient, dose, dose_std, known)
     return tuple(found)

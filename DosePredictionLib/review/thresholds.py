@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
@@ -10,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from DosePredictionLib.errors import InputError
+from DosePredictionLib.json_file import read_json
 from DosePredictionLib.resources import resource_path
 
 
@@ -77,15 +77,13 @@ def read_thresholds(path: str | Path | None = None) -> Thresholds:
 
 @lru_cache(maxsize=4)
 def _read(path: Path) -> Thresholds:
+    content = read_json(path, "thresholds")
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
         by_id = {
             name: {key: float(value) for key, value in entry.items() if isinstance(value, (int, float))}
             for name, entry in content["thresholds"].items()
         }
         training = tuple(_trained_on(entry) for entry in content["training"])
-    except OSError as error:
-        raise InputError(f"Cannot read thresholds from {path}: {error.strerror}; check the path.") from error
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise InputError(f"{path} holds no thresholds for warnings ({error}); reinstall DosePrediction.") from error
     return Thresholds(by_id, training)

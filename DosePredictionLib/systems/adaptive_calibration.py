@@ -18,10 +18,11 @@ from DosePredictionLib.conditioning.channels import CHANNELS, OAR_CHANNELS, Mode
 from DosePredictionLib.conditioning.grid import box_of
 from DosePredictionLib.conditioning.padding import window
 from DosePredictionLib.networks.calibration_net import REACH, CalibrationNet
+from DosePredictionLib.systems.tuples_from_json import TuplesFromJson
 
 
 @dataclass(frozen=True)
-class AdaptiveCalibration:
+class AdaptiveCalibration(TuplesFromJson):
     """A calibration's make-up. Its fields are the ``config`` of its weights file.
 
     Attributes:
@@ -37,9 +38,6 @@ class AdaptiveCalibration:
     width: int = 16
 
     name: ClassVar[str] = "adc"
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "channels", tuple(self.channels))  # a list in JSON
 
     def build_network(self) -> CalibrationNet:
         """The network with fresh weights: the identity."""

@@ -17,6 +17,7 @@ from DosePredictionLib.diffusion.variance_preserving import Prediction, Variance
 from DosePredictionLib.networks.lightweight_vae3d import LightweightVAE3D, WholeCT
 from DosePredictionLib.networks.patch_windows import cut_patches, linear_decay, merge_patches, patch_starts
 from DosePredictionLib.systems.monai_needed import check_monai
+from DosePredictionLib.systems.tuples_from_json import TuplesFromJson
 
 if TYPE_CHECKING:  # MONAI and einops take their time to import; the default system does without them.
     from DosePredictionLib.networks.addiff_unet import AddiffNetwork
@@ -30,7 +31,7 @@ CT_RANGE = (-1.0, 1.5)
 
 
 @dataclass(frozen=True)
-class AddiffDoseSystem:
+class AddiffDoseSystem(TuplesFromJson):
     """What ADDiff-Dose is made of. Its fields are the ``config`` of a weights file; the defaults are the paper's size.
 
     Where the text can't be taken literally, or says nothing (the networks' own choices stand with them):
@@ -89,11 +90,6 @@ class AddiffDoseSystem:
     #: Whole steps of the noise process are drawn, not times between 0 and 1.
     pure_noise: ClassVar[float] = 0.0
     optional_conditions: ClassVar[tuple[str, ...]] = ("ct", "beams")
-
-    def __post_init__(self) -> None:
-        # Lists come out of JSON; tuples keep the configuration hashable and comparable.
-        for field in ("channels", "widths", "ct_widths", "patch", "overlap", "limits_gy"):
-            object.__setattr__(self, field, tuple(getattr(self, field)))
 
     @property
     def schedule(self) -> VarianceSchedule:

@@ -13,6 +13,7 @@ from torch import nn
 from DosePredictionLib.conditioning.channels import CHANNELS, ModelInput
 from DosePredictionLib.conditioning.padding import centred_offset, padded_shape, window
 from DosePredictionLib.systems.monai_needed import check_monai
+from DosePredictionLib.systems.tuples_from_json import TuplesFromJson
 
 if TYPE_CHECKING:  # MONAI takes its time to import
     from DosePredictionLib.networks.baselines import Architecture
@@ -21,7 +22,7 @@ SIZE_MULTIPLE = 16
 
 
 @dataclass(frozen=True)
-class BaselineSystem:
+class BaselineSystem(TuplesFromJson):
     """A network from the patient's channels to the dose, in units where zero is -1 and the highest prescription +1.
 
     Attributes:
@@ -40,9 +41,6 @@ class BaselineSystem:
     optional_conditions: ClassVar[tuple[str, ...]] = ("ct", "beams")
     #: There is no noise.
     pure_noise: ClassVar[float] = 0.0
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "channels", tuple(self.channels))  # a list in JSON
 
     def build_network(self) -> nn.Module:
         """The network with fresh weights."""

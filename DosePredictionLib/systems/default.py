@@ -4,19 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, cast
 
 import numpy as np
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from DosePredictionLib.conditioning.channels import CHANNELS, SCALARS, ModelInput
+from DosePredictionLib.conditioning.padding import centred_offset, pad_to, padded_shape, window
+from DosePredictionLib.diffusion.sampler import sample
 from DosePredictionLib.networks.guided_unet import GuidedUNet
-from DosePredictionLib.systems.whole_volume import sample_dose
+from DosePredictionLib.systems.tuples_from_json import TuplesFromJson
 
 
 @dataclass(frozen=True)
-class DefaultSystem:
+class DefaultSystem(TuplesFromJson):
     """What the default system is made of. Its fields are the ``config`` of a weights file.
 
     The network predicts the clean dose (x0) in units where the highest prescription is +1 and zero dose is -1.
@@ -40,11 +42,6 @@ class DefaultSystem:
     name: ClassVar[str] = "default"
     optional_conditions: ClassVar[tuple[str, ...]] = ("ct", "beams")
 
-    def __post_init__(self) -> None:
-        # Lists come out of JSON; tuples keep the configuration hashable and comparable.
-        for field in ("channels", "widths", "blocks"):
-            object.__setattr__(self, field, tuple(getattr(self, field)))
-
     def build_network(self) -> GuidedUNet:
         """The denoiser with fresh weights, in the memory layout that its convolutions are fastest in."""
         network = GuidedUNet(
@@ -65,4 +62,28 @@ class DefaultSystem:
         on_step: Callable[[int], None] | None = None,
     ) -> np.ndarray:
         """See `System.sample_dose`."""
-        return sample_dose(network, inputs, steps, seed, on_step)  # type: ignore[arg-type]
+        unet = cast(GuidedUNet, network)
+        device = next(unet.parameters()).device
+        shape = padded_shape(inputs.region.shape, unet.size_multiple)
+        offset = centred_offset(inputs.region.shape, shape)
+
+        def tensor(array: np.ndarray) -> Tensor:
+            return torch.from_numpy(np.ascontiguousarray(array))[None].to(device)
+
+        conditions = tensor(inputs.padded_channels(shape, offset))
+        scalars = tensor(inputs.scalars)
+        region = tensor(pad_to(inputs.region, shape, offset))[None]
+        # Drawn on the processor, so that it is the same for every device.
+        noise = torch.randn((1, 1, *shape), generator=torch.Generator().manual_seed(seed)).to(device)
+        with torch.inference_mode(), torch.autocast(device.type, dtype=torch.bfloat16):
+            maps = unet.guide(conditions)
+
+            def denoiser(noisy: Tensor, time: Tensor) -> Tensor:
+                return unet(noisy, conditions, time, scalars, maps).float()
+
+            def outside_is_zero_dose(clean: Tensor) -> Tensor:
+                return torch.where(region, clean, torch.full_like(clean, -1.0))
+
+            clean = sample(denoiser, noise, steps, outside_is_zero_dose, on_step)
+        dose_gy = (clean[0, 0].float().cpu().numpy() + 1.0) * (inputs.prescription_gy / 2)
+        return np.maximum(dose_gy[window(inputs.region.shape, offset)], 0.0) * inputs.region

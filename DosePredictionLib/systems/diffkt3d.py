@@ -35,6 +35,7 @@ from DosePredictionLib.errors import InputError
 from DosePredictionLib.networks.any_to_any import AnyToAnyNetwork
 from DosePredictionLib.networks.block_codec import BlockCodec
 from DosePredictionLib.networks.dose_transformer import DoseTransformer, TransformerShape
+from DosePredictionLib.systems.tuples_from_json import TuplesFromJson
 
 #: Cosine coefficients along each axis of a cube of 8 voxels: all of the dose's, what matters of the others'.
 KEPT = {DOSE: 8, "ct": 6, "ptv": 4, "oar": 4, "body": 4, "beam": 4, "angle": 4}
@@ -42,7 +43,7 @@ _COUNTS = {name: len(channels) for name, channels in MODALITY_CHANNELS.items()}
 
 
 @dataclass(frozen=True)
-class DiffKT3DSystem:
+class DiffKT3DSystem(TuplesFromJson):
     """What DiffKT3D is made of. Its fields are the ``config`` of a weights file.
 
     Attributes:
@@ -97,10 +98,9 @@ class DiffKT3DSystem:
     optional_conditions: ClassVar[tuple[str, ...]] = ("ct", "beams")
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         if self.codec == "blocks":
             object.__setattr__(self, "codec_config", {"size": 8, "kept": dict(KEPT), **self.codec_config})
-        for name in ("channels", "patch"):
-            object.__setattr__(self, name, tuple(getattr(self, name)))
         known = {
             "codec": ("blocks", "wan", "maisi"), "backbone": ("transformer", "maisi"),
             "process": ("rectified-flow", "variance-preserving"), "prediction": ("clean", "velocity"),

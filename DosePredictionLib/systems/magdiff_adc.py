@@ -31,6 +31,7 @@ from DosePredictionLib.conditioning.padding import centred_offset, pad_to, padde
 from DosePredictionLib.diffusion.slice_noise import correlated_noise
 from DosePredictionLib.diffusion.variance_preserving import Prediction, VarianceSchedule
 from DosePredictionLib.networks.spade_unet2d import SliceGuidance, SpadeUNet2d
+from DosePredictionLib.systems.tuples_from_json import TuplesFromJson
 
 #: Slices that go through the network together: enough to keep it busy, few enough for a small computer.
 SLICES_AT_ONCE = 32
@@ -39,7 +40,7 @@ HIGHEST_DOSE = 1.4
 
 
 @dataclass(frozen=True)
-class MagdiffAdcSystem:
+class MagdiffAdcSystem(TuplesFromJson):
     """What MAGDiff is made of. Its fields are the ``config`` of a weights file.
 
     Doses are in units where the highest prescription is +1 and zero dose is -1.
@@ -72,9 +73,7 @@ class MagdiffAdcSystem:
     optional_conditions: ClassVar[tuple[str, ...]] = ("ct", "beams")
 
     def __post_init__(self) -> None:
-        # Lists come out of JSON; tuples keep the configuration hashable and comparable.
-        for field in ("channels", "widths", "blocks", "radii", "features"):
-            object.__setattr__(self, field, tuple(getattr(self, field)))
+        super().__post_init__()
         if self.prediction not in ("epsilon", "v", "x0"):
             raise TypeError(f'prediction is "epsilon", "v" or "x0", not {self.prediction!r}')
 

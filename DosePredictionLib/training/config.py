@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from DosePredictionLib.errors import InputError
+from DosePredictionLib.json_file import read_json
 
 
 @dataclass(frozen=True)
@@ -36,7 +37,8 @@ class TrainingConfig:
         mixup: patients are mixed with shares from Beta(mixup, mixup) (Zhang et al., ICLR 2018), where a stage does so;
             0 for none.
         clinical_weight: of the dose constraints in the loss, where a stage has them (`clinical_loss`).
-        learning_rate, weight_decay: AdamW.
+        optimiser: "adamw", or "muon" for the weight matrices and AdamW for all else (`optimiser.build_optimisers`).
+        learning_rate, weight_decay: of either.
         cosine_to: when given, the learning rate falls to this along half a cosine over all steps, instead of
             ``decay_steps``.
         warmup_steps: the learning rate rises over these first steps.
@@ -73,6 +75,7 @@ class TrainingConfig:
     patches: int = 12
     mixup: float = 0.0
     clinical_weight: float = 0.5
+    optimiser: str = "adamw"
     learning_rate: float = 1e-3
     cosine_to: float | None = None
     weight_decay: float = 1e-4
@@ -106,12 +109,7 @@ class TrainingConfig:
         Raises:
             InputError: the file is missing, isn't JSON, or has unknown or missing fields.
         """
-        try:
-            values = json.loads(Path(path).read_text(encoding="utf-8"))
-        except OSError as error:
-            raise InputError(f"Cannot read the training configuration {path}: {error.strerror}.") from error
-        except json.JSONDecodeError as error:
-            raise InputError(f"The training configuration {path} is not valid JSON: {error}.") from error
+        values = read_json(path, "a training configuration")
         try:
             return cls(**values)
         except TypeError as error:

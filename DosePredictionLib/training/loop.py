@@ -21,6 +21,7 @@ from DosePredictionLib.errors import InputError
 from DosePredictionLib.systems.registry import system_from_config
 from DosePredictionLib.training.case_cache import TrainingCase, cached_cases
 from DosePredictionLib.training.config import TrainingConfig
+from DosePredictionLib.training.optimiser import build_optimisers
 from DosePredictionLib.training.stage import map_tensors, to_device
 from DosePredictionLib.training.stages import stage_of
 
@@ -60,20 +61,14 @@ class TrainingRun:
         torch.manual_seed(config.seed)
         self.network = self.stage.build_network().to(self.device)
         self.average = {name: value.detach().clone() for name, value in self.network.state_dict().items()}
-        optimiser = torch.optim.AdamW(
-            self.network.parameters(),
-            lr=config.learning_rate,
-            weight_decay=config.weight_decay,
-            betas=(0.9, 0.95),
-            fused=True,
-        )
         torch.backends.cudnn.benchmark = config.canvas is not None  # one shape: its fastest kernels are worth a search
         self.step = 0
         self.seconds = 0.0
         #: The best validation score so far, and how many validations have gone by without a better one.
         self.best, self.stalled = math.inf, 0
-        self._trained, self.optimiser = self.fabric.setup(
-            torch.compile(self.network, dynamic=False) if config.compile else self.network, optimiser
+        self._trained, *self.optimisers = self.fabric.setup(
+            torch.compile(self.network, dynamic=False) if config.compile else self.network,
+            *build_optimisers(config, self.network),
         )
         if (self.output / CHECKPOINT).exists():
             self._resume()
@@ -166,7 +161,7 @@ class TrainingRun:
                 "config": asdict(self.config),
                 "network": self.network.state_dict(),
                 "average": self.average,
-                "optimiser": self.optimiser.state_dict(),
+                "optimisers": [optimiser.state_dict() for optimiser in self.optimisers],
             },
             temporary,
         )
@@ -176,9 +171,13 @@ class TrainingRun:
         state = torch.load(self.output / CHECKPOINT, map_location=self.device, weights_only=True)
         self.network.load_state_dict(state["network"])
         self.average = state["average"]
-        self.optimiser.load_state_dict(state["optimiser"])
-        for group in self.optimiser.param_groups:
-            group["weight_decay"] = self.config.weight_decay  # a run may be prolonged with another
+        states = state["optimisers"] if "optimisers" in state else [state["optimiser"]]
+        if state["config"].get("optimiser", "adamw") == self.config.optimiser:
+            for optimiser, its_state in zip(self.optimisers, states, strict=True):
+                optimiser.load_state_dict(its_state)
+        # A run may be prolonged with another optimiser, which starts afresh, or another weight decay.
+        for group in self._groups():
+            group["weight_decay"] = self.config.weight_decay
         self.step, self.seconds = state["step"], state["seconds"]
         self.best, self.stalled = state.get("best", math.inf), state.get("stalled", 0)
 
@@ -208,7 +207,7 @@ class TrainingRun:
 
     def _optimise(self, batch: Any) -> dict[str, Tensor]:
         """One optimiser step; the loss's terms."""
-        for group in self.optimiser.param_groups:
+        for group in self._groups():
             group["lr"] = self.config.learning_rate_at(self.step)
         self._trained.train()
         with self.fabric.autocast():
@@ -218,10 +217,16 @@ class TrainingRun:
         # PyTorch's bfloat16 convolutions on processors give NaN gradients now and then on maps two voxels thin (seen in
         # 2.13); one such step would spoil the weights for good.
         if torch.isfinite(norm):
-            self.optimiser.step()
-        self.optimiser.zero_grad(set_to_none=True)
+            for optimiser in self.optimisers:
+                optimiser.step()
+        for optimiser in self.optimisers:
+            optimiser.zero_grad(set_to_none=True)
         self._update_average()
         return loss.logged
+
+    def _groups(self) -> Iterator[dict[str, Any]]:
+        for optimiser in self.optimisers:
+            yield from optimiser.param_groups
 
     @torch.no_grad()
     def _update_average(self) -> None:

@@ -20,17 +20,18 @@ LIBRARY = "DosePredictionLib"
 
 #: Each room of the library, and the rooms it may import besides itself.
 #: A file directly inside the library is a room of its own.
-GROUND = {"errors", "resources", "whole_file"}
+GROUND = {"errors", "json_file", "resources", "whole_file"}
 ALLOWED: dict[str, set[str]] = {
     "errors": set(),
+    "json_file": {"errors"},
     "whole_file": {"errors"},
     "resources": {"errors"},
-    "patient": {"errors", "whole_file"},
+    "patient": {"errors", "json_file", "whole_file"},
     "dosimetry": {"patient"} | GROUND,
     "conditioning": {"patient", "errors"},
     "review": {"patient", "dosimetry", "conditioning"} | GROUND,
     "report": {"patient", "dosimetry", "review"} | GROUND,
-    "networks": {"errors"},
+    "networks": {"errors", "json_file"},
     "diffusion": {"errors"},
     "systems": {"conditioning", "networks", "diffusion", "errors"},
     "inference": {"patient", "dosimetry", "conditioning", "networks", "diffusion", "systems", "review"} | GROUND,

@@ -353,7 +353,7 @@ def test_goal_without_a_needed_entry(tmp_path: Path, missing: str) -> None:
         ('{"name": 3, "goals": []}', "has 'name' = 3"),
         ('{"goals": [\n  {"structure": "A",}\n]}', "not valid JSON at line 2"),
         ("", "not valid JSON at line 1, column 1"),
-        ('{"goals": [{"limit": NaN}]}', "holds NaN, which is no limit"),
+        ('{"goals": [{"limit": NaN}]}', "holds NaN, which is no number"),
     ],
 )
 def test_bad_goals_file_is_refused(tmp_path: Path, content: str, sentence: str) -> None:

@@ -14,7 +14,6 @@ from DosePredictionLib.inference.device import choose_device
 from DosePredictionLib.inference.engine import PredictionEngine
 from DosePredictionLib.inference.options import PredictionOptions
 from DosePredictionLib.systems.default import DefaultSystem
-from DosePredictionLib.systems.whole_volume import sample_dose
 
 
 @pytest.fixture
@@ -27,7 +26,8 @@ def test_mean_and_standard_deviation_are_those_of_the_samples(engine):
     predicted = engine.predict(patient, PredictionOptions(samples=4, steps=1, seed=2))
     inputs = model_input(patient)
     singles = np.stack([
-        sample_dose(engine.network, inputs if k % 2 == 0 else inputs.mirrored(), 1, 2000 + k) for k in range(4)
+        DefaultSystem().sample_dose(engine.network, inputs if k % 2 == 0 else inputs.mirrored(), 1, 2000 + k)
+        for k in range(4)
     ])  # fmt: skip
     singles[1::2] = singles[1::2, :, :, ::-1]
     first = np.rint(patient.geometry.index_of_lps(np.asarray(inputs.geometry.origin_mm))).astype(int)
@@ -41,13 +41,13 @@ def test_a_full_gpu_falls_back_to_the_processor_with_a_message(engine, monkeypat
     wanted = engine.predict(patient, PredictionOptions(samples=2)).dose.array
     engine._tell = told.append
     engine.device = torch.device("mps")  # a name only; the attempt below fails as a full device does
-    attempts = []
+    attempts, sample_dose = [], DefaultSystem.sample_dose
 
     def full_at_first(system, *arguments):
         attempts.append(engine.device.type)
         if engine.device.type != "cpu":
             raise torch.OutOfMemoryError("no memory")
-        return sample_dose(*arguments)
+        return sample_dose(system, *arguments)
 
     monkeypatch.setattr(DefaultSystem, "sample_dose", full_at_first)
     predicted = engine.predict(patient, PredictionOptions(samples=2))

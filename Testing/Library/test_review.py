@@ -131,6 +131,8 @@ def test_an_organ_that_every_training_patient_had_is_missed() -> None:
 
 def test_weights_of_unknown_training_say_so() -> None:
     assert ids(ordinary(), trained_on="my own plans") == ["training-unknown"]
+    (_, organs) = review_prediction(ordinary(), dose_gy(), trained_on="my own plans", channels=("ct", "Larynx"))
+    assert organs.id == "organs-missing" and organs.text.endswith("look for: Larynx.")
     assert ids(replace(ordinary(), site="prostate"), trained_on=None) == [], "a clinical dose was not predicted"
 
 

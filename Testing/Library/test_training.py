@@ -50,16 +50,29 @@ def config(folder, **changes) -> TrainingConfig:
     return TrainingConfig(**{**values, **changes})
 
 
-def test_a_stopped_and_resumed_run_equals_one_that_was_not(tmp_path, cases):
-    whole = TrainingRun(config(tmp_path / "whole"), cases, cases[:1])
+@pytest.mark.parametrize("optimiser", ["adamw", "muon"])
+def test_a_stopped_and_resumed_run_equals_one_that_was_not(tmp_path, cases, optimiser):
+    whole = TrainingRun(config(tmp_path / "whole", optimiser=optimiser), cases, cases[:1])
     whole.run()
-    TrainingRun(config(tmp_path / "parts"), cases, cases[:1]).run(until=5)
-    resumed = TrainingRun(config(tmp_path / "parts"), cases, cases[:1])
+    TrainingRun(config(tmp_path / "parts", optimiser=optimiser), cases, cases[:1]).run(until=5)
+    resumed = TrainingRun(config(tmp_path / "parts", optimiser=optimiser), cases, cases[:1])
     assert resumed.step == 5
     resumed.run()
     for name, value in whole.network.state_dict().items():
         assert torch.equal(value, resumed.network.state_dict()[name]), name
         assert torch.equal(whole.average[name], resumed.average[name]), name
+
+
+def test_a_run_goes_on_with_another_optimiser(tmp_path, cases):
+    begun = TrainingRun(config(tmp_path), cases, cases[:1])
+    begun.run(until=4)
+    run = TrainingRun(config(tmp_path, optimiser="muon"), cases, cases[:1])
+    assert run.step == 4
+    assert all(torch.equal(value, begun.network.state_dict()[name]) for name, value in run.network.state_dict().items())
+    run.run()
+    after = run.network.state_dict()
+    assert all(torch.isfinite(value).all() for value in after.values())
+    assert not torch.equal(after["head.weight"], begun.network.state_dict()["head.weight"])
 
 
 def test_a_gradient_that_is_not_a_number_spoils_nothing(tmp_path, cases, monkeypatch):

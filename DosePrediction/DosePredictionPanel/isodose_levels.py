@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import re
 
-from DosePredictionScene.isodose_scale import LEVELS, IsodoseScale
 from slicer.i18n import tr as _
 
 from DosePredictionLib.errors import InputError
+from DosePredictionLib.report.isodose_scale import LEVELS, IsodoseScale
 
 PERCENT, GRAY = "percent", "Gy"
 HIGHEST_GY = 150.0

@@ -1,4 +1,4 @@
-"""The chosen prediction held against the goals and beside the dose that are chosen now, without predicting again."""
+"""The chosen prediction held against goals, for fractions and beside a dose as chosen now, without predicting again."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from DosePredictionPanel.parameters import Parameters
 
 
 class Measurement:
-    """Measures anew when goals or the dose to compare with change.
+    """Measures anew when goals, the number of fractions or the dose to compare with change.
 
     Args:
         jobs: does it.
@@ -59,7 +59,7 @@ class Measurement:
         goals = self._goals()
         if dose is None or self._busy() or not goals or (goals.endswith(".json") and not Path(goals).is_file()):
             return
-        wanted = MeasuredWith.of(goals, compared_dose(parameters))
+        wanted = self._wanted(parameters)
         before = measured_with(dose)
         if before is None:  # made by a script, which does not say
             remember_measured_with(dose, wanted)
@@ -69,7 +69,7 @@ class Measurement:
     def again(self, parameters: Parameters) -> None:
         """Measure anew though the goals' name is the same: what they ask for has changed."""
         if self._dose is not None and not self._busy():
-            self._begin(self._dose, MeasuredWith.of(self._goals(), compared_dose(parameters)))
+            self._begin(self._dose, self._wanted(parameters))
 
     def in_pieces(self) -> Pieces[Measured]:
         """The dose as it was measured; after a scene was loaded, it is measured first."""
@@ -79,6 +79,9 @@ class Measurement:
             self._know(dose, (yield from restored_in_pieces(self._request(), goal_set(self._goals()))))
         assert self._known is not None
         return self._known
+
+    def _wanted(self, parameters: Parameters) -> MeasuredWith:
+        return MeasuredWith.of(self._goals(), compared_dose(parameters), parameters.fractions)
 
     def _begin(self, dose: Any, wanted: MeasuredWith) -> None:
         self._asked = (dose, wanted)

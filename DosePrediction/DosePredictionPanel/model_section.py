@@ -9,6 +9,7 @@ import qt
 from DosePredictionScene.prediction_request import ModelChoice
 from slicer.i18n import tr as _
 
+from DosePredictionLib.conditioning.channels import OAR_CHANNELS
 from DosePredictionLib.errors import InputError
 from DosePredictionLib.inference.model_card import model_card
 from DosePredictionLib.inference.weights_header import read_weights_header
@@ -36,12 +37,14 @@ class ModelSection(Section):
 
     Attributes:
         problem: what is wrong with the weights; empty when nothing is.
+        organs: TG-263 names of those that the chosen weights look for.
     """
 
     def __init__(self) -> None:
         super().__init__("Model")
         ui = self.ui
         self.problem = ""
+        self.organs: tuple[str, ...] = ()
         self._card_of: Path | None = None
         fill_choices(ui.systemSelector, {name: name for name in shipped_systems() or ["default"]})
         fill_choices(ui.deviceSelector, {"auto": _("Automatic"), "cpu": _("Processor (CPU)")})
@@ -91,7 +94,7 @@ class ModelSection(Section):
             return None
 
     def _show_card(self, path: Path | None, parameters: Parameters) -> None:
-        self.problem = ""
+        self.problem, self.organs = "", ()
         try:
             if path is None:
                 raise InputError(_("The module came without weights; choose a weights file."))
@@ -100,6 +103,8 @@ class ModelSection(Section):
             self.problem = str(error)
             self.ui.modelCard.setPlainText(self.problem)
             return
+        channels = header.config.get("channels")
+        self.organs = tuple(organ for organ in OAR_CHANNELS if organ in channels) if isinstance(channels, list) else ()
         document = qt.QTextDocument()
         document.setMarkdown(model_card(header))
         self.ui.modelCard.setHtml(document.toHtml())

@@ -172,10 +172,10 @@ class Panel(VTKObservationMixin):
             return
         self._observe_segments()
         self.inputs.show(parameters)
-        self.structures.show(parameters.segmentation)
-        self.prescription.show(parameters, self.structures.rows)
         self.model.show(parameters)
-        self.results.show(parameters)
+        self.structures.show(parameters.segmentation, self.model.organs)
+        self.prescription.show(parameters, self.structures.rows)
+        self.results.show(parameters, self.structures.rows)
         busy = self.logic.busy
         missing = missing_inputs(parameters, self.structures.rows, self.model.problem)
         self.run.show(busy, missing)
@@ -316,7 +316,7 @@ class Panel(VTKObservationMixin):
             if shown is not None and self.parameters is not None:
                 if predicted_dose_node(self.parameters.ct) is shown.nodes.dose:
                     self.results.take(shown)
-                    self.results.show(self.parameters)
+                    self.results.show(self.parameters, self.structures.rows)
 
     # Small things
 

@@ -50,11 +50,16 @@ def plan_of(parameters: Parameters) -> PlanContext:
     )
 
 
-def take_plan(patient: Patient, parameters: Parameters) -> None:
-    """Fill the fields from a patient that was read from files."""
-    parameters.fractions = patient.fractions or 0
-    parameters.technique = patient.technique if patient.technique in TECHNIQUES else ""
-    parameters.site = patient.site if patient.site in SITES else ""
-    beams = patient.beams
+def says_nothing(parameters: Parameters) -> bool:
+    """Whether none of the fields is filled."""
+    return not (parameters.fractions or parameters.technique or parameters.site or parameters.beam_angles)
+
+
+def take_plan(plan: Patient | PlanContext, parameters: Parameters) -> None:
+    """Fill the fields from a patient that was read from files, or from the plan of a dose."""
+    parameters.fractions = plan.fractions or 0
+    parameters.technique = plan.technique if plan.technique in TECHNIQUES else ""
+    parameters.site = plan.site if plan.site in SITES else ""
+    beams = plan.beams
     coplanar = beams is not None and beams.isocentre_mm is None and not any(b.couch_deg for b in beams.beams)
     parameters.beam_angles = ", ".join(f"{b.gantry_deg:g}" for b in beams.beams) if coplanar and beams else ""

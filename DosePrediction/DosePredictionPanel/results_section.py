@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import qt
@@ -12,7 +12,6 @@ from DosePredictionScene.dose_maps import DIFFERENCE_ROLE, difference_in_pieces,
 from DosePredictionScene.dose_node import DOSE_STD_ROLE, predicted_dose_node
 from DosePredictionScene.dvh_chart import BAND_SUFFIXES, CHART_ROLE, REFERENCE_SUFFIX, series_nodes, show_curves
 from DosePredictionScene.isodose_lines import ISODOSE_ROLE, isodose_lines_in_pieces
-from DosePredictionScene.isodose_scale import IsodoseScale
 from DosePredictionScene.overlay import (
     WINDOWS,
     show_only_legend,
@@ -22,6 +21,7 @@ from DosePredictionScene.overlay import (
     use_window,
 )
 from DosePredictionScene.pieces import Pieces
+from DosePredictionScene.predicted_plan import predicted_plan
 from DosePredictionScene.prediction_request import Request
 from DosePredictionScene.prediction_run import Shown
 from DosePredictionScene.provenance_node import provenance_of
@@ -29,6 +29,7 @@ from DosePredictionScene.scene_result import PRESCRIPTION_ATTRIBUTE
 from slicer.i18n import tr as _
 
 from DosePredictionLib.errors import InputError
+from DosePredictionLib.report.isodose_scale import IsodoseScale
 from DosePredictionPanel.bindings import Bindings
 from DosePredictionPanel.compare_choice import CompareChoice
 from DosePredictionPanel.comparison import compared_dose, compared_name, other_doses
@@ -38,7 +39,10 @@ from DosePredictionPanel.isodose_levels import GRAY, PERCENT, isodose_scale, oth
 from DosePredictionPanel.jobs import Jobs
 from DosePredictionPanel.measurement import Measurement
 from DosePredictionPanel.parameters import Parameters
+from DosePredictionPanel.plan_changes import plan_note
+from DosePredictionPanel.plan_fields import says_nothing, take_plan
 from DosePredictionPanel.section import Section, fill_choices
+from DosePredictionPanel.structure_rows import StructureRow
 from DosePredictionPanel.warning_rows import uncertainty_note
 from DosePredictionPanel.warnings_view import WarningsView
 
@@ -99,13 +103,23 @@ class ResultsSection(Section):
         self.measurement = Measurement(jobs, tell, request, goals, busy, self._on_measured)
         self.exports = Exports(ui, jobs, tell, request, goals, self.measurement.in_pieces)
 
-    def show(self, parameters: Parameters) -> None:
-        """Show the dose of the chosen CT as the settings say, or that there is none."""
+    def show(self, parameters: Parameters, rows: Sequence[StructureRow]) -> None:
+        """Show the dose of the chosen CT as the settings say, or that there is none.
+
+        Args:
+            parameters, rows: what is chosen. Where they say nothing of a plan, as with a scene that was made without
+                the panel, the plan of the dose is taken.
+        """
         self._parameters = parameters
         dose = None if parameters.ct is None else predicted_dose_node(parameters.ct)
+        plan = predicted_plan(dose)
         if dose is not self._dose:
             self._dose, self._applied = dose, {}
             self._show_nodes()
+            if plan is not None and says_nothing(parameters):
+                take_plan(plan.context, parameters)
+        note = plan_note(plan, parameters, rows)
+        self.ui.planNote.text, self.ui.planNote.visible = f"\N{WARNING SIGN} {note}", bool(note)
         self._bindings.show(parameters)
         self.comparing.show(parameters)
         self.measurement.follow(parameters, dose)
@@ -124,6 +138,7 @@ class ResultsSection(Section):
         """The scene is gone."""
         self._dose, self._applied, self._parameters = None, {}, None
         self.measurement.forget()
+        self.ui.planNote.visible = False
         self._show_nodes()
 
     def _on_measured(self) -> None:

@@ -111,6 +111,12 @@ def problems(rows: Iterable[StructureRow]) -> list[str]:
     return list(dict.fromkeys(found))
 
 
+def missing_organs(rows: Iterable[StructureRow], organs: Iterable[str]) -> list[str]:
+    """Those of a model's organs (TG-263) that no structure is."""
+    there = {row.choice.standard_name for row in rows if row.choice.role in SEEN_ROLES}
+    return [organ for organ in organs if organ not in there]
+
+
 def _problem(name: str, choice: SegmentChoice) -> str:
     if choice.role is not StructureRole.TARGET:
         return ""

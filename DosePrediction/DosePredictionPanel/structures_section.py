@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +26,7 @@ from DosePredictionPanel.structure_rows import (
     edited_prescription,
     edited_role,
     edited_standard_name,
+    missing_organs,
     structure_rows,
 )
 
@@ -64,6 +65,7 @@ class StructuresSection(Section):
         self.rows: list[StructureRow] = []
         self._changed, self._tell = changed, tell
         self._node: Any = None
+        self._organs: Sequence[str] = ()
         self._filling = False
         self._role_boxes: list[Any] = []
         table = self.ui.structuresTable
@@ -85,9 +87,9 @@ class StructuresSection(Section):
         self.ui.exportPresetButton.connect("clicked(bool)", self._on_export_preset)
         self._list_presets()
 
-    def show(self, segmentation_node: Any) -> None:
-        """Show the structures of a segmentation, or none."""
-        self._node = segmentation_node
+    def show(self, segmentation_node: Any, organs: Sequence[str]) -> None:
+        """Show the structures of a segmentation, or none, and which of the model's organs (TG-263) are missing."""
+        self._node, self._organs = segmentation_node, organs
         rows = structure_rows(None if segmentation_node is None else segmentation_node.GetSegmentation())
         if rows != self.rows:
             same_segments = [row.segment_id for row in rows] == [row.segment_id for row in self.rows]
@@ -160,6 +162,9 @@ class StructuresSection(Section):
             note = _("Please check: {names}").format(names=", ".join(row.name for row in unsure))
         else:
             note = _("All structures were understood.")
+        missing = missing_organs(self.rows, self._organs)
+        if self.rows and not problems and missing:
+            note += "\n" + _("Missing organs that the model looks for: {organs}.").format(organs=", ".join(missing))
         self.ui.structuresNote.text = note
 
     def _on_role(self, number: int) -> None:
@@ -189,7 +194,7 @@ class StructuresSection(Section):
         self._refresh()
 
     def _refresh(self) -> None:
-        self.show(self._node)
+        self.show(self._node, self._organs)
         self._changed()
 
     def _on_guess_again(self, *_arguments: Any) -> None:

@@ -6,7 +6,7 @@ from typing import Any
 
 import slicer
 
-from DosePredictionScene.isodose_scale import IsodoseScale
+from DosePredictionLib.report.isodose_scale import IsodoseScale
 from DosePredictionScene.owned_nodes import default_display_node, owned_node, undone_with
 
 #: SlicerRT's reference from a dose to its isodose table, and from that to the colours of the dose volume.

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import slicer
 
-from DosePredictionLib.cli.predict import check_writable, write_outputs
+from DosePredictionLib.cli.predict import check_writable, chosen_calibration, write_outputs
 from DosePredictionLib.cli.progress_bar import ProgressBar
 from DosePredictionLib.dosimetry.goals import evaluate_goals
 from DosePredictionLib.dosimetry.tables import format_goals_table
@@ -23,7 +23,7 @@ from DosePredictionScene.offscreen.png_file import write_png
 from DosePredictionScene.offscreen.render_window import require_drawing
 from DosePredictionScene.offscreen.views_picture import views_picture
 from DosePredictionScene.patient_from_nodes import PlanContext
-from DosePredictionScene.prediction_request import Request
+from DosePredictionScene.prediction_request import ModelChoice, Request
 from DosePredictionScene.prediction_run import PredictionRun, Shown
 
 CONTENTS = {
@@ -33,6 +33,7 @@ CONTENTS = {
     "goals.csv": "the goals above",
     "dvh.csv": "dose-volume histograms as numbers",
     "dose.nrrd": "dose in Gy on the CT's grid",
+    "dose_uncalibrated.nrrd": "the dose before its calibration, Gy",
     "dose_std.nrrd": "standard deviation over the samples, Gy",
     "prediction.json": "how the dose was made",
 }
@@ -50,8 +51,8 @@ def predict_case(options: argparse.Namespace, make_predictor: Callable[[], Predi
     """
     check_writable(options.output)
     require_drawing()
-    make = make_predictor or (lambda: Predictor(options.system, options.weights, options.device))
-    run = PredictionRun(make, options.goals)
+    run = PredictionRun(make_predictor, options.goals)
+    run.use_model(ModelChoice(options.system, options.weights, options.device, chosen_calibration(options)))
     goals = run.goals()  # a goal file that can't be read is told of before the work, not after it
     patient = read_patient(options.case)
     nodes = nodes_from_patient(patient)
@@ -75,9 +76,11 @@ def predict_case(options: argparse.Namespace, make_predictor: Callable[[], Predi
     for warning in prediction.provenance.warnings:
         print(f"Warning: {warning}", file=sys.stderr)
     print(f"\nIn {options.output.resolve()}:")
+    optional = {"dose_std.nrrd": prediction.dose_std, "dose_uncalibrated.nrrd": prediction.uncalibrated}
+    lacking = {name for name, volume in optional.items() if volume is None}
     for name, content in CONTENTS.items():
-        if name != "dose_std.nrrd" or prediction.dose_std is not None:
-            print(f"  {name:<16} {content}")
+        if name not in lacking:
+            print(f"  {name:<22} {content}")
     return shown
 
 

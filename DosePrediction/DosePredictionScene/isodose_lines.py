@@ -12,8 +12,8 @@ import vtk
 from vtk.util.numpy_support import numpy_to_vtk
 
 from DosePredictionLib.dosimetry.sampling import occupied_box
+from DosePredictionLib.report.isodose_scale import IsodoseScale
 from DosePredictionScene.colours import COLOUR_TABLE_ROLE
-from DosePredictionScene.isodose_scale import IsodoseScale
 from DosePredictionScene.owned_nodes import default_display_node, owned_node
 from DosePredictionScene.pieces import Pieces, in_background, in_one_go
 from DosePredictionScene.subject_hierarchy import item_of, place

@@ -7,19 +7,23 @@ from typing import Any
 import slicer
 
 from DosePredictionLib.errors import InputError
-from DosePredictionScene.dose_node import DOSE_VOLUME_ATTRIBUTE, INTENDED_USE, predicted_dose_node
+from DosePredictionScene.dose_maps import colour_uncertainty
+from DosePredictionScene.dose_node import DOSE_STD_ROLE, DOSE_VOLUME_ATTRIBUTE, INTENDED_USE, predicted_dose_node
 from DosePredictionScene.owned_nodes import default_display_node, new_node
 from DosePredictionScene.provenance_node import provenance_of, update_provenance
+from DosePredictionScene.scene_result import PRESCRIPTION_ATTRIBUTE
 from DosePredictionScene.subject_hierarchy import hierarchy, item_of, place, study_of
 
 #: Reference from a kept dose to the CT that it was predicted on.
 KEPT_FOR_ROLE = "DosePrediction.KeptFor"
+#: Reference from a kept dose to its standard deviation.
+KEPT_STD_ROLE = "DosePrediction.KeptStandardDeviation"
 
 
 def keep_prediction(ct_node: Any) -> Any:
-    """Keep the dose predicted on a CT under a name of its own: the next prediction leaves it alone.
+    """Keep the dose predicted on a CT, and its standard deviation, under names of their own.
 
-    The voxels are not copied: a new prediction gives the CT's dose node new ones.
+    The next prediction leaves them alone. The voxels are not copied: a new prediction gives the CT's nodes new ones.
 
     Returns:
         The vtkMRMLScalarVolumeNode of the kept dose, which SlicerRT takes for a dose too.
@@ -27,25 +31,35 @@ def keep_prediction(ct_node: Any) -> Any:
     Raises:
         InputError: nothing was predicted on the CT.
     """
-    dose = predicted_dose_node(ct_node)
+    dose, std = predicted_dose_node(ct_node), ct_node.GetNodeReference(DOSE_STD_ROLE)
     if dose is None or dose.GetImageData() is None:
         raise InputError("No dose has been predicted on this CT, so there is none to keep.")
-    kept = new_node(dose, dose.GetClassName(), _name(ct_node, dose), attributes={DOSE_VOLUME_ATTRIBUTE: "1"})
+    kept = _kept_volume(ct_node, dose, _name(ct_node, dose), {DOSE_VOLUME_ATTRIBUTE: "1"})
     kept.SetNodeReferenceID(KEPT_FOR_ROLE, ct_node.GetID())
     kept.SetDescription(INTENDED_USE)
-    with slicer.util.NodeModify(kept):
-        kept.CopyOrientation(dose)
-        kept.SetAndObserveTransformNodeID(dose.GetTransformNodeID())
-        display = default_display_node(kept)
-        display.AutoWindowLevelOff()
-        display.AutoThresholdOff()
-        kept.SetAndObserveImageData(dose.GetImageData())
-        kept.SetVoxelValueUnits(dose.GetVoxelValueUnits())
-    place(kept, study_of(ct_node))
     hierarchy().RequestOwnerPluginSearch(item_of(kept))
+    if std is not None and std.GetImageData() is not None:
+        kept_std = _kept_volume(ct_node, std, f"{kept.GetName()}, standard deviation", {})
+        colour_uncertainty(kept_std, float(dose.GetAttribute(PRESCRIPTION_ATTRIBUTE) or 70.0))
+        kept.SetNodeReferenceID(KEPT_STD_ROLE, kept_std.GetID())
     provenance = provenance_of(dose)
     if provenance is not None:
         update_provenance(kept, provenance)
+    return kept
+
+
+def _kept_volume(ct_node: Any, volume: Any, name: str, attributes: dict[str, str]) -> Any:
+    """A node with the voxels, place and unit of another."""
+    kept = new_node(volume, volume.GetClassName(), name, attributes=attributes)
+    with slicer.util.NodeModify(kept):
+        kept.CopyOrientation(volume)
+        kept.SetAndObserveTransformNodeID(volume.GetTransformNodeID())
+        display = default_display_node(kept)
+        display.AutoWindowLevelOff()
+        display.AutoThresholdOff()
+        kept.SetAndObserveImageData(volume.GetImageData())
+        kept.SetVoxelValueUnits(volume.GetVoxelValueUnits())
+    place(kept, study_of(ct_node))
     return kept
 
 

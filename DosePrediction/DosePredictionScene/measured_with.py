@@ -1,4 +1,7 @@
-"""What a dose in the scene was measured with: goals, and the dose beside it. Kept on the dose, so a scene keeps it."""
+"""What a dose in the scene was measured with: goals, fractions, and the dose beside it.
+
+Kept on the dose, so a scene keeps it.
+"""
 
 from __future__ import annotations
 
@@ -7,35 +10,43 @@ from pathlib import Path
 from typing import Any
 
 GOALS_ATTRIBUTE = "DosePrediction.MeasuredGoals"
+FRACTIONS_ATTRIBUTE = "DosePrediction.MeasuredFractions"
 #: Reference from a dose to the one that it was compared with.
 COMPARED_ROLE = "DosePrediction.ComparedWith"
 
 
 @dataclass(frozen=True)
 class MeasuredWith:
-    """Goals and comparison.
+    """Goals, fractions and comparison.
 
     Attributes:
         goals: a bundled set's name, or a file.
         compared_id: of the node of the other dose; empty for none.
+        fractions: that limits for other fractionations were converted to (EQD2); 0 when unknown.
     """
 
     goals: str
     compared_id: str
+    fractions: int
 
     @classmethod
-    def of(cls, goals: str | Path, compared: Any) -> MeasuredWith:
+    def of(cls, goals: str | Path, compared: Any, fractions: int | None) -> MeasuredWith:
         """From the choices, ``compared`` being a node or None."""
-        return cls(str(goals), "" if compared is None else str(compared.GetID()))
+        return cls(str(goals), "" if compared is None else str(compared.GetID()), fractions or 0)
 
 
 def measured_with(dose_node: Any) -> MeasuredWith | None:
     """What a dose was measured with; None where nothing says it."""
     goals = dose_node.GetAttribute(GOALS_ATTRIBUTE)
-    return None if goals is None else MeasuredWith.of(goals, dose_node.GetNodeReference(COMPARED_ROLE))
+    if goals is None:
+        return None
+    fractions = dose_node.GetAttribute(FRACTIONS_ATTRIBUTE) or ""
+    compared = dose_node.GetNodeReference(COMPARED_ROLE)
+    return MeasuredWith.of(goals, compared, int(fractions) if fractions.isdecimal() else None)
 
 
 def remember_measured_with(dose_node: Any, with_these: MeasuredWith) -> None:
     """Note what a dose was measured with."""
     dose_node.SetAttribute(GOALS_ATTRIBUTE, with_these.goals)
+    dose_node.SetAttribute(FRACTIONS_ATTRIBUTE, str(with_these.fractions))
     dose_node.SetNodeReferenceID(COMPARED_ROLE, with_these.compared_id or None)

@@ -13,11 +13,11 @@ from DosePredictionLib.errors import InputError
 from DosePredictionLib.patient.patient import Patient
 from DosePredictionLib.patient.structure import Structure, StructureRole
 from DosePredictionLib.patient.volume import Volume
+from DosePredictionLib.report.structure_colours import structure_colours
 from DosePredictionScene.dose_node import DOSE_VOLUME_ATTRIBUTE
 from DosePredictionScene.node_geometry import ras_matrix
 from DosePredictionScene.pieces import Pieces, in_one_go
 from DosePredictionScene.segment_choices import SegmentChoice, store_choice
-from DosePredictionScene.structure_colours import structure_colours
 from DosePredictionScene.subject_hierarchy import hierarchy, item_of, require_gray
 from DosePredictionScene.voxels import image_in_pieces
 

@@ -14,12 +14,12 @@ from DosePredictionScene.segment_choices import SegmentChoice
 
 @dataclass(frozen=True)
 class ModelChoice:
-    """What predicts, and where; see `Predictor`."""
+    """What predicts, and where; see `Predictor`, also for the calibration of the dose."""
 
     system: str = "default"
     weights: Path | None = None
     device: str = "auto"
-    calibrate: bool = False
+    calibrate: bool | Path = False
 
 
 @dataclass(frozen=True)

@@ -22,6 +22,7 @@ from DosePredictionScene.measured import Measured, goal_set, measured_in_pieces
 from DosePredictionScene.measured_with import MeasuredWith, remember_measured_with
 from DosePredictionScene.patient_from_nodes import patient_in_pieces
 from DosePredictionScene.pieces import NAP_S, WAITING, Pieces, in_background
+from DosePredictionScene.predicted_plan import PredictedPlan, remember_predicted_plan
 from DosePredictionScene.prediction_request import ModelChoice, Request
 from DosePredictionScene.scene_result import SceneResult, measured_shown_in_pieces
 
@@ -62,6 +63,7 @@ class PredictionRun:
         self._request: Request | None = None
         #: The patient that is predicted; None while it is read.
         self._patient: Patient | None = None
+        self._plan: PredictedPlan | None = None
         #: What `poll` goes on with: reading the patient, or showing the dose. Its result is the event to tell, if any.
         self._work: Pieces[Event | None] | None = None
         self._cancelled = False
@@ -225,6 +227,8 @@ class PredictionRun:
         return []
 
     def _read_and_submit(self, request: Request) -> Pieces[Event | None]:
+        # Before the first piece: what a user changes while the patient is read is not what was asked for.
+        plan = PredictedPlan.of_request(request) if request.segmentation_node is not None else None
         read = yield from patient_in_pieces(
             request.ct_node,
             request.segmentation_node,
@@ -233,6 +237,7 @@ class PredictionRun:
             plan=request.plan,
         )
         patient = yield from in_background(check_patient, read)
+        self._plan = plan
         self._warm_predictor().submit(patient, samples=request.samples, steps=request.steps, seed=request.seed)
         self._patient = patient
         return None
@@ -243,7 +248,7 @@ class PredictionRun:
         # Not by its ID: in another scene, another patient's CT may have it.
         if patient is None or request is None or not slicer.mrmlScene.IsNodePresent(request.ct_node):
             return Failed("The CT was removed while its dose was predicted, so the dose is not shown.", by_input=True)
-        prediction = Prediction(patient, event.dose, event.dose_std, event.provenance)
+        prediction = Prediction(patient, event.dose, event.dose_std, event.provenance, event.uncalibrated)
         self.shown = yield from self._show(request, prediction)
         return event
 
@@ -251,5 +256,8 @@ class PredictionRun:
         label = request.reference_label
         measured = yield from measured_in_pieces(prediction, self.goals(), reference_label=label)
         nodes = yield from measured_shown_in_pieces(request.ct_node, measured)
-        remember_measured_with(nodes.dose, MeasuredWith.of(self._goals_name, request.reference_dose_node))
+        fractions = prediction.patient.fractions
+        remember_measured_with(nodes.dose, MeasuredWith.of(self._goals_name, request.reference_dose_node, fractions))
+        if self._plan is not None:
+            remember_predicted_plan(nodes.dose, self._plan)
         return Shown(prediction, measured.goals, measured.reference_dvhs, measured.reference_goals, label, nodes=nodes)

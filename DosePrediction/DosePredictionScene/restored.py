@@ -52,11 +52,11 @@ def restored_in_pieces(request: Request, goals: GoalSet) -> Pieces[Measured]:
 
 
 def measured_again_in_pieces(known: Measured, request: Request, goals: GoalSet) -> Pieces[Measured]:
-    """A prediction measured with other goals, or beside another dose.
+    """A prediction measured with other goals, for another number of fractions, or beside another dose.
 
     Args:
         known: the prediction as it was measured before; its patient is not read again.
-        request: its reference dose is what the prediction is compared with now.
+        request: its reference dose is what the prediction is compared with now; of its plan, the fractions count.
         goals: what the doses are held against now.
 
     Raises:
@@ -65,6 +65,8 @@ def measured_again_in_pieces(known: Measured, request: Request, goals: GoalSet) 
     reference = None
     if request.reference_dose_node is not None:
         reference = yield from reference_dose_in_pieces(request.reference_dose_node)
-    prediction = replace(known.prediction, patient=replace(known.prediction.patient, reference_dose=reference))
+    fractions = None if request.plan is None else request.plan.fractions
+    patient = replace(known.prediction.patient, reference_dose=reference, fractions=fractions)
+    prediction = replace(known.prediction, patient=patient)
     measured = yield from measured_in_pieces(prediction, goals, reference_label=request.reference_label)
     return measured

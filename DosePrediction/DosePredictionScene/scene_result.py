@@ -13,6 +13,7 @@ from DosePredictionLib.dosimetry.dvh import Dvh
 from DosePredictionLib.dosimetry.goals import GoalResult
 from DosePredictionLib.patient.patient import Patient
 from DosePredictionLib.patient.volume import Volume
+from DosePredictionLib.report.isodose_scale import IsodoseScale
 from DosePredictionLib.worker.predictor import Prediction, patient_dvhs
 from DosePredictionScene.colours import COLOUR_TABLE_ROLE, show_dose_colours, update_legend
 from DosePredictionScene.dose_maps import DIFFERENCE_ROLE, colour_uncertainty, remove_map
@@ -34,7 +35,6 @@ from DosePredictionScene.dvh_chart import (
 from DosePredictionScene.goals_table import TABLE_ROLE as GOALS_ROLE
 from DosePredictionScene.goals_table import update_goals_table
 from DosePredictionScene.isodose_lines import ISODOSE_ROLE, isodose_lines_in_pieces
-from DosePredictionScene.isodose_scale import IsodoseScale
 from DosePredictionScene.layout import (
     fit_slices_to,
     four_up_with_plot_and_table,

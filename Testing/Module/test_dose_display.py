@@ -5,10 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import slicer
-from DosePredictionScene.isodose_scale import LEVELS, IsodoseScale
 from DosePredictionScene.self_test import PEAK, REACH_MM
 from phantom_scene import shown_phantom, transform_node
 from vtk.util.numpy_support import vtk_to_numpy
+
+from DosePredictionLib.report.isodose_scale import LEVELS, IsodoseScale
 
 
 def colour_names(table) -> list[str]:

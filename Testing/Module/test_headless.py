@@ -10,6 +10,7 @@ import subprocess
 import sys
 import xml.etree.ElementTree as ElementTree
 import zipfile
+from dataclasses import replace
 from pathlib import Path
 from urllib.parse import unquote
 
@@ -77,7 +78,7 @@ def references(node: dict[str, str]) -> dict[str, list[str]]:
 
 def test_every_file_is_there_and_no_other(results: Path) -> None:
     assert {path.name for path in results.iterdir()} == FILES
-    assert set(CONTENTS) == FILES | {"dose_std.nrrd"}, "the last of them with several samples only"
+    assert set(CONTENTS) == FILES | {"dose_std.nrrd", "dose_uncalibrated.nrrd"}, "those where there are any"
 
 
 def test_the_dose_file_is_the_prediction_on_the_ct_grid(results: Path, case: Path) -> None:
@@ -225,6 +226,33 @@ def test_it_tells_what_it_did(case: Path, tmp_path: Path, capsys: pytest.Capture
     assert table < where
     assert "Research use, not for clinical decisions." in told.out
     assert {line.split()[0] for line in told.out[where:].splitlines()[1:]} == FILES
+
+
+@pytest.mark.parametrize(
+    ("given", "wanted"),
+    [([], False), (["--calibrate"], True), (["--calibration-weights", "adc.safetensors"], Path("adc.safetensors"))],
+)
+def test_the_calibration_of_the_dose_is_that_of_the_command_line(
+    case: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, given: list[str], wanted: bool | Path
+) -> None:
+    asked: list[bool | Path] = []
+
+    class Calibrating(PromptPredictor):
+        def __init__(self, system: str, weights: Path | None, device: str, *, calibrate: bool | Path) -> None:
+            super().__init__()
+            asked.append(calibrate)
+
+        def finish(self) -> None:
+            super().finish()
+            if asked[0]:
+                self._events[-1] = replace(self._events[-1], uncalibrated=self._events[-1].dose)
+
+    monkeypatch.setattr("DosePredictionScene.prediction_run.Predictor", Calibrating)
+    for shown in ("write_pictures", "write_scene"):
+        monkeypatch.setattr(f"DosePredictionScene.headless_case.{shown}", lambda *_: None)
+    predict_case(argument_parser().parse_args([str(case), "-o", str(tmp_path / "out"), *given]))
+    assert asked == [wanted]
+    assert (tmp_path / "out" / "dose_uncalibrated.nrrd").exists() == bool(wanted)
 
 
 def test_a_scene_that_cannot_be_written_leaves_nothing(tmp_path: Path) -> None:

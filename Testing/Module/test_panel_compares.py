@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import slicer
 from DosePredictionScene.headless_case import write_scene
+from DosePredictionScene.kept_dose import KEPT_STD_ROLE
 from panel_session import Session, assert_never_stood_still
 from standin.gestures import choose, click
 from standin.main_thread_watch import watched_main_thread
@@ -68,6 +69,28 @@ def test_a_kept_prediction_is_not_overwritten(kept: Session) -> None:
     kept.settle()
     texts = [kept.panel.results.ui.compareSelector.itemText(n) for n in range(3)]
     assert texts == ["Clinical dose", kept_node().GetName(), "Kept analytic, seed 5: dose of Phantom CT"]
+
+
+def test_its_standard_deviation_is_kept_with_it(session: Session) -> None:
+    ct, _ = session.phantom()
+    session.predictor.std_part = 0.03
+    session.predict()
+    click(session.panel.results.ui.keepButton)
+    session.predictor.std_part, session.predictor.factor = 0.05, 1.1
+    session.predict()
+    first, std = kept_node(), kept_node().GetNodeReference(KEPT_STD_ROLE)
+    dose, deviation = slicer.util.arrayFromVolume(first), slicer.util.arrayFromVolume(std)
+    assert np.allclose(deviation, 0.03 * dose, atol=1e-4) and deviation.max() > 2.0
+    assert std.GetName() == f"{first.GetName()}, standard deviation"
+    assert std.GetAttribute("DicomRtImport.DoseVolume") is None, "SlicerRT must not take it for a dose"
+    assert std.GetDisplayNode().GetWindowLevelMax() == pytest.approx(3.5), "5 % of the prescription"
+    session.predictor.std_part = None
+    session.predict()
+    assert ct.GetNodeReference("DosePrediction.DoseStandardDeviation") is None
+    assert np.array_equal(slicer.util.arrayFromVolume(std), deviation), "a prediction of one sample leaves it alone"
+    click(session.panel.results.ui.keepButton)
+    second = slicer.util.getFirstNodeByName("Kept analytic, seed 0: dose of Phantom CT_1")
+    assert second is not None and second.GetNodeReference(KEPT_STD_ROLE) is None
 
 
 def test_goals_and_curves_follow_a_clinical_dose_that_comes_later(kept: Session) -> None:

@@ -41,6 +41,15 @@ def test_each_segment_is_listed_with_what_it_was_taken_for(session: Session) -> 
     assert rows["BODY"].role is StructureRole.EXTERNAL
 
 
+def test_organs_that_the_model_looks_for_and_that_are_missing_are_named(session: Session) -> None:
+    session.phantom()
+    note = session.panel.structures.ui.structuresNote
+    assert note.text.startswith("All structures were understood.\nMissing organs that the model looks for: Brain")
+    assert "SpinalCord" not in note.text
+    edit(session, "SpinalCord", STANDARD, "Brainstem")
+    assert "looks for: SpinalCord, Parotid_R, " in note.text
+
+
 def test_corrections_reach_the_patient(session: Session) -> None:
     ct, segmentation = session.phantom()
     box = session.panel.structures._role_boxes[row_of(session, "SpinalCord")]

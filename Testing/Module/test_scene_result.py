@@ -89,6 +89,7 @@ def test_a_second_prediction_leaves_the_users_views_alone() -> None:
 def test_removing_a_prediction_leaves_the_scene_as_it_was() -> None:
     ct, segmentation = phantom_nodes()
     slicer.mrmlScene.GetFirstNodeByClass("vtkMRMLLayoutNode").SetViewArrangement(38)  # its view nodes stay
+    slicer.vtkMRMLSubjectHierarchyNode.GetSubjectHierarchyNode(slicer.mrmlScene)  # made where there is none
     before = scene_nodes()
     shown_phantom(ct, segmentation)
     assert len(scene_nodes()) > len(before) + 10

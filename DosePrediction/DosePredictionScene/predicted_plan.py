@@ -1,0 +1,72 @@
+"""The plan that a dose in the scene was predicted for. Kept on the dose, so a scene keeps it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from DosePredictionLib.patient.beams import Beam, BeamArrangement
+from DosePredictionLib.patient.structure import StructureRole
+from DosePredictionScene.patient_from_nodes import PlanContext
+from DosePredictionScene.prediction_request import Request
+from DosePredictionScene.segment_choices import SegmentChoice, segment_choices
+
+PLAN_ATTRIBUTE = "DosePrediction.PredictedFor"
+
+
+@dataclass(frozen=True)
+class PredictedPlan:
+    """What of a plan is worth comparing.
+
+    Attributes:
+        targets: name and prescription in Gy, in alphabetical order.
+        fractions, technique, site: None when unknown.
+        beams: gantry and couch angle in degrees; empty for the model's default beams.
+    """
+
+    targets: tuple[tuple[str, float | None], ...] = ()
+    fractions: int | None = None
+    technique: str | None = None
+    site: str | None = None
+    beams: tuple[tuple[float, float], ...] = ()
+
+    @classmethod
+    def of(cls, plan: PlanContext | None, choices: Iterable[tuple[str, SegmentChoice]]) -> PredictedPlan:
+        """From what the nodes don't say, and from segment names and what the segments are."""
+        plan = plan or PlanContext()
+        targets = sorted((name, c.prescription_gy) for name, c in choices if c.role is StructureRole.TARGET)
+        beams = () if plan.beams is None else tuple((beam.gantry_deg, beam.couch_deg) for beam in plan.beams.beams)
+        return cls(tuple(targets), plan.fractions, plan.technique, plan.site, beams)
+
+    @classmethod
+    def of_request(cls, request: Request) -> PredictedPlan:
+        """The plan that a prediction is asked for."""
+        segmentation = request.segmentation_node.GetSegmentation()
+        choices = segment_choices(segmentation, request.choices).items()
+        return cls.of(request.plan, ((segmentation.GetSegment(i).GetName() or i, choice) for i, choice in choices))
+
+    @property
+    def context(self) -> PlanContext:
+        """What the nodes don't say."""
+        beams = BeamArrangement(tuple(Beam(*angles) for angles in self.beams)) if self.beams else None
+        return PlanContext(fractions=self.fractions, technique=self.technique, site=self.site, beams=beams)
+
+
+def predicted_plan(dose_node: Any) -> PredictedPlan | None:
+    """The plan that a dose was predicted for; None where nothing says it."""
+    text = None if dose_node is None else dose_node.GetAttribute(PLAN_ATTRIBUTE)
+    try:
+        said = json.loads(text or "null")
+        return None if said is None else PredictedPlan(
+            tuple((str(name), dose_gy) for name, dose_gy in said["targets"]), said["fractions"], said["technique"],
+            said["site"], tuple((float(gantry), float(couch)) for gantry, couch in said["beams"]),
+        )  # fmt: skip
+    except (ValueError, TypeError, KeyError):  # a scene edited by hand
+        return None
+
+
+def remember_predicted_plan(dose_node: Any, plan: PredictedPlan) -> None:
+    """Note which plan a dose was predicted for."""
+    dose_node.SetAttribute(PLAN_ATTRIBUTE, json.dumps(asdict(plan)))

@@ -1,0 +1,129 @@
+"""A plan that changes after its dose was predicted: goals follow, and what does not fit any more is said."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import slicer
+from DosePredictionScene.headless_case import write_scene
+from DosePredictionScene.patient_from_nodes import PlanContext
+from DosePredictionScene.predicted_plan import PLAN_ATTRIBUTE, predicted_plan
+from DosePredictionScene.prediction_request import Request
+from DosePredictionScene.prediction_run import PredictionRun
+from DosePredictionScene.self_test import phantom_nodes
+from panel_session import Session
+from phantom_scene import PromptPredictor
+from standin.gestures import choose, type_into
+
+from DosePredictionLib.dosimetry.equivalent_dose import alpha_beta_of
+from DosePredictionLib.patient.beams import BeamArrangement
+
+DOSE_COLUMN = 3
+PLAN = PlanContext(fractions=35, technique="IMRT", site="head-and-neck", beams=BeamArrangement.coplanar((0, 72, 144)))
+
+
+def dose_of(session: Session) -> Any:
+    return session.panel.parameters.ct.GetNodeReference("DosePrediction.Dose")
+
+
+def cord_goal(session: Session) -> str:
+    """The goal for the cord's maximum as the table has it."""
+    table = session.panel.results.ui.goalsTable
+    goals = [table.item(row, 2).text() for row in range(table.rowCount) if table.item(row, 1).text() == "SpinalCord"]
+    return str(next(goal for goal in goals if goal.startswith(("D0.03cc", "Max"))))
+
+
+def note(session: Session) -> str:
+    label = session.panel.results.ui.planNote
+    return str(label.text) if label.isVisible() else ""
+
+
+@pytest.fixture
+def predicted(session: Session) -> Session:
+    session.phantom()
+    session.panel.prescription.widget.collapsed = False
+    parameters = session.panel.parameters
+    parameters.fractions, parameters.technique, parameters.site = 35, "IMRT", "head-and-neck"
+    session.settle()
+    session.predict()
+    return session
+
+
+def test_goals_follow_the_number_of_fractions_at_once(predicted: Session) -> None:
+    table = predicted.panel.results.ui.goalsTable
+    before = cord_goal(predicted)
+    assert "45" in before and "EQD2" not in before and note(predicted) == ""
+    predicted.panel.prescription.ui.fractionsSpinBox.value = 20
+    predicted.settle()
+    # 45 Gy hold for 25 fractions and more. Equal effect in 20: D (1 + D / 20 / ab) = 45 (1 + 1.8 / ab), ab = 2 Gy.
+    assert alpha_beta_of("SpinalCord").gy == 2.0
+    equal = max(np.roots([1 / 40, 1.0, -45 * (1 + 1.8 / 2)]).real)
+    assert f"{equal:.2f}" in cord_goal(predicted) and "EQD2" in cord_goal(predicted)
+    assert not predicted.predictor.busy
+    assert "35 fractions, now 20" in note(predicted), "the warnings are still those of 35"
+    predicted.panel.prescription.ui.fractionsSpinBox.value = 35
+    predicted.settle()
+    assert cord_goal(predicted) == before and note(predicted) == "" and table.rowCount > 1
+
+
+def test_a_changed_prescription_technique_or_beam_is_said_until_the_next_prediction(predicted: Session) -> None:
+    structures, ui = predicted.panel.structures, predicted.panel.prescription.ui
+    row = [row.name for row in structures.rows].index("PTV70")
+    structures.ui.structuresTable.item(row, DOSE_COLUMN).setText("66")
+    predicted.settle()
+    assert "for another plan: PTV70 70 Gy, now PTV70 66 Gy. Predict again" in note(predicted)
+    choose(ui.techniqueSelector, "VMAT")
+    type_into(ui.beamAnglesEdit, "0, 90")
+    predicted.settle()
+    said = note(predicted)
+    assert "IMRT, now VMAT" in said and "the model's beams, now beams at 0, 90 degrees" in said
+    type_into(ui.beamAnglesEdit, "0, 9x")
+    predicted.settle()  # half typed: the section above says so
+    type_into(ui.beamAnglesEdit, "0, 90")
+    predicted.settle()
+    assert note(predicted) == said
+    predicted.predict()
+    assert note(predicted) == "" and predicted_plan(dose_of(predicted)).targets == (("PTV70", 66.0),)
+    choose(ui.techniqueSelector, "not known")
+    predicted.settle()
+    assert note(predicted) == "", "what is not known contradicts nothing"
+
+
+def test_a_saved_scene_knows_the_plan_of_its_dose(predicted: Session, tmp_path: Path) -> None:
+    choose(predicted.panel.prescription.ui.techniqueSelector, "VMAT")
+    predicted.settle()
+    write_scene(tmp_path / "scene.mrb")
+    slicer.mrmlScene.Clear(False)
+    predicted.settle()
+    assert note(predicted) == ""
+    (tmp_path / "unpacked").mkdir()
+    slicer.mrmlScene.SetURL(
+        slicer.mrmlScene.UnpackSlicerDataBundle(str(tmp_path / "scene.mrb"), str(tmp_path / "unpacked"))
+    )
+    assert slicer.mrmlScene.Connect()
+    predicted.settle()
+    assert "IMRT, now VMAT" in note(predicted)
+    dose_of(predicted).SetAttribute(PLAN_ATTRIBUTE, "{edited by hand")
+    choose(predicted.panel.prescription.ui.techniqueSelector, "Protons")
+    predicted.settle()
+    assert note(predicted) == ""
+
+
+def test_the_plan_of_a_dose_that_a_script_predicted_fills_the_empty_fields(session: Session) -> None:
+    ct, segmentation = phantom_nodes()
+    run = PredictionRun(PromptPredictor)
+    shown = run.predict(Request(ct, segmentation, plan=PLAN))
+    run.close()
+    rows = shown.nodes.goals.GetTable().GetMTime()
+    session.panel.parameters.ct, session.panel.parameters.segmentation = ct, segmentation
+    session.settle()
+    parameters = session.panel.parameters
+    assert (parameters.fractions, parameters.technique, parameters.site) == (35, "IMRT", "head-and-neck")
+    assert parameters.beam_angles == "0, 72, 144" and note(session) == ""
+    assert shown.nodes.goals.GetTable().GetMTime() == rows, "and there is nothing to measure anew"
+    parameters.fractions = 0
+    session.settle()
+    assert parameters.fractions == 0, "what the user takes away stays away"

@@ -9,13 +9,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from DosePredictionLib.cli.dose_options import add_goals_and_gamma, gamma_points, named_dose
+from DosePredictionLib.cli.dose_options import add_comparison_options, case_and_goals, comparison_of, named_dose
 from DosePredictionLib.cli.predict import check_writable
-from DosePredictionLib.dosimetry.comparison import compare_doses
 from DosePredictionLib.dosimetry.comparison_tables import format_agreement, write_comparison_csv, write_comparison_json
-from DosePredictionLib.dosimetry.goals import goals_of
 from DosePredictionLib.errors import InputError
-from DosePredictionLib.patient.reading import read_patient
 from DosePredictionLib.report.sections import difference_of
 from DosePredictionLib.report.write import with_reference, write_report
 
@@ -30,21 +27,18 @@ def add_parser(commands: Any) -> None:
         "local, from 10 %% of the maximum), isodose volumes. Writes compare.csv, compare.json, report.html and "
         "difference_NAME.nrrd (Gy, on the reference's grid). Research use, not for clinical decisions.",
     )
-    parser.add_argument("case", metavar="CASE", type=Path, help="a case, as predict takes it")
     parser.add_argument("--dose", action="append", required=True, metavar="[NAME=]FILE", dest="doses",
                         help="a dose in Gy (NRRD, NIfTI or RTDOSE) on any grid; may be given again")  # fmt: skip
     parser.add_argument("-o", "--output", required=True, type=Path, metavar="OUT", help="folder for the results")
     parser.add_argument("--without-reference", action="store_true",
                         help="leave the case's own dose out; the first --dose is the reference")  # fmt: skip
-    add_goals_and_gamma(parser)
+    add_comparison_options(parser)
     parser.set_defaults(run=run)
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Carry the command out."""
-    points = gamma_points(arguments.gamma_points)
-    goals = goals_of(arguments.goals)
-    patient = read_patient(arguments.case)
+    patient, goals = case_and_goals(arguments)
     if arguments.without_reference:
         patient = replace(patient, reference_dose=None)
     doses = [named_dose(given, patient) for given in arguments.doses]
@@ -52,14 +46,7 @@ def run(arguments: argparse.Namespace) -> int:
     if len(compared) < 2:
         raise InputError(f"{patient.identifier} has no reference dose to compare one dose with; give a second --dose.")
     check_writable(arguments.output)
-    comparison = compare_doses(
-        patient,
-        compared,
-        goals,
-        gamma_points=points,
-        seed=arguments.seed,
-        tell=lambda text: print(text, file=sys.stderr),
-    )
+    comparison = comparison_of(arguments, patient, compared, goals)
     if comparison.gamma_note:
         print(f"Warning: {comparison.gamma_note}", file=sys.stderr)
     for dose in compared[1:]:

@@ -1,24 +1,28 @@
-"""Doses, goals and gamma as ``compare`` and ``report`` take them from the command line."""
+"""Case, doses, goals and gamma as ``compare`` and ``report`` take them from the command line."""
 
 from __future__ import annotations
 
 import argparse
-import json
-from collections.abc import Mapping
+import sys
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from DosePredictionLib.dosimetry.comparison import GAMMA_POINTS
+from DosePredictionLib.dosimetry.comparison import GAMMA_POINTS, DoseComparison, compare_doses
 from DosePredictionLib.dosimetry.dose_file import read_dose_file
 from DosePredictionLib.dosimetry.gamma import NOT_AVAILABLE, gamma_is_available
+from DosePredictionLib.dosimetry.goals import GoalSet, goals_of
 from DosePredictionLib.dosimetry.named_dose import NamedDose
 from DosePredictionLib.errors import InputError
+from DosePredictionLib.json_file import read_json
 from DosePredictionLib.patient.image_file import image_stem, image_suffix
 from DosePredictionLib.patient.patient import Patient
+from DosePredictionLib.patient.reading import read_patient
 
 
-def add_goals_and_gamma(parser: argparse.ArgumentParser) -> None:
-    """The options that both commands share."""
+def add_comparison_options(parser: argparse.ArgumentParser) -> None:
+    """What both commands ask for: the case, goals and gamma."""
+    parser.add_argument("case", metavar="CASE", type=Path, help="the case, as predict takes it")
     parser.add_argument("--goals", default="head-and-neck", metavar="NAME_OR_FILE",
                         help="goals: a bundled set or a JSON file (default: head-and-neck)")  # fmt: skip
     parser.add_argument("--gamma-points", type=_points, metavar="N",
@@ -33,6 +37,27 @@ def _points(text: str) -> int | str:
     if not text.isdecimal():
         raise argparse.ArgumentTypeError(f"{text!r} is neither a number nor all")
     return int(text)
+
+
+def case_and_goals(arguments: argparse.Namespace) -> tuple[Patient, GoalSet]:
+    """The case and the goals; what can't be done is refused before the case is read.
+
+    Raises:
+        InputError: gamma was asked for and can't be computed, or the goals or the case can't be used.
+    """
+    gamma_points(arguments.gamma_points)
+    goals = goals_of(arguments.goals)
+    return read_patient(arguments.case), goals
+
+
+def comparison_of(
+    arguments: argparse.Namespace, patient: Patient, doses: Sequence[NamedDose], goals: GoalSet
+) -> DoseComparison:
+    """Doses held against the first of them, as `compare_doses` does; standard error tells how it goes."""
+    return compare_doses(
+        patient, doses, goals, gamma_points=gamma_points(arguments.gamma_points), seed=arguments.seed,
+        tell=lambda text: print(text, file=sys.stderr),
+    )  # fmt: skip
 
 
 def gamma_points(chosen: int | str | None) -> int | None:
@@ -63,7 +88,7 @@ def named_dose(given: str, patient: Patient) -> NamedDose:
         path = Path(file)
         if not name.strip():
             raise InputError(f"{given} gives the dose no name; write NAME=FILE, or the file alone.")
-    dose = read_dose_file(path, patient.geometry)
+    dose = read_dose_file(path, patient.geometry, patient.frame_of_reference_uid)
     stem = image_stem(path)
     std_path = path.with_name(f"dose_std{image_suffix(path)}")
     provenance_path = path.with_name("prediction.json")
@@ -82,12 +107,7 @@ def read_provenance(path: Path) -> Mapping[str, Any]:
     Raises:
         InputError: it can't be read.
     """
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise InputError(f"Cannot read {path}: {error.strerror}; check the path.") from error
-    except (ValueError, UnicodeDecodeError) as error:
-        raise InputError(f"{path} is not valid JSON; give the prediction.json that predict wrote.") from error
+    content = read_json(path, "how a dose was made")
     if not isinstance(content, dict):
         raise InputError(f"{path} is no prediction.json; give the one that predict wrote.")
     return content

@@ -173,7 +173,7 @@ def write_dicom_outputs(
     prediction: Prediction, reference: DicomReference, folder: Path, isodose_contours: bool = False
 ) -> None:
     """Write the predicted dose as RTDOSE and, if asked, its isodose lines as RTSTRUCT."""
-    write_rtdose(prediction.dose, reference, folder / "dose.dcm")
+    write_rtdose(prediction.dose, reference, folder / "dose.dcm", patient=prediction.patient)
     if isodose_contours:
         levels = isodose_levels_gy(prediction.patient.prescription_gy)
         write_isodose_contours(prediction.dose, levels, reference, folder / "isodoses.dcm")

@@ -9,15 +9,13 @@ from pathlib import Path
 from typing import Any
 
 from DosePredictionLib.cli.dose_options import (
-    add_goals_and_gamma,
-    gamma_points,
+    add_comparison_options,
+    case_and_goals,
+    comparison_of,
     named_dose,
     read_provenance,
 )
-from DosePredictionLib.dosimetry.comparison import compare_doses
 from DosePredictionLib.dosimetry.dose_file import read_dose_file
-from DosePredictionLib.dosimetry.goals import goals_of
-from DosePredictionLib.patient.reading import read_patient
 from DosePredictionLib.report.write import with_reference, write_report
 
 
@@ -31,20 +29,17 @@ def add_parser(commands: Any) -> None:
         "that predict wrote, dose_std.nrrd and prediction.json beside it are taken too. Research use, not for clinical "
         "decisions.",
     )
-    parser.add_argument("case", metavar="CASE", type=Path, help="the case, as predict takes it")
     parser.add_argument("--dose", required=True, metavar="[NAME=]FILE", help="dose in Gy: NRRD, NIfTI or RTDOSE")
     parser.add_argument("--std", type=Path, metavar="FILE", help="its standard deviation in Gy")
     parser.add_argument("--provenance", type=Path, metavar="FILE", help="its prediction.json")
     parser.add_argument("-o", "--output", required=True, type=Path, metavar="FILE", help="the HTML file")
-    add_goals_and_gamma(parser)
+    add_comparison_options(parser)
     parser.set_defaults(run=run)
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Carry the command out."""
-    points = gamma_points(arguments.gamma_points)
-    goals = goals_of(arguments.goals)
-    patient = read_patient(arguments.case)
+    patient, goals = case_and_goals(arguments)
     dose = named_dose(arguments.dose, patient)
     if "=" not in arguments.dose or Path(arguments.dose).exists():
         dose = replace(dose, name="Predicted")
@@ -55,10 +50,7 @@ def run(arguments: argparse.Namespace) -> int:
     made_for = (dose.provenance or {}).get("patient")
     if made_for not in (None, patient.identifier):
         print(f"Warning: prediction.json is about {made_for}, the case is {patient.identifier}.", file=sys.stderr)
-    comparison = compare_doses(
-        patient, with_reference(patient, [dose]), goals, gamma_points=points, seed=arguments.seed,
-        tell=lambda text: print(text, file=sys.stderr),
-    )  # fmt: skip
+    comparison = comparison_of(arguments, patient, with_reference(patient, [dose]), goals)
     write_report(arguments.output, patient, [dose], goals, comparison=comparison)
     print(f"{patient.identifier}: {arguments.output}")
     return 0

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
+import numpy as np
+
 from DosePredictionLib.dosimetry.dvh import Dvh, compute_dvhs
 from DosePredictionLib.dosimetry.gamma import (
     NOT_AVAILABLE,
@@ -17,10 +19,16 @@ from DosePredictionLib.dosimetry.gamma import (
 from DosePredictionLib.dosimetry.goals import GoalResult, GoalSet, evaluate_goals
 from DosePredictionLib.dosimetry.isodose import USUAL_LEVELS_PERCENT, IsodoseAgreement, isodose_agreement
 from DosePredictionLib.dosimetry.named_dose import NamedDose
-from DosePredictionLib.dosimetry.voxel_statistics import VoxelStatistics, comparison_mask, voxel_statistics
+from DosePredictionLib.dosimetry.voxel_statistics import (
+    VoxelStatistics,
+    comparison_mask,
+    patient_region,
+    voxel_statistics,
+)
 from DosePredictionLib.errors import InputError
 from DosePredictionLib.patient.patient import Patient
 from DosePredictionLib.patient.structure import Structure, StructureRole
+from DosePredictionLib.patient.volume import Volume
 
 #: Points that gamma looks at unless more are asked for: the pass rate is then good to 0.7 % (one standard error).
 GAMMA_POINTS = 5_000
@@ -72,6 +80,7 @@ class DoseComparison:
         goals: by dose name; empty without a set of goals.
         agreements: one for each dose but the reference.
         gamma_note: why gamma is missing although it was asked for; empty when it isn't.
+        region: what gamma and isodoses are limited to, "external contour (BODY)"; empty when they aren't.
     """
 
     patient: str
@@ -83,6 +92,7 @@ class DoseComparison:
     goals: Mapping[str, Sequence[GoalResult]]
     agreements: tuple[Agreement, ...]
     gamma_note: str = ""
+    region: str = ""
 
 
 def compare_doses(
@@ -97,6 +107,9 @@ def compare_doses(
     tell: Callable[[str], None] = lambda text: None,
 ) -> DoseComparison:
     """Measure doses against the first of them.
+
+    Voxel differences, gamma and isodoses look at what lies in the data's dose region or external contour, where there
+    is one: planning systems calculate dose in couch and mask too, predictions have none there.
 
     Args:
         patient: its structures are measured, its highest prescription scales the isodose levels (the reference's
@@ -124,6 +137,8 @@ def compare_doses(
     if goals is not None:
         judged = {dose.name: evaluate_goals(goals, patient, dose.dose, dvhs[dose.name]) for dose in doses}
     mask_name, inside = comparison_mask(patient, reference.dose.geometry, reference.dose)
+    measured = within_region(patient, reference.dose)
+    region = mask_name if measured is not reference.dose else ""
     asked = criteria if gamma_points != 0 and len(doses) > 1 else ()
     note = NOT_AVAILABLE if asked and not gamma_is_available() else ""
     agreements = []
@@ -131,15 +146,22 @@ def compare_doses(
         found = []
         for criterion in () if note else asked:
             tell(f"{other.name}: gamma {criterion.text}")
-            found.append(gamma_analysis(reference.dose, other.dose, criterion, points=gamma_points, seed=seed))
+            found.append(gamma_analysis(measured, other.dose, criterion, points=gamma_points, seed=seed))
         tell(f"{other.name}: isodoses")
-        isodoses = isodose_agreement(reference.dose, other.dose, prescription_gy, levels_percent)
+        isodoses = isodose_agreement(measured, within_region(patient, other.dose), prescription_gy, levels_percent)
         voxels = voxel_statistics(reference.dose, other.dose, inside, mask_name)
         agreements.append(Agreement(other.name, voxels, tuple(isodoses), tuple(found)))
     figures = _figures(patient, dvhs)
     return DoseComparison(
-        patient.identifier, reference.name, names, prescription_gy, dvhs, figures, judged, tuple(agreements), note
-    )
+        patient.identifier, reference.name, names, prescription_gy, dvhs, figures, judged, tuple(agreements), note,
+        region,
+    )  # fmt: skip
+
+
+def within_region(patient: Patient, dose: Volume) -> Volume:
+    """The dose with 0 outside the data's dose region or external contour; as it is where there is neither."""
+    region = patient_region(patient, dose.geometry)
+    return dose if region is None else Volume(np.where(region[1], dose.array, np.float32(0.0)), dose.geometry)
 
 
 def _dvhs(patient: Patient, doses: Sequence[NamedDose]) -> dict[str, dict[str, Dvh]]:

@@ -58,7 +58,7 @@ def _rows(comparison: DoseComparison) -> Iterable[list[str]]:
         yield ["voxels", mask, caption, "Gy", "", *values, *empty]
     for found in zip(*(agreement.gamma for agreement in comparison.agreements), strict=True):
         caption = f"gamma {found[0].criterion.text} pass rate"
-        yield ["gamma", f"{found[0].threshold_gy:.2f} Gy or more", caption, "%", "",
+        yield ["gamma", _where(f"{found[0].threshold_gy:.2f} Gy or more", comparison), caption, "%", "",
                *(_text(result.pass_percent, 2) for result in found), *empty]  # fmt: skip
     for levels in zip(*(agreement.isodoses for agreement in comparison.agreements), strict=True):
         level = f"{levels[0].level_percent:g} % ({levels[0].level_gy:.2f} Gy)"
@@ -67,6 +67,10 @@ def _rows(comparison: DoseComparison) -> Iterable[list[str]]:
                *(_text(one.evaluated_cc - one.reference_cc, 2) for one in levels)]  # fmt: skip
         yield ["isodose", level, "Dice", "", "", *(_text(one.dice, 4) for one in levels), *empty]
         yield ["isodose", level, "HD95", "mm", "", *(_text(one.hd95_mm, 2) for one in levels), *empty]
+
+
+def _where(words: str, comparison: DoseComparison) -> str:
+    return f"{words} in the {comparison.region}" if comparison.region else words
 
 
 def label_of(results: Sequence[GoalResult]) -> str:
@@ -110,13 +114,15 @@ def comparison_content(comparison: DoseComparison) -> dict[str, Any]:
             agreement.name: {
                 "voxels": asdict(agreement.voxels),
                 "gamma": [
-                    {"criterion": g.criterion.text, **{k: v for k, v in asdict(g).items() if k != "criterion"}}
+                    {"criterion": g.criterion.text, **{k: v for k, v in asdict(g).items() if k != "criterion"},
+                     "standard_error_percent": g.standard_error_percent}
                     for g in agreement.gamma
                 ],
                 "isodoses": [asdict(level) for level in agreement.isodoses],
             }
             for agreement in comparison.agreements
         },
+        "gamma_and_isodoses_in": comparison.region or "everywhere",
         "gamma_settings": {"threshold_percent_of_maximum": THRESHOLD_PERCENT, "search_ends_at_gamma": HIGHEST_GAMMA},
         "intended_use": INTENDED_USE,
     })  # fmt: skip
@@ -146,14 +152,17 @@ def format_agreement(comparison: DoseComparison) -> str:
         for gamma in agreement.gamma:
             share = "all" if gamma.points == gamma.eligible_points else f"{gamma.points} of"
             lines.append(
-                f"  gamma {gamma.criterion.text:<18} {gamma.pass_percent:5.1f} % pass "
+                f"  gamma {gamma.criterion.text:<18} {gamma.pass_text:>12} pass "
                 f"({share} {gamma.eligible_points} voxels from {gamma.threshold_gy:.1f} Gy, {gamma.seconds:.1f} s)"
             )
         for level in agreement.isodoses:
             lines.append(
                 f"  isodose {level.level_percent:3g} % ({level.level_gy:5.1f} Gy)  "
-                f"Dice {_text(level.dice, 3) or '-':>5}  HD95 {_text(level.hd95_mm, 1) or '-':>4} mm"
+                f"Dice {_text(level.dice, 3) or '-':>5}  HD95 "
+                + (f"{level.hd95_mm:4.1f} mm" if math.isfinite(level.hd95_mm) else "   -")
             )
+    if comparison.region:
+        lines.append(f"Gamma and isodoses: in the {comparison.region}.")
     return "\n".join([*lines, INTENDED_USE])
 
 

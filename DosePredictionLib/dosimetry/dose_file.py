@@ -9,25 +9,31 @@ import numpy as np
 from DosePredictionLib.errors import InputError
 from DosePredictionLib.patient.checks import HIGHEST_DOSE_GY
 from DosePredictionLib.patient.dicom_dose import read_dose
-from DosePredictionLib.patient.dicom_files import is_dicom
+from DosePredictionLib.patient.dicom_files import DicomFile, read_dicom_file
 from DosePredictionLib.patient.geometry import Geometry
 from DosePredictionLib.patient.image_file import read_scalar_volume
 from DosePredictionLib.patient.volume import Volume
 
+#: Kinds of RTDOSE (DoseSummationType) that are a part of what a plan gives.
+_PARTS_OF_A_PLAN = ("BEAM", "BEAM_SESSION", "BRACHY_SESSION", "CONTROL_POINT", "FRACTION_SESSION")
 
-def read_dose_file(path: str | Path, patient_geometry: Geometry) -> Volume:
+
+def read_dose_file(path: str | Path, patient_geometry: Geometry, frame_of_reference_uid: str | None = None) -> Volume:
     """Read a dose in Gy from NRRD, NIfTI, MetaImage or an RTDOSE file.
 
     Args:
         path: the file.
         patient_geometry: of the patient whose dose it should be.
+        frame_of_reference_uid: of that patient's CT; an RTDOSE file in another one is refused. None when unknown.
 
     Raises:
-        InputError: the file is missing or broken, holds values that are not numbers or look like cGy, or lies beside
-            the patient.
+        InputError: the file is missing or broken, holds values that are not numbers or look like cGy, lies beside the
+            patient or in another frame of reference, or is no dose of a whole plan.
     """
     path = Path(path)
-    if path.is_file() and is_dicom(path):
+    header = read_dicom_file(path)
+    if header is not None:
+        _check_rtdose(header, frame_of_reference_uid)
         # A relative dose has nothing here that it could be scaled with, and is refused.
         volume = read_dose(path, None, [])
     else:
@@ -42,6 +48,22 @@ def read_dose_file(path: str | Path, patient_geometry: Geometry) -> Volume:
     if not _overlap(volume.geometry, patient_geometry):
         raise InputError(f"The dose {path} lies wholly outside the patient; check that it belongs to this patient.")
     return Volume(array, volume.geometry)
+
+
+def _check_rtdose(file: DicomFile, frame_of_reference_uid: str | None) -> None:
+    path, kind = file.path, file.text("DoseSummationType")
+    if file.modality != "RTDOSE":
+        raise InputError(f"{path} is of the kind {file.modality}, not a dose; give an RTDOSE file.")
+    if file.text("DoseType") == "ERROR":
+        raise InputError(f"{path} holds the difference of two doses (DoseType ERROR); give the dose itself.")
+    if kind in _PARTS_OF_A_PLAN:
+        raise InputError(f"{path} is a part of a plan's dose (of kind {kind}); export the dose of the whole plan.")
+    frame = file.text("FrameOfReferenceUID")
+    if frame and frame_of_reference_uid and frame != frame_of_reference_uid:
+        raise InputError(
+            f"The dose {path} lies in another frame of reference than the case's CT; check that it belongs to this "
+            "patient and this CT."
+        )
 
 
 def _overlap(one: Geometry, other: Geometry) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from dataclasses import dataclass
 from importlib.util import find_spec
@@ -78,6 +79,24 @@ class GammaResult:
     eligible_points: int
     threshold_gy: float
     seconds: float
+
+    @property
+    def standard_error_percent(self) -> float:
+        """How far the pass rate of all points may lie from that of a random subset; 0 where all were looked at.
+
+        The binomial standard error, with one point more that passes and one that fails (Agresti and Coull, Am. Stat.
+        52, 1998), since a subset that passes as a whole is no proof that all pass.
+        """
+        if self.points >= self.eligible_points or not self.points:
+            return 0.0
+        part = (self.pass_percent / 100.0 * self.points + 1.0) / (self.points + 2.0)
+        return 100.0 * math.sqrt(part * (1.0 - part) / (self.points + 2.0))
+
+    @property
+    def pass_text(self) -> str:
+        """The pass rate, "98.3 %", and with a random subset its standard error, "98.3 ± 0.2 %"."""
+        error = self.standard_error_percent
+        return f"{self.pass_percent:.1f}{f' ± {error:.1f}' if error else ''} %"
 
 
 def gamma_analysis(

@@ -44,14 +44,22 @@ def comparison_mask(patient: Patient, geometry: Geometry, reference: Volume) -> 
     The data's own dose region; without one the external contour; without either the voxels that get at least 10 % of
     the reference dose's maximum.
     """
+    region = patient_region(patient, geometry)
+    if region is not None:
+        return region
+    dose = reference.on_grid(geometry).array
+    threshold_gy = 0.1 * float(dose.max())
+    return f"reference dose of {threshold_gy:.1f} Gy or more (10 % of its maximum)", dose >= threshold_gy
+
+
+def patient_region(patient: Patient, geometry: Geometry) -> tuple[str, np.ndarray] | None:
+    """The data's own dose region or the external contour, in words and as a boolean array on a grid; None without."""
     for role, words in ((StructureRole.DOSE_REGION, "dose region"), (StructureRole.EXTERNAL, "external contour")):
         structures = [s for s in patient.with_role(role) if s.mask.array.any()]
         if structures:
             masks = [s.mask.on_grid(geometry, nearest=True).array != 0 for s in structures]
             return f"{words} ({', '.join(s.name for s in structures)})", np.logical_or.reduce(masks)
-    dose = reference.on_grid(geometry).array
-    threshold_gy = 0.1 * float(dose.max())
-    return f"reference dose of {threshold_gy:.1f} Gy or more (10 % of its maximum)", dose >= threshold_gy
+    return None
 
 
 def voxel_statistics(reference: Volume, evaluated: Volume, inside: np.ndarray, mask: str) -> VoxelStatistics:

@@ -22,8 +22,8 @@ _REQUIRED = (
     "ReferringPhysicianName", "StudyID", "AccessionNumber",
 )  # fmt: skip
 _OPTIONAL = (
-    "SpecificCharacterSet", "IssuerOfPatientID", "OtherPatientIDs", "PatientIdentityRemoved", "DeidentificationMethod",
-    "DeidentificationMethodCodeSequence", "StudyDescription",
+    "SpecificCharacterSet", "IssuerOfPatientID", "OtherPatientIDsSequence", "PatientIdentityRemoved",
+    "DeidentificationMethod", "DeidentificationMethodCodeSequence", "StudyDescription",
 )  # fmt: skip
 _SLICE_TAGS = [
     *_REQUIRED, *_OPTIONAL, "SOPClassUID", "SOPInstanceUID", "SeriesInstanceUID", "FrameOfReferenceUID",
@@ -147,14 +147,17 @@ def _slice(header: Dataset) -> tuple[ReferencedObject, tuple[float, float, float
 
 
 def _patient_and_study(header: Dataset) -> Dataset:
+    from pydicom.config import disable_value_validation
     from pydicom.dataset import Dataset
 
     taken = Dataset()
-    for keyword in _REQUIRED:
-        setattr(taken, keyword, header.get(keyword))
-    for keyword in _OPTIONAL:
-        if keyword in header:
+    # As the CT has them, for they tell whose object it is; pydicom's warnings would quote those that break a rule.
+    with disable_value_validation():
+        for keyword in _REQUIRED:
             setattr(taken, keyword, header.get(keyword))
+        for keyword in _OPTIONAL:
+            if keyword in header and not header[keyword].is_empty:
+                setattr(taken, keyword, header.get(keyword))
     return taken
 
 

@@ -26,6 +26,7 @@ class Patient:
         beams: the beam arrangement; None when unknown.
         reference_dose: clinical or reference dose in Gy on its own grid; None when there is none.
         warnings: what the reader found odd but could live with, one sentence each.
+        frame_of_reference_uid: of the CT, where the data are DICOM; None when unknown.
     """
 
     identifier: str
@@ -38,6 +39,7 @@ class Patient:
     beams: BeamArrangement | None = None
     reference_dose: Volume | None = None
     warnings: tuple[str, ...] = field(default=())
+    frame_of_reference_uid: str | None = None
 
     def with_role(self, role: StructureRole) -> tuple[Structure, ...]:
         """All structures that play ``role``."""

@@ -69,6 +69,7 @@ def read_dicom(path: Path) -> Patient:
         name, ct.geometry, ct, structures, fractions=corrections.fractions or plan.fractions,
         technique=corrections.technique or plan.technique, site=corrections.site,
         beams=corrections.beams or plan.beams, reference_dose=dose, warnings=tuple(warnings),
+        frame_of_reference_uid=case.ct[0].text("FrameOfReferenceUID") or None,
     )  # fmt: skip
 
 

@@ -3,7 +3,8 @@
 The object lies in a new series of the CT's study, in its frame of reference. It says in series description, dose
 comment and plan label that the dose was predicted. It refers to no RT plan: a prediction belongs to none, and a dose
 that named the clinical plan could be taken for that plan's. The standard's summation type for a dose without a plan is
-PLAN_OVERVIEW, with the structure set in the Plan Overview Sequence (PS3.3 C.8.8.3).
+PLAN_OVERVIEW; the Plan Overview Sequence holds the structure set, and the prescriptions and fractions that the dose was
+predicted for (PS3.3 C.8.8.3).
 
 The voxels are whole numbers that DoseGridScaling turns into Gy, as in every RTDOSE. SimpleITK and ITK read the whole
 numbers and leave the scaling to the caller (metadata ``3004|000e``); pydicom's ``pixel_array`` does so too.
@@ -12,6 +13,7 @@ numbers and leave the scaling to the caller (metadata ``3004|000e``); pydicom's 
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -21,6 +23,11 @@ from DosePredictionLib.patient.dicom_reference import DicomReference
 from DosePredictionLib.patient.geometry import Geometry, vector3
 from DosePredictionLib.patient.volume import Volume
 
+if TYPE_CHECKING:
+    from pydicom import Dataset
+
+    from DosePredictionLib.patient.patient import Patient
+
 RT_DOSE_STORAGE = "1.2.840.10008.5.1.4.1.1.481.2"
 PLAN_LABEL = "Predicted dose"
 _LARGEST = 2**32 - 1
@@ -28,7 +35,14 @@ _LARGEST = 2**32 - 1
 _SKEW = 1e-4
 
 
-def write_rtdose(dose: Volume, reference: DicomReference, path: str | Path, *, description: str = PREDICTED) -> str:
+def write_rtdose(
+    dose: Volume,
+    reference: DicomReference,
+    path: str | Path,
+    *,
+    patient: Patient | None = None,
+    description: str = PREDICTED,
+) -> str:
     """Write a predicted dose as an RTDOSE file of 32 bit a voxel.
 
     Every voxel is written on its own position; the values come back within half of DoseGridScaling, that is the highest
@@ -38,6 +52,7 @@ def write_rtdose(dose: Volume, reference: DicomReference, path: str | Path, *, d
         dose: Gy, on any grid of the CT's frame of reference (oblique and left-handed ones too).
         reference: patient, study, frame of reference and structure set.
         path: the file, ``.dcm`` by custom. It appears whole or not at all.
+        patient: whose prescriptions and number of fractions the dose was predicted for; None leaves them out.
         description: of the series and the dose, at most 64 characters.
 
     Returns:
@@ -86,7 +101,9 @@ def write_rtdose(dose: Volume, reference: DicomReference, path: str | Path, *, d
     overview.RTPlanLabel = PLAN_LABEL
     overview.TreatmentSite = None
     overview.TreatmentSiteCodeSequence = []
-    overview.PrescriptionOverviewSequence = []
+    overview.PrescriptionOverviewSequence = _prescriptions(patient) if patient is not None else []
+    if patient is not None and patient.fractions:
+        overview.NumberOfFractionsIncluded = patient.fractions
     if reference.structure_set is not None:
         # Not at the top level: there the sequence belongs to the RT DVH module, which then were to be whole.
         overview.ReferencedStructureSetSequence = [reference.structure_set.item()]
@@ -94,6 +111,20 @@ def write_rtdose(dose: Volume, reference: DicomReference, path: str | Path, *, d
     dataset.PixelData = _stored(volume.array, float(scaling))
     write_instance(dataset, path)
     return str(dataset.SOPInstanceUID)
+
+
+def _prescriptions(patient: Patient) -> list[Dataset]:
+    from pydicom.dataset import Dataset
+
+    items = []
+    for target in patient.targets:
+        if target.prescription_gy:
+            item = Dataset()
+            item.TotalPrescriptionDose = float(target.prescription_gy)
+            # The backslash parts values, and LO ends at 64 characters.
+            item.EntityLongLabel = target.name.replace("\\", "/")[:64]
+            items.append(item)
+    return items
 
 
 def _scaling(highest_gy: float) -> str:

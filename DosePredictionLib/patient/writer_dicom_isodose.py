@@ -53,11 +53,15 @@ def write_isodose_contours(
         InputError: the dose reaches none of the levels, or the file can't be written.
     """
     from pydicom.dataset import Dataset
+    from pydicom.uid import ImplicitVRLittleEndian
 
     reached = [level for level in levels_gy if float(dose.array.max()) >= level > 0]
     if not reached:
         raise InputError("The dose reaches none of the isodose levels, so there are no contours to write.")
     dataset = new_instance(RT_STRUCTURE_SET_STORAGE, "RTSTRUCT", PREDICTED, reference)
+    # With explicit VR a contour of more than 64 kB, some 2,700 points, would have to be written as of unknown kind (UN,
+    # PS3.5 6.2.2), which hardly a reader understands.
+    dataset.file_meta.TransferSyntaxUID = ImplicitVRLittleEndian
     dataset.StructureSetLabel = "PREDICTED"
     dataset.StructureSetDescription = f"Isodose lines of a predicted dose, {RESEARCH_USE}"
     dataset.StructureSetDate, dataset.StructureSetTime = dataset.InstanceCreationDate, dataset.InstanceCreationTime

@@ -23,6 +23,11 @@ def text_of(cell: Cell) -> str:
     return cell.html if isinstance(cell, Raw) else escape(cell)
 
 
+def given(name: str) -> Raw:
+    """A name that the user gave, for a heading: it breaks anywhere where it is too long for its column."""
+    return Raw(f'<span class="given">{escape(name)}</span>')
+
+
 def table(headings: Sequence[Cell], rows: Iterable[Sequence[Cell]], *, numbers_from: int = 1, caption: str = "") -> str:
     """A table whose columns from ``numbers_from`` on are set to the right."""
 

@@ -14,13 +14,14 @@ from DosePredictionLib.dosimetry.comparison_tables import label_of
 from DosePredictionLib.dosimetry.dvh import compute_dvh
 from DosePredictionLib.dosimetry.goals import Verdict, format_value
 from DosePredictionLib.dosimetry.named_dose import NamedDose
+from DosePredictionLib.dosimetry.partial_voxels import inside_cc
 from DosePredictionLib.patient.patient import Patient
 from DosePredictionLib.patient.structure import Structure, StructureRole
 from DosePredictionLib.patient.volume import Volume
 from DosePredictionLib.report.colour_bar import colour_bar_svg
 from DosePredictionLib.report.dvh_chart import dvh_chart_svg, legend_html
 from DosePredictionLib.report.isodose_scale import IsodoseScale
-from DosePredictionLib.report.markup import Cell, Raw, number, section, table
+from DosePredictionLib.report.markup import Cell, Raw, given, number, section, table
 from DosePredictionLib.report.structure_colours import Colour
 from DosePredictionLib.report.view_picture import css_colour
 from DosePredictionLib.report.views import (
@@ -175,8 +176,8 @@ def goals_section(comparison: DoseComparison, order: Sequence[str]) -> str:
             sources.append(source)
         row: list[Cell] = [
             label,
-            Raw(f"{escape(goal.metric.text)} <sup>{sources.index(source) + 1}</sup>"),
-            f"{_sign(goal.comparator)} {goal.limit:g} {goal.unit}".strip(),
+            Raw(f"{escape(goal.metric.text)}&nbsp;<sup>{sources.index(source) + 1}</sup>"),
+            f"{_sign(goal.comparator)} {goal.limit:g} {goal.unit}".strip() + (" *" if conversion is not None else ""),
             tolerance,
             str(goal.priority),
         ]
@@ -188,11 +189,13 @@ def goals_section(comparison: DoseComparison, order: Sequence[str]) -> str:
         rows.append(row)
     headings: list[Cell] = ["Structure", "Metric", "Goal", "Tolerance", "Priority"]
     for name in order:
-        headings += [name, ""]
+        headings += [given(name), ""]
     content = table(headings, rows, numbers_from=2) if rows else "<p>No goal applies to this patient.</p>"
     if missing:
         names = ", ".join(dict.fromkeys(missing))
         content += f'<p class="note">Not applicable, for want of the structure or a prescription: {escape(names)}.</p>'
+    if any(result.conversion is not None for result in comparison.goals[order[0]]):
+        content += '<p class="note">* Converted to this plan\'s fractions by EQD2; its source says from what.</p>'
     if sources:
         content += f'<ol class="sources">{"".join(f"<li>{escape(source)}</li>" for source in sources)}</ol>'
     return section("Goals", content)
@@ -205,7 +208,8 @@ def _sign(comparator: str) -> str:
 def figures_section(patient: Patient, comparison: DoseComparison, order: Sequence[str]) -> str:
     """DVH figures of all doses, with differences to the reference."""
     others = [name for name in order if name != comparison.reference]
-    headings: list[Cell] = ["Structure", "Metric", *order, *(f"{name} − {comparison.reference}" for name in others)]
+    differences = (f"{name} − {comparison.reference}" for name in others)
+    headings: list[Cell] = ["Structure", "Metric", *(given(name) for name in (*order, *differences))]
     rows: list[list[Cell]] = []
     previous = ""
     for figure in comparison.figures:
@@ -236,20 +240,24 @@ def agreement_section(
     ]
     voxels = agreements[0].voxels
     caption = f"{voxels.voxels} voxels, {voxels.volume_cc:.0f} cc, in the {voxels.mask}"
-    parts = [table(["Difference", *names], voxel_rows, caption=caption)]
+    headed: list[Cell] = [given(name) for name in names]
+    parts = [table(["Difference", *headed], voxel_rows, caption=caption)]
+    limited = f", in the {comparison.region}" if comparison.region else ""
     gamma_rows: list[list[Cell]] = []
     for found in zip(*(one.gamma for one in agreements), strict=True):
-        gamma_rows.append([found[0].criterion.text, *(f"{number(result.pass_percent)} %" for result in found),
+        gamma_rows.append([found[0].criterion.text, *(result.pass_text for result in found),
                            f"{found[0].points} of {found[0].eligible_points}",
                            f"{sum(result.seconds for result in found):.1f} s"])  # fmt: skip
     if gamma_rows:
-        caption = f"Gamma, voxels of {agreements[0].gamma[0].threshold_gy:.1f} Gy or more (10 % of the maximum)"
-        parts.append(table(["Passing", *names, "Points", "Time"], gamma_rows, caption=caption))
+        caption = (
+            f"Gamma, voxels of {agreements[0].gamma[0].threshold_gy:.1f} Gy or more (10 % of the maximum){limited}"
+        )
+        parts.append(table(["Passing", *headed, "Points", "Time"], gamma_rows, caption=caption))
     if comparison.gamma_note:
         parts.append(f'<p class="note">{escape(comparison.gamma_note)}</p>')
-    headings: list[Cell] = ["Isodose", f"{comparison.reference} cc"]
+    headings: list[Cell] = ["Isodose", given(f"{comparison.reference} cc")]
     for name in names:
-        headings += [f"{name} cc", "Dice", "HD95"]
+        headings += [given(f"{name} cc"), "Dice", "HD95"]
     isodose_rows: list[list[Cell]] = []
     for levels in zip(*(one.isodoses for one in agreements), strict=True):
         row: list[Cell] = [f"{levels[0].level_percent:g} % ({levels[0].level_gy:.1f} Gy)",
@@ -258,7 +266,7 @@ def agreement_section(
             distance = number(level.hd95_mm)
             row += [number(level.evaluated_cc, 0), number(level.dice, 3), f"{distance} mm".replace("– mm", "–")]
         isodose_rows.append(row)
-    parts.append(table(headings, isodose_rows, caption="Isodose volumes and distances of their surfaces"))
+    parts.append(table(headings, isodose_rows, caption=f"Isodose volumes and distances of their surfaces{limited}"))
     parts.append(_difference_maps(patient, doses, comparison, colours))
     return section(f"Comparison with {comparison.reference}", *parts)
 
@@ -330,7 +338,7 @@ def structures_section(patient: Patient, comparison: DoseComparison, colours: Ma
         if one.name in volumes:
             volume = number(volumes[one.name].volume_cc, 2)
         else:
-            volume = number(np.count_nonzero(one.mask.array) * one.mask.geometry.voxel_volume_cc, 2)
+            volume = number(inside_cc(one.measured), 2)
         prescribed = f"{one.prescription_gy:g}" if one.prescription_gy else ""
         rows.append([Raw(f"{chip}{escape(one.label)}"), one.standard_name or "–", _ROLE_WORDS[one.role], prescribed,
                      volume])  # fmt: skip

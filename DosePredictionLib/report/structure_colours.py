@@ -1,7 +1,12 @@
-"""Colours for structures whose data hold none: an organ always has the same, and all show on black and on white."""
+"""Colours for structures whose data hold none: an organ always has the same, and all show on black and on white.
+
+A colour that the data give to more than a pair of structures tells none of them apart (contouring software that knows
+one colour only writes it for all), so they count as having none.
+"""
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable
 
 from DosePredictionLib.patient.structure import Structure, StructureRole
@@ -31,14 +36,16 @@ OTHERS: tuple[Colour, ...] = (
 
 
 def structure_colours(structures: Iterable[Structure]) -> dict[str, Colour]:
-    """A colour for each structure, by name: its own where it has one."""
+    """A colour for each structure, by name: its own where it has one that at most a pair shares."""
     structures = list(structures)
+    times = Counter(structure.color for structure in structures)
     targets = [structure for structure in structures if structure.role is StructureRole.TARGET]
     targets.sort(key=lambda target: -(target.prescription_gy or 0.0))
     colours: dict[str, Colour] = {}
     others = 0
     for structure in structures:
-        colour = structure.color or _usual_colour(structure, targets)
+        own = structure.color if times[structure.color] <= 2 else None
+        colour = own or _usual_colour(structure, targets)
         if colour is None:
             colour, others = OTHERS[others % len(OTHERS)], others + 1
         colours[structure.name] = colour

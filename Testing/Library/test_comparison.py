@@ -10,14 +10,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 import SimpleITK as sitk
-from dicom_phantom import Study, write_ct
+from dicom_phantom import Study, circle, write_ct, write_dose, write_structures
 from phantom import AXIAL, ball_patient, oblique_geometry, points_mm
 
+from DosePredictionLib.cli.dose_options import named_dose
 from DosePredictionLib.cli.main import main
 from DosePredictionLib.dosimetry import comparison as comparison_module
 from DosePredictionLib.dosimetry.comparison import compare_doses
 from DosePredictionLib.dosimetry.dose_file import read_dose_file
 from DosePredictionLib.dosimetry.dvh import compute_dvh
+from DosePredictionLib.dosimetry.gamma import GammaCriterion
 from DosePredictionLib.dosimetry.goals import bundled_goals
 from DosePredictionLib.dosimetry.named_dose import NamedDose
 from DosePredictionLib.dosimetry.voxel_statistics import comparison_mask, voxel_statistics
@@ -25,6 +27,7 @@ from DosePredictionLib.errors import InputError
 from DosePredictionLib.patient.dicom_reference import DicomReference
 from DosePredictionLib.patient.geometry import Geometry
 from DosePredictionLib.patient.patient import Patient
+from DosePredictionLib.patient.reading import read_patient
 from DosePredictionLib.patient.structure import StructureRole
 from DosePredictionLib.patient.volume import Volume
 from DosePredictionLib.patient.writer_dicom_dose import write_rtdose
@@ -95,6 +98,26 @@ def test_the_figures_are_those_of_the_dvhs_and_the_first_dose_is_the_reference(p
     assert all(level.dice == 1.0 for level in comparison.agreements[1].isodoses if level.reference_cc)
     assert all(not agreement.gamma for agreement in comparison.agreements) and comparison.gamma_note == ""
     assert len(comparison.goals["A"]) == len(comparison.goals["Reference"]) > 10
+
+
+def test_dose_in_the_couch_counts_in_none_of_the_figures(patient: Patient) -> None:
+    """Planning systems calculate dose in couch and mask too; a prediction has none outside the body."""
+    body = patient.structures[0].mask.array > 0
+    outside = Volume(np.where(body, 0.0, dose_gy().array).astype(np.float32), AXIAL)
+    assert outside.array.max() > 20.0, "the phantom has dose around the body"
+    within = Volume(dose_gy().array - outside.array, AXIAL)
+    comparison = compare_doses(patient, [NamedDose("clinical", dose_gy()), NamedDose("predicted", within)],
+                               gamma_points=2000, criteria=[GammaCriterion(3.0, 3.0)])  # fmt: skip
+    assert comparison.region == "external contour (Body)"
+    (agreement,) = comparison.agreements
+    assert agreement.voxels.mae_gy == 0.0
+    assert agreement.gamma[0].pass_percent == 100.0
+    assert agreement.gamma[0].eligible_points == np.count_nonzero(body & (dose_gy().array >= 7.2))
+    assert all(level.dice == 1.0 and level.hd95_mm == 0.0 for level in agreement.isodoses)
+    unlimited = patient.with_structures([s for s in patient.structures if s.role is not StructureRole.EXTERNAL])
+    everywhere = compare_doses(unlimited, [NamedDose("clinical", dose_gy()), NamedDose("predicted", within)],
+                               gamma_points=0)  # fmt: skip
+    assert everywhere.region == "" and everywhere.agreements[0].isodoses[0].hd95_mm > 0.0
 
 
 def test_two_doses_of_one_name_are_refused(patient: Patient) -> None:
@@ -184,3 +207,25 @@ def test_a_dose_from_an_rtdose_file_is_the_dose(patient: Patient, tmp_path: Path
     again = read_dose_file(tmp_path / "dose.dcm", patient.geometry)
     assert again.geometry.is_close(patient.reference_dose.geometry)
     assert np.allclose(again.array, patient.reference_dose.array, atol=1e-5)
+
+
+def test_an_rtdose_file_of_another_patient_or_of_another_kind_is_refused(patient: Patient, tmp_path: Path) -> None:
+    assert patient.ct is not None and patient.reference_dose is not None
+    study = Study()
+    circles = {"PTV70": [circle(AXIAL, index, (100.0, 80.0), 20.0) for index in range(10, 20)]}
+    write_ct(tmp_path / "case" / "ct", patient.ct, study)
+    structures = write_structures(tmp_path / "case" / "rs.dcm", circles, study)
+    read = read_patient(tmp_path / "case")
+    assert read.frame_of_reference_uid == study.frame_uid
+    doses = {
+        "its own": write_dose(tmp_path / "own.dcm", patient.reference_dose, study),
+        "another frame of reference": write_dose(tmp_path / "other.dcm", patient.reference_dose, Study()),
+        "DoseType ERROR": write_dose(tmp_path / "error.dcm", patient.reference_dose, study, DoseType="ERROR"),
+        "kind BEAM": write_dose(tmp_path / "beam.dcm", patient.reference_dose, study, DoseSummationType="BEAM"),
+        "kind RTSTRUCT": structures,
+    }
+    own = named_dose(str(doses.pop("its own")), read)
+    assert np.allclose(own.dose.array, patient.reference_dose.array, atol=1e-5)
+    for words, path in doses.items():
+        with pytest.raises(InputError, match=words):
+            named_dose(f"A={path}", read)

@@ -1,8 +1,6 @@
-"""RTDOSE and RTSTRUCT out: the same numbers at the same points, the patient's own frame, and what the standard asks."""
+"""RTDOSE and RTSTRUCT out: the same numbers at the same points, and the patient's own frame."""
 
 from __future__ import annotations
-
-from pathlib import Path
 
 import numpy as np
 import pydicom
@@ -26,31 +24,6 @@ LEFT_HANDED = Geometry((10, 24, 26), (3.0, 2.5, 4.0), (-37.5, -28.75, 18.0), (1.
 FEET_FIRST = Geometry((10, 24, 26), (3.0, 2.5, 4.0), (37.5, -28.75, 18.0), (-1.0, 0, 0, 0, 1.0, 0, 0, 0, -1.0))
 GRIDS = pytest.mark.parametrize("geometry", [HFS, OBLIQUE, LEFT_HANDED, FEET_FIRST],
                                 ids=["HFS", "oblique", "left-handed", "FFS"])  # fmt: skip
-
-#: Type 1 (a value) and type 2 (there, maybe empty) attributes of the modules that RT Dose must have with a grid
-#: (PS3.3 A.18.3; C.7.1.1, C.7.2.1, C.8.8.1, C.7.4.1, C.7.5.1, C.7.6.1, C.7.6.2, C.7.6.3, C.7.6.6, C.8.8.3, C.12.1).
-DOSE_TYPE_1 = (
-    "StudyInstanceUID", "Modality", "SeriesInstanceUID", "FrameOfReferenceUID", "PixelSpacing",
-    "ImageOrientationPatient", "ImagePositionPatient", "SamplesPerPixel", "PhotometricInterpretation", "Rows",
-    "Columns", "BitsAllocated", "BitsStored", "HighBit", "PixelRepresentation", "PixelData", "NumberOfFrames",
-    "FrameIncrementPointer", "DoseUnits", "DoseType", "DoseSummationType", "GridFrameOffsetVector", "DoseGridScaling",
-    "PlanOverviewSequence", "SOPClassUID", "SOPInstanceUID", "SpecificCharacterSet",
-)  # fmt: skip
-DOSE_TYPE_2 = (
-    "PatientName", "PatientID", "PatientBirthDate", "PatientSex", "StudyDate", "StudyTime", "ReferringPhysicianName",
-    "StudyID", "AccessionNumber", "SeriesNumber", "OperatorsName", "PositionReferenceIndicator", "Manufacturer",
-    "InstanceNumber", "SliceThickness", "ContentDate", "ContentTime",
-)  # fmt: skip
-#: The same for RT Structure Set (PS3.3 A.19.3; C.8.8.5, C.8.8.6, C.8.8.8, C.8.8.16).
-STRUCTURES_TYPE_1 = (
-    "StudyInstanceUID", "Modality", "SeriesInstanceUID", "StructureSetLabel", "StructureSetROISequence",
-    "ROIContourSequence", "RTROIObservationsSequence", "ApprovalStatus", "SOPClassUID", "SOPInstanceUID",
-)  # fmt: skip
-STRUCTURES_TYPE_2 = (
-    "PatientName", "PatientID", "PatientBirthDate", "PatientSex", "StudyDate", "StudyTime", "ReferringPhysicianName",
-    "StudyID", "AccessionNumber", "SeriesNumber", "OperatorsName", "Manufacturer", "StructureSetDate",
-    "StructureSetTime",
-)  # fmt: skip
 
 
 def bell(geometry: Geometry) -> Volume:
@@ -140,28 +113,15 @@ def test_it_belongs_to_the_patient_and_says_what_it_is(tmp_path, reference, stud
     assert one.SeriesInstanceUID != study.series_uid
 
 
-def test_it_has_what_the_standard_requires(tmp_path, reference):
+def test_its_voxels_are_as_the_standard_has_them(tmp_path, reference):
+    """PS3.3 C.8.8.3.4 and C.8.8.3.2; `test_dicom_standard` looks at every attribute."""
     write_rtdose(bell(OBLIQUE), reference, tmp_path / "dose.dcm")
-    check_required(tmp_path / "dose.dcm", DOSE_TYPE_1, DOSE_TYPE_2)
     one = pydicom.dcmread(tmp_path / "dose.dcm")
     assert one.file_meta.MediaStorageSOPClassUID == one.SOPClassUID == "1.2.840.10008.5.1.4.1.1.481.2"
     assert one.FrameIncrementPointer == 0x3004000C
     assert (one.SamplesPerPixel, one.PhotometricInterpretation, one.PixelRepresentation) == (1, "MONOCHROME2", 0)
     assert one.BitsStored == one.BitsAllocated and one.HighBit == one.BitsStored - 1
     assert float(one.GridFrameOffsetVector[0]) == 0.0 and len(one.GridFrameOffsetVector) == one.NumberOfFrames
-
-
-def check_required(path: Path, type_1: tuple[str, ...], type_2: tuple[str, ...]) -> None:
-    one = pydicom.dcmread(path)
-    missing = [keyword for keyword in (*type_1, *type_2) if keyword not in one]
-    empty = [keyword for keyword in type_1 if keyword in one and one[keyword].is_empty]
-    assert (missing, empty) == ([], [])
-    for element in one.iterall():
-        if element.VR == "DS" and not element.is_empty:
-            values = element.value if element.VM > 1 else [element.value]
-            assert all(len(str(value)) <= 16 for value in values), element.name
-        if element.VR in ("LO", "SH") and not element.is_empty:
-            assert len(str(element.value)) <= {"LO": 64, "SH": 16}[element.VR], element.name
 
 
 def test_zero_negative_and_broken_doses(tmp_path, reference):
@@ -200,7 +160,6 @@ def test_isodose_contours_enclose_what_gets_the_dose(tmp_path, reference, study)
     dose = bell(HFS)
     levels = isodose_levels_gy(50.0)
     write_isodose_contours(dose, levels, reference, tmp_path / "iso.dcm")
-    check_required(tmp_path / "iso.dcm", STRUCTURES_TYPE_1, STRUCTURES_TYPE_2)
     one = pydicom.dcmread(tmp_path / "iso.dcm")
     assert [region.ROIName for region in one.StructureSetROISequence] == [f"Isodose {gy:g} Gy" for gy in levels]
     assert {item.RTROIInterpretedType for item in one.RTROIObservationsSequence} == {"DOSE_REGION"}
@@ -219,6 +178,24 @@ def test_isodose_contours_enclose_what_gets_the_dose(tmp_path, reference, study)
     for structure, gy in zip(patient.structures, levels, strict=True):
         inside = structure.mask.on_grid(HFS, nearest=True).array > 0
         assert np.array_equal(inside, dose.array >= gy), structure.name
+
+
+def test_contours_of_thousands_of_points_come_back(tmp_path, study, recwarn):
+    """In explicit VR a contour ends at 64 kB; on the grid of a planning CT an isodose line may be longer."""
+    fine = Geometry((2, 400, 400), (1.0, 1.0, 3.0), (-200.0, -200.0, -10.0))
+    y, x = np.indices(fine.shape[1:]) - 199.5
+    radius, angle = np.hypot(y, x), np.arctan2(y, x)
+    wavy = 60.0 * np.exp(-((radius / (140.0 + 20.0 * np.sin(40.0 * angle))) ** 4))
+    dose = Volume(np.stack([wavy, wavy]).astype(np.float32), fine)
+    files = write_ct(tmp_path / "ct", Volume(np.zeros(fine.shape, np.int16), fine), study)
+    write_isodose_contours(dose, [30.0], DicomReference.of_ct_files(files), tmp_path / "iso.dcm")
+    assert not recwarn.list
+    (drawn,) = pydicom.dcmread(tmp_path / "iso.dcm").ROIContourSequence
+    for contour in drawn.ContourSequence:
+        assert contour["ContourData"].VR == "DS" and contour.NumberOfContourPoints > 2_700
+        assert len(contour.ContourData) == 3 * contour.NumberOfContourPoints
+    (read,) = read_patient(tmp_path).structures
+    assert np.array_equal(read.mask.on_grid(fine, nearest=True).array > 0, dose.array >= 30.0)
 
 
 def test_predictions_among_the_files_they_were_made_from_change_nothing(tmp_path, reference):

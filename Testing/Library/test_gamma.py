@@ -14,7 +14,7 @@ from phantom import AXIAL, ball_patient, oblique_geometry, points_mm
 
 from DosePredictionLib.cli.main import main
 from DosePredictionLib.dosimetry.comparison import compare_doses
-from DosePredictionLib.dosimetry.gamma import USUAL_CRITERIA, GammaCriterion, gamma_analysis
+from DosePredictionLib.dosimetry.gamma import USUAL_CRITERIA, GammaCriterion, GammaResult, gamma_analysis
 from DosePredictionLib.dosimetry.named_dose import NamedDose
 from DosePredictionLib.errors import InputError
 from DosePredictionLib.patient.geometry import Geometry
@@ -138,6 +138,14 @@ def test_a_subset_is_random_repeatable_and_near_the_whole() -> None:
     assert one.pass_percent == pytest.approx(whole.pass_percent, abs=11.0)  # four standard errors
 
 
+def test_a_subset_says_how_sure_its_pass_rate_is() -> None:
+    some = GammaResult(GammaCriterion(3.0, 3.0), 90.0, 900, 90_000, 7.0, 1.0)
+    assert some.standard_error_percent == pytest.approx(1.0, abs=0.01)  # sqrt(0.9 * 0.1 / 900)
+    assert some.pass_text == "90.0 ± 1.0 %"
+    assert replace(some, points=90_000).pass_text == "90.0 %"
+    assert 0.0 < replace(some, pass_percent=100.0).standard_error_percent < 0.2
+
+
 def test_a_reference_without_dose_is_refused() -> None:
     with pytest.raises(InputError, match="0 everywhere"):
         gamma_analysis(Volume(np.zeros(AXIAL.shape, np.float32), AXIAL), blob(AXIAL), GammaCriterion(3.0, 3.0))
@@ -165,7 +173,7 @@ def test_a_comparison_holds_gamma_by_criterion_and_the_command_says_its_time(
     assert main(["compare", str(tmp_path / "ball"), "--dose", str(tmp_path / "same.nrrd"), "-o", str(out),
                  "--gamma-points", "300"]) == 0  # fmt: skip
     printed = capsys.readouterr().out
-    assert re.search(r"gamma 2 %/2 mm local +100.0 % pass \(300 of \d+ voxels from .* \d+\.\d s\)", printed), printed
+    assert re.search(r"gamma 2 %/2 mm local +100.0 ± 0.3 % pass \(300 of \d+ voxels from .* \d+\.\d s\)", printed)
     rows = list(csv.DictReader(open(out / "compare.csv", newline="", encoding="utf-8")))
     assert [row["same"] for row in rows if row["kind"] == "gamma"] == ["100.00"] * 4
     assert "2 %/2 mm local" in (out / "report.html").read_text(encoding="utf-8")

@@ -24,6 +24,7 @@ from DosePredictionLib.report.contour_lines import contour_lines
 from DosePredictionLib.report.isodose_scale import IsodoseScale
 from DosePredictionLib.report.plane import Orientation, Plane
 from DosePredictionLib.report.png import png_bytes
+from DosePredictionLib.report.structure_colours import structure_colours
 from DosePredictionLib.report.views import central_point, dose_wash, hottest_point
 from DosePredictionLib.report.write import write_report
 from DosePredictionLib.review.review_warning import ReviewWarning
@@ -165,6 +166,29 @@ def test_markup_in_names_stays_text(patient: Patient, tmp_path: Path) -> None:
     page = Page(text)
     assert not {"script", "img"} & set(page.tags) and page.handlers == []
     assert attack in page.text
+
+
+def test_goals_converted_to_other_fractions_are_marked(patient: Patient, written: str, tmp_path: Path) -> None:
+    """45 Gy in 25 fractions of 1.8 Gy are 24.66 Gy in 5 with an alpha/beta of 2 Gy: D (D/n + 2) is the same."""
+    assert 45.0 * (45.0 / 25.0 + 2.0) == pytest.approx(24.66 * (24.66 / 5.0 + 2.0), rel=1e-3)
+    path = tmp_path / "report.html"
+    doses = [NamedDose("Predicted", dose_gy())]
+    write_report(path, replace(patient, fractions=5), doses, bundled_goals("head-and-neck"), gamma_points=0)
+    text = Page(path.read_text(encoding="utf-8")).text
+    assert re.search(r"Cord D0.03cc\s+\d+ ≤ 24.66 Gy \* ", text), text
+    assert "≥ 100 %Rx * " not in text and "* Converted to this plan's fractions by EQD2" in text
+    assert "Converted to" not in Page(written).text
+
+
+def test_structures_of_one_colour_for_all_are_told_apart() -> None:
+    """Contouring software that knows one colour only writes it for all; a pair may share one on purpose."""
+    structures = ball_patient().structures
+    red, pink = (1.0, 0.0, 0.2), (1.0, 0.5, 0.8)
+    same = structure_colours(replace(one, color=red) for one in structures)
+    assert len(set(same.values())) == len(structures)
+    assert same == structure_colours(replace(one, color=None) for one in structures)
+    pair = structure_colours(replace(one, color=pink if "Parotid" in one.name else red) for one in structures[-3:])
+    assert pair == {"Cord": red, "Parotid left": pink, "Parotid right": pink}
 
 
 def test_without_reference_standard_deviation_provenance_ct_and_goals_it_is_shorter(tmp_path: Path) -> None:

@@ -18,7 +18,8 @@ def model_card(header: WeightsHeader) -> str:
     hardest = "\n".join(f"- {one}" for one in described) or "- not recorded"
     trained = (
         f"{training.get('steps', '?')} steps of batch {training.get('batch', '?')}, {training.get('hours', '?')} hours "
-        f"on {training.get('hardware', '?')}, seed {training.get('seed', '?')}"
+        f"on {training.get('hardware', '?')}, optimiser {training.get('optimiser', 'adamw')}, "
+        f"seed {training.get('seed', '?')}"
     )
     validated = (
         f"{validation.get('patients', '?')} patients ({validation.get('dataset', '?')}) that were not trained on.\n"

@@ -32,6 +32,7 @@ def export_weights(run: TrainingRun) -> Path:
             else torch.cuda.get_device_name(run.device),
             "seed": config.seed,
             "batch": config.batch,
+            "optimiser": config.optimiser,
             "learning_rate": config.learning_rate,
             "decay_steps": config.decay_steps,
         },

@@ -21,7 +21,7 @@ from DosePredictionLib.errors import InputError
 from DosePredictionLib.systems.registry import system_from_config
 from DosePredictionLib.training.case_cache import TrainingCase, cached_cases
 from DosePredictionLib.training.config import TrainingConfig
-from DosePredictionLib.training.optimiser import build_optimisers
+from DosePredictionLib.training.optimiser import SideBySide, build_optimisers
 from DosePredictionLib.training.stage import map_tensors, to_device
 from DosePredictionLib.training.stages import stage_of
 
@@ -66,6 +66,7 @@ class TrainingRun:
         self.seconds = 0.0
         #: The best validation score so far, and how many validations have gone by without a better one.
         self.best, self.stalled = math.inf, 0
+        self._side_by_side = SideBySide()
         self._trained, *self.optimisers = self.fabric.setup(
             torch.compile(self.network, dynamic=False) if config.compile else self.network,
             *build_optimisers(config, self.network),
@@ -217,8 +218,7 @@ class TrainingRun:
         # PyTorch's bfloat16 convolutions on processors give NaN gradients now and then on maps two voxels thin (seen in
         # 2.13); one such step would spoil the weights for good.
         if torch.isfinite(norm):
-            for optimiser in self.optimisers:
-                optimiser.step()
+            self._side_by_side.step(self.optimisers)
         for optimiser in self.optimisers:
             optimiser.zero_grad(set_to_none=True)
         self._update_average()

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import torch
@@ -11,6 +12,9 @@ from torch import Tensor, nn
 from DosePredictionLib.errors import InputError
 from DosePredictionLib.training.config import TrainingConfig
 
+#: The matrices are shared out among so many optimisers, which step side by side: each matrix is too small for a
+#: processor's threads to work on together. The number is fixed, so that any computer can go on with a run.
+PARTS = 4
 #: A weight whose matrix is narrower than this has too few directions to even out (heads, embeddings of one number).
 NARROWEST = 16
 
@@ -64,7 +68,7 @@ def as_matrix(values: Tensor, weight: Tensor) -> Tensor:
 
 
 def build_optimisers(config: TrainingConfig, network: nn.Module) -> list[torch.optim.Optimizer]:
-    """What optimises a network: AdamW, or Muon for its matrices and AdamW for all else.
+    """What optimises a network: AdamW, or Muon for its matrices (in `PARTS`) and AdamW for all else.
 
     Raises:
         InputError: the configuration names no known optimiser.
@@ -84,9 +88,39 @@ def build_optimisers(config: TrainingConfig, network: nn.Module) -> list[torch.o
                 others, lr=config.learning_rate, weight_decay=config.weight_decay, betas=(0.9, 0.95), fused=True
             )
         )
-    if matrices:
-        optimisers.append(MatrixMuon(matrices, config.learning_rate, config.weight_decay))
+    parts = [part for part in _even_parts(matrices) if part]
+    optimisers += [MatrixMuon(part, config.learning_rate, config.weight_decay) for part in parts]
     return optimisers
+
+
+class SideBySide:
+    """Steps optimisers of different weights in threads of their own, each with one thread for its arithmetic."""
+
+    def __init__(self) -> None:
+        self._pool = ThreadPoolExecutor(PARTS, initializer=torch.set_num_threads, initargs=(1,))
+
+    def step(self, optimisers: Sequence[torch.optim.Optimizer]) -> None:
+        """One step of each."""
+        if len(optimisers) == 1 or torch.get_num_threads() == 1:
+            for optimiser in optimisers:
+                optimiser.step()
+        else:
+            list(self._pool.map(lambda optimiser: optimiser.step(), optimisers))
+
+
+def _even_parts(matrices: Sequence[nn.Parameter]) -> list[list[nn.Parameter]]:
+    """The matrices in parts that take about the same time: the costliest first, each to the part with least."""
+    parts: list[list[nn.Parameter]] = [[] for _ in range(PARTS)]
+    costs = [0] * PARTS
+    for matrix in sorted(matrices, key=_cost, reverse=True):
+        least = costs.index(min(costs))
+        parts[least].append(matrix)
+        costs[least] += _cost(matrix)
+    return parts
+
+
+def _cost(weight: nn.Parameter) -> int:
+    return weight.numel() * min(weight.shape[0], weight[0].numel())
 
 
 def _is_wide(weight: nn.Parameter) -> bool:

@@ -8,7 +8,7 @@ from torch import nn
 
 from DosePredictionLib.errors import InputError
 from DosePredictionLib.training.config import TrainingConfig
-from DosePredictionLib.training.optimiser import MatrixMuon, as_matrix, build_optimisers
+from DosePredictionLib.training.optimiser import PARTS, MatrixMuon, SideBySide, as_matrix, build_optimisers
 
 
 def _config(optimiser: str) -> TrainingConfig:
@@ -67,11 +67,34 @@ def test_every_trained_weight_has_one_optimiser() -> None:
         optimisers = build_optimisers(_config(name), network)
         elements = sum(p.numel() for one in optimisers for group in one.param_groups for p in group["params"])
         assert elements == sum(p.numel() for p in network.parameters() if p.requires_grad)
-    adamw, muon = optimisers
-    assert isinstance(muon, MatrixMuon)
-    assert [tuple(p.shape) for p in muon.param_groups[0]["params"]] == [(24, 32 * 27), (40, 24)]  # not the narrow head
+    muons = [one for one in optimisers if isinstance(one, MatrixMuon)]
+    shapes = {tuple(p.shape) for one in muons for p in one.param_groups[0]["params"]}
+    assert shapes == {(24, 32 * 27), (40, 24)}  # not the narrow head
 
 
 def test_an_unknown_optimiser_is_said() -> None:
     with pytest.raises(InputError, match="no optimiser 'sgd'"):
         build_optimisers(_config("sgd"), nn.Linear(2, 2))
+
+
+def test_steps_side_by_side_equal_steps_one_after_another() -> None:
+    made = []
+    for together in (True, False):
+        torch.manual_seed(2)
+        network = nn.Sequential(*(nn.Linear(32 + 8 * i, 40 + 8 * i) for i in range(7)))
+        optimisers = build_optimisers(_config("muon"), network)
+        assert len(optimisers) == 1 + PARTS
+        for weight in network.parameters():
+            weight.grad = torch.randn_like(weight)
+        if together:
+            threads = torch.get_num_threads()
+            torch.set_num_threads(2)
+            SideBySide().step(optimisers)
+            assert torch.get_num_threads() == 2  # the threads' own choice stays theirs
+            torch.set_num_threads(threads)
+        else:
+            for optimiser in optimisers:
+                optimiser.step()
+        made.append(network)
+    for one, other in zip(*(network.parameters() for network in made), strict=True):
+        torch.testing.assert_close(one, other, atol=2e-5, rtol=0)

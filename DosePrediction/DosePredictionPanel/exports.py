@@ -17,6 +17,7 @@ from slicer.i18n import tr as _
 
 from DosePredictionLib.dosimetry.named_dose import NamedDose
 from DosePredictionLib.dosimetry.tables import write_dvh_csv, write_dvh_summary_csv, write_goals_csv
+from DosePredictionLib.errors import InputError
 from DosePredictionLib.patient.dicom_reference import DicomReference
 from DosePredictionLib.patient.writer_dicom_dose import write_rtdose
 from DosePredictionLib.report.write import write_report
@@ -115,7 +116,13 @@ class Exports:
         request = self._request()
         files, structure_set = ct_files(request.ct_node), structure_set_file(request.segmentation_node)
         dose = yield from volume_in_pieces(self._dose)
-        yield from in_background(lambda: write_rtdose(dose, DicomReference.of_ct_files(files, structure_set), path))
+        try:
+            patient = (yield from self._measured()).prediction.patient
+        except InputError:  # a dose that can't be measured is written without its prescriptions
+            patient = None
+        yield from in_background(
+            lambda: write_rtdose(dose, DicomReference.of_ct_files(files, structure_set), path, patient=patient)
+        )
 
     def _ask_file(self, title: str, name: str, kinds: str) -> str:
         return str(qt.QFileDialog.getSaveFileName(self._ui.exportDoseButton, title, name, kinds) or "")

@@ -29,6 +29,7 @@ def _find_packages() -> None:
 
 def argument_parser() -> argparse.ArgumentParser:
     """The command's options."""
+    from DosePredictionLib.cli.goal_options import add_goals_option
     from DosePredictionLib.cli.predict import add_model_options
 
     parser = argparse.ArgumentParser(
@@ -40,8 +41,7 @@ def argument_parser() -> argparse.ArgumentParser:
     parser.add_argument("case", metavar="CASE", type=Path, help="a case folder, as dose-predict predict takes it")
     parser.add_argument("-o", "--output", required=True, metavar="OUT", type=Path, help="folder for the results")
     add_model_options(parser)
-    parser.add_argument("--goals", default="head-and-neck", metavar="FILE",
-                        help="goals: a JSON file or a bundled set (default: head-and-neck)")  # fmt: skip
+    add_goals_option(parser)
     return parser
 
 

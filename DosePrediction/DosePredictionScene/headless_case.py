@@ -10,6 +10,7 @@ from pathlib import Path
 
 import slicer
 
+from DosePredictionLib.cli.goal_options import goals_for, named_goals
 from DosePredictionLib.cli.predict import check_writable, chosen_calibration, write_outputs
 from DosePredictionLib.cli.progress_bar import ProgressBar
 from DosePredictionLib.dosimetry.goals import evaluate_goals
@@ -51,16 +52,18 @@ def predict_case(options: argparse.Namespace, make_predictor: Callable[[], Predi
     """
     check_writable(options.output)
     require_drawing()
-    run = PredictionRun(make_predictor, options.goals)
+    named = named_goals(options)  # a goal file that can't be read is told of before the work, not after it
+    run = PredictionRun(make_predictor)
     run.use_model(ModelChoice(options.system, options.weights, options.device, chosen_calibration(options)))
-    goals = run.goals()  # a goal file that can't be read is told of before the work, not after it
     patient = read_patient(options.case)
+    taken = goals_for(patient, named)
+    run.use_goals(options.goals or taken.goals.name)
     nodes = nodes_from_patient(patient)
     bar = ProgressBar(patient.identifier)
     try:
         request = Request(
             nodes.ct, nodes.segmentation, nodes.reference_dose, plan=PlanContext.of_patient(patient),
-            samples=options.samples, steps=options.steps, seed=options.seed,
+            samples=options.samples, steps=options.steps, seed=options.seed, source=patient,
         )  # fmt: skip
         shown = run.predict(request, on_progress=bar.show, on_message=lambda text: print(text, file=sys.stderr))
     except PredictionFailed as error:
@@ -69,10 +72,11 @@ def predict_case(options: argparse.Namespace, make_predictor: Callable[[], Predi
         bar.close()
         run.close()
     prediction = shown.prediction
-    write_outputs(prediction, options.output, goals)
+    write_outputs(prediction, options.output, taken.goals)
     write_pictures(nodes, shown, options.output)
     write_scene(options.output / "scene.mrb")
-    print(format_goals_table(evaluate_goals(goals, prediction.patient, prediction.dose, prediction.dvhs)))
+    print(taken.sentence)
+    print(format_goals_table(evaluate_goals(taken.goals, prediction.patient, prediction.dose, prediction.dvhs)))
     for warning in prediction.provenance.warnings:
         print(f"Warning: {warning}", file=sys.stderr)
     print(f"\nIn {options.output.resolve()}:")

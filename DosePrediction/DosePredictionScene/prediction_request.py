@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from DosePredictionLib.patient.patient import Patient
 from DosePredictionScene.measured import CLINICAL
 from DosePredictionScene.patient_from_nodes import PlanContext
 from DosePredictionScene.segment_choices import SegmentChoice
@@ -35,6 +36,8 @@ class Request:
         plan: what the nodes don't say.
         samples, steps: None takes what the weights recommend.
         seed: the same seed on the same device gives the same dose.
+        source: the patient that the nodes were made from, whose contours volumes and DVHs are measured by where the
+            nodes hold only their voxels; None for none.
     """
 
     ct_node: Any
@@ -46,3 +49,4 @@ class Request:
     steps: int | None = None
     seed: int = 0
     reference_label: str = CLINICAL
+    source: Patient | None = None

@@ -18,6 +18,7 @@ from DosePredictionLib.patient.checks import check_patient
 from DosePredictionLib.patient.patient import Patient
 from DosePredictionLib.worker.events import FINAL_EVENTS, Advanced, Event, Failed, Finished, Stopped, Told
 from DosePredictionLib.worker.predictor import Prediction, PredictionFailed, PredictionStopped, Predictor
+from DosePredictionScene.known_outlines import with_known_outlines
 from DosePredictionScene.measured import Measured, goal_set, measured_in_pieces
 from DosePredictionScene.measured_with import MeasuredWith, remember_measured_with
 from DosePredictionScene.patient_from_nodes import patient_in_pieces
@@ -236,6 +237,8 @@ class PredictionRun:
             choices=request.choices,
             plan=request.plan,
         )
+        if request.source is not None:
+            read = yield from in_background(with_known_outlines, read, request.source)
         patient = yield from in_background(check_patient, read)
         self._plan = plan
         self._warm_predictor().submit(patient, samples=request.samples, steps=request.steps, seed=request.seed)

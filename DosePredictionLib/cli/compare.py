@@ -9,7 +9,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from DosePredictionLib.cli.dose_options import add_comparison_options, case_and_goals, comparison_of, named_dose
+from DosePredictionLib.cli.dose_options import (
+    add_comparison_options,
+    case_and_goals,
+    comparison_of,
+    named_dose,
+    tell_warnings,
+)
 from DosePredictionLib.cli.predict import check_writable
 from DosePredictionLib.dosimetry.comparison_tables import format_agreement, write_comparison_csv, write_comparison_json
 from DosePredictionLib.errors import InputError
@@ -38,15 +44,17 @@ def add_parser(commands: Any) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Carry the command out."""
-    patient, goals = case_and_goals(arguments)
+    patient, taken = case_and_goals(arguments)
     if arguments.without_reference:
         patient = replace(patient, reference_dose=None)
     doses = [named_dose(given, patient) for given in arguments.doses]
+    tell_warnings(text for dose in doses for text in dose.warnings)
     compared = with_reference(patient, doses)
     if len(compared) < 2:
         raise InputError(f"{patient.identifier} has no reference dose to compare one dose with; give a second --dose.")
     check_writable(arguments.output)
-    comparison = comparison_of(arguments, patient, compared, goals)
+    print(taken.sentence)
+    comparison = comparison_of(arguments, patient, compared, taken.goals)
     if comparison.gamma_note:
         print(f"Warning: {comparison.gamma_note}", file=sys.stderr)
     for dose in compared[1:]:
@@ -54,7 +62,10 @@ def run(arguments: argparse.Namespace) -> int:
         difference.write(arguments.output / f"difference_{_file_name(dose.name)}.nrrd")
     write_comparison_csv(comparison, arguments.output / "compare.csv")
     write_comparison_json(comparison, arguments.output / "compare.json")
-    write_report(arguments.output / "report.html", patient, doses, goals, comparison=comparison, title="Comparison")
+    write_report(
+        arguments.output / "report.html", patient, doses, taken.goals, goals_reason=taken.reason,
+        comparison=comparison, title="Comparison",
+    )  # fmt: skip
     print(format_agreement(comparison))
     print(f"{patient.identifier}: {arguments.output}")
     return 0

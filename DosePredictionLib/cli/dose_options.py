@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from DosePredictionLib.cli.goal_options import TakenGoals, add_goals_option, goals_for, named_goals
 from DosePredictionLib.dosimetry.comparison import GAMMA_POINTS, DoseComparison, compare_doses
-from DosePredictionLib.dosimetry.dose_file import read_dose_file
+from DosePredictionLib.dosimetry.dose_file import is_zero, read_dose_file
 from DosePredictionLib.dosimetry.gamma import NOT_AVAILABLE, gamma_is_available
-from DosePredictionLib.dosimetry.goals import GoalSet, goals_of
+from DosePredictionLib.dosimetry.goals import GoalSet
 from DosePredictionLib.dosimetry.named_dose import NamedDose
 from DosePredictionLib.errors import InputError
 from DosePredictionLib.json_file import read_json
@@ -23,8 +25,7 @@ from DosePredictionLib.patient.reading import read_patient
 def add_comparison_options(parser: argparse.ArgumentParser) -> None:
     """What both commands ask for: the case, goals and gamma."""
     parser.add_argument("case", metavar="CASE", type=Path, help="the case, as predict takes it")
-    parser.add_argument("--goals", default="head-and-neck", metavar="NAME_OR_FILE",
-                        help="goals: a bundled set or a JSON file (default: head-and-neck)")  # fmt: skip
+    add_goals_option(parser)
     parser.add_argument("--gamma-points", type=_points, metavar="N",
                         help=f"voxels that gamma looks at, chosen at random: a number, all, or 0 for no gamma "
                         f"(default: {GAMMA_POINTS})")  # fmt: skip
@@ -39,15 +40,28 @@ def _points(text: str) -> int | str:
     return int(text)
 
 
-def case_and_goals(arguments: argparse.Namespace) -> tuple[Patient, GoalSet]:
+def case_and_goals(arguments: argparse.Namespace) -> tuple[Patient, TakenGoals]:
     """The case and the goals; what can't be done is refused before the case is read.
+
+    What was odd about the case is told on standard error.
 
     Raises:
         InputError: gamma was asked for and can't be computed, or the goals or the case can't be used.
     """
     gamma_points(arguments.gamma_points)
-    goals = goals_of(arguments.goals)
-    return read_patient(arguments.case), goals
+    named = named_goals(arguments)
+    patient = read_patient(arguments.case)
+    if patient.reference_dose is not None and is_zero(patient.reference_dose):
+        empty = f"The reference dose of {patient.identifier} is 0 everywhere; check that it was exported whole."
+        patient = replace(patient, warnings=(*patient.warnings, empty))
+    tell_warnings(patient.warnings)
+    return patient, goals_for(patient, named)
+
+
+def tell_warnings(warnings: Iterable[str], about: str = "") -> None:
+    """Warnings on standard error, one a line; ``about`` names the case where there are several."""
+    for text in warnings:
+        print(f"Warning: {about}{text}", file=sys.stderr)
 
 
 def comparison_of(
@@ -74,7 +88,7 @@ def gamma_points(chosen: int | str | None) -> int | None:
 
 
 def named_dose(given: str, patient: Patient) -> NamedDose:
-    """The dose of NAME=FILE or FILE, with what `predict` left beside it.
+    """The dose of NAME=FILE or FILE, with what `predict` left beside it and with what is odd about it.
 
     A file ``dose.nrrd`` without a name takes its folder's. Its standard deviation and its provenance are read from
     ``dose_std.nrrd`` and ``prediction.json`` in the same folder, where they are.
@@ -88,7 +102,8 @@ def named_dose(given: str, patient: Patient) -> NamedDose:
         path = Path(file)
         if not name.strip():
             raise InputError(f"{given} gives the dose no name; write NAME=FILE, or the file alone.")
-    dose = read_dose_file(path, patient.geometry, patient.frame_of_reference_uid)
+    told: list[str] = []
+    dose = read_dose_file(path, patient.geometry, patient.frame_of_reference_uid, told)
     stem = image_stem(path)
     std_path = path.with_name(f"dose_std{image_suffix(path)}")
     provenance_path = path.with_name("prediction.json")
@@ -98,6 +113,7 @@ def named_dose(given: str, patient: Patient) -> NamedDose:
         dose,
         read_dose_file(std_path, patient.geometry) if beside and std_path.exists() else None,
         read_provenance(provenance_path) if beside and provenance_path.exists() else None,
+        tuple(told),
     )
 
 

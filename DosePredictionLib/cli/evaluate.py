@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from DosePredictionLib.cli.dose_options import tell_warnings
 from DosePredictionLib.cli.predict import add_model_options, check_writable, chosen_calibration, predict_with_bar
 from DosePredictionLib.cli.structure_tables import (
     StructureScores,
@@ -129,6 +130,7 @@ def run(arguments: argparse.Namespace) -> int:
     try:
         for case in find_cases(arguments.dataset):
             patient = read_patient(case)
+            tell_warnings(patient.warnings, f"{patient.identifier}: ")
             if patient.reference_dose is None:
                 print(f"{patient.identifier} has no reference dose; passed over.", file=sys.stderr)
                 continue

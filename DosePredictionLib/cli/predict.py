@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import argparse
 import sys
+from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from DosePredictionLib.cli.goal_options import add_goals_option, goals_for, named_goals
 from DosePredictionLib.cli.progress_bar import ProgressBar
-from DosePredictionLib.dosimetry.goals import GoalSet, evaluate_goals, goals_of
+from DosePredictionLib.dosimetry.goals import GoalSet, evaluate_goals
 from DosePredictionLib.dosimetry.tables import format_goals_table, write_dvh_csv, write_goals_csv
 from DosePredictionLib.errors import InputError
 from DosePredictionLib.inference.options import PredictionOptions
@@ -38,9 +41,7 @@ def add_parser(commands: Any) -> None:
     parser.add_argument("cases", nargs="+", metavar="CASE", type=Path, help="a case, or a folder of cases")
     parser.add_argument("-o", "--output", required=True, metavar="OUT", type=Path, help="folder for the results")
     add_model_options(parser)
-    parser.add_argument("--goals", default="head-and-neck", metavar="NAME_OR_FILE",
-                        help="goals for goals.csv: a bundled set (head-and-neck, quantec, tg-101, addiff-dose, "
-                        "rtog-0617 and others; a wrong name lists them) or a JSON file (head-and-neck)")  # fmt: skip
+    add_goals_option(parser)
     parser.add_argument("--format", choices=sorted(FORMATS), default="nrrd",
                         help="of the dose; openkbp adds PATIENT.csv in the challenge's submission layout, dicom (for "
                         "DICOM cases) adds dose.dcm, an RTDOSE in the CT's frame of reference")  # fmt: skip
@@ -82,7 +83,7 @@ def run(arguments: argparse.Namespace) -> int:
     cases = [case for given in arguments.cases for case in find_cases(given)]
     if arguments.target != "dose":
         return run_modality(arguments, options, cases)
-    goals = goals_of(arguments.goals)
+    named = named_goals(arguments)
     output: Path = arguments.output
     if arguments.isodose_contours and arguments.format != "dicom":
         raise InputError("Isodose contours are written as DICOM only; add --format dicom.")
@@ -94,6 +95,7 @@ def run(arguments: argparse.Namespace) -> int:
         )
     check_writable(output)
     failures = 0
+    told = ""  # of the goals, said anew where they change from case to case
     calibrate = chosen_calibration(arguments)
     with Predictor(arguments.system, arguments.weights, arguments.device, calibrate=calibrate) as predictor:
         predictor.start()
@@ -102,6 +104,7 @@ def run(arguments: argparse.Namespace) -> int:
                 patient = read_patient(case)
                 reference = DicomReference.of_case(case) if arguments.format == "dicom" else None
                 prediction = predict_with_bar(predictor, patient, options)
+                levels_gy = drawn_levels_gy(prediction) if arguments.isodose_contours else ()
             except (InputError, PredictionFailed) as error:
                 if len(cases) == 1:
                     raise InputError(str(error)) from error
@@ -109,15 +112,19 @@ def run(arguments: argparse.Namespace) -> int:
                 print(f"dose-predict: {case.name}: {error}", file=sys.stderr)
                 continue
             folder = output if len(cases) == 1 else output / patient.identifier
-            write_outputs(prediction, folder, goals, arguments.format)
+            taken = goals_for(patient, named)
+            write_outputs(prediction, folder, taken.goals, arguments.format)
             if reference is not None:
-                write_dicom_outputs(prediction, reference, folder, arguments.isodose_contours)
+                write_dicom_outputs(prediction, reference, folder, levels_gy)
             if arguments.report:
-                write_prediction_report(prediction, folder / "report.html", goals)
+                write_prediction_report(prediction, folder / "report.html", taken.goals, taken.reason)
             if arguments.format == "openkbp":
                 write_openkbp_dose(prediction.dose, output / f"{patient.identifier}.csv")
+            if taken.sentence != told:
+                told = taken.sentence
+                print(told)
             if len(cases) == 1:
-                print(format_goals_table(evaluate_goals(goals, patient, prediction.dose, prediction.dvhs)))
+                print(format_goals_table(evaluate_goals(taken.goals, patient, prediction.dose, prediction.dvhs)))
             for warning in prediction.provenance.warnings:
                 print(f"Warning: {warning}", file=sys.stderr)
             print(f"{patient.identifier}: {folder} ({prediction.provenance.seconds['total']:.1f} s)")
@@ -169,17 +176,34 @@ def write_outputs(prediction: Prediction, folder: Path, goals: GoalSet, dose_for
     prediction.write_provenance(folder / "prediction.json")
 
 
+def drawn_levels_gy(prediction: Prediction) -> tuple[float, ...]:
+    """The isodose levels that a predicted dose reaches, Gy.
+
+    Raises:
+        InputError: it reaches none.
+    """
+    highest_gy = float(prediction.dose.array.max())
+    levels = isodose_levels_gy(prediction.patient.prescription_gy)
+    reached = tuple(level for level in levels if 0.0 < level <= highest_gy)
+    if not reached:
+        raise InputError(
+            f"The predicted dose of {prediction.patient.identifier} reaches none of the isodose levels "
+            f"(maximum {highest_gy:.1f} Gy, lowest level {min(levels):.1f} Gy), so nothing was written; "
+            "predict without --isodose-contours."
+        )
+    return reached
+
+
 def write_dicom_outputs(
-    prediction: Prediction, reference: DicomReference, folder: Path, isodose_contours: bool = False
+    prediction: Prediction, reference: DicomReference, folder: Path, levels_gy: Sequence[float] = ()
 ) -> None:
-    """Write the predicted dose as RTDOSE and, if asked, its isodose lines as RTSTRUCT."""
+    """Write the predicted dose as RTDOSE and the isodose lines of ``levels_gy``, if there are any, as RTSTRUCT."""
     write_rtdose(prediction.dose, reference, folder / "dose.dcm", patient=prediction.patient)
-    if isodose_contours:
-        levels = isodose_levels_gy(prediction.patient.prescription_gy)
-        write_isodose_contours(prediction.dose, levels, reference, folder / "isodoses.dcm")
+    if levels_gy:
+        write_isodose_contours(prediction.dose, levels_gy, reference, folder / "isodoses.dcm")
 
 
-def write_prediction_report(prediction: Prediction, path: Path, goals: GoalSet) -> None:
+def write_prediction_report(prediction: Prediction, path: Path, goals: GoalSet, goals_reason: str = "") -> None:
     """Write the page about a prediction."""
     from dataclasses import asdict
 
@@ -188,16 +212,23 @@ def write_prediction_report(prediction: Prediction, path: Path, goals: GoalSet) 
 
     made = asdict(prediction.provenance)
     dose = NamedDose("Predicted", prediction.dose, prediction.dose_std, made)
-    write_report(path, prediction.patient, [dose], goals, prediction.provenance.review)
+    review = prediction.provenance.review
+    write_report(path, prediction.patient, [dose], goals, review, goals_reason=goals_reason)
 
 
 def check_writable(folder: Path) -> None:
-    """Fail before the work rather than after it when a folder can't be written to.
+    """Fail before the work rather than after it when a folder can't be written to; no folder is left behind.
 
     Raises:
         InputError: it can't.
     """
+    missing = [place for place in (folder, *folder.parents) if not place.exists()]
     probe = folder / ".writable"
-    with whole_file(probe) as temporary:
-        temporary.write_bytes(b"")
-    probe.unlink()
+    try:
+        with whole_file(probe) as temporary:
+            temporary.write_bytes(b"")
+        probe.unlink()
+    finally:
+        for place in missing:
+            with suppress(OSError):
+                place.rmdir()

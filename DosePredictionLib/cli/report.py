@@ -14,8 +14,11 @@ from DosePredictionLib.cli.dose_options import (
     comparison_of,
     named_dose,
     read_provenance,
+    tell_warnings,
 )
+from DosePredictionLib.cli.predict import check_writable
 from DosePredictionLib.dosimetry.dose_file import read_dose_file
+from DosePredictionLib.errors import InputError
 from DosePredictionLib.report.write import with_reference, write_report
 
 
@@ -32,14 +35,15 @@ def add_parser(commands: Any) -> None:
     parser.add_argument("--dose", required=True, metavar="[NAME=]FILE", help="dose in Gy: NRRD, NIfTI or RTDOSE")
     parser.add_argument("--std", type=Path, metavar="FILE", help="its standard deviation in Gy")
     parser.add_argument("--provenance", type=Path, metavar="FILE", help="its prediction.json")
-    parser.add_argument("-o", "--output", required=True, type=Path, metavar="FILE", help="the HTML file")
+    parser.add_argument("-o", "--output", required=True, metavar="FILE", help="the HTML file")
     add_comparison_options(parser)
     parser.set_defaults(run=run)
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Carry the command out."""
-    patient, goals = case_and_goals(arguments)
+    output = page_file(arguments.output)
+    patient, taken = case_and_goals(arguments)
     dose = named_dose(arguments.dose, patient)
     if "=" not in arguments.dose or Path(arguments.dose).exists():
         dose = replace(dose, name="Predicted")
@@ -50,7 +54,22 @@ def run(arguments: argparse.Namespace) -> int:
     made_for = (dose.provenance or {}).get("patient")
     if made_for not in (None, patient.identifier):
         print(f"Warning: prediction.json is about {made_for}, the case is {patient.identifier}.", file=sys.stderr)
-    comparison = comparison_of(arguments, patient, with_reference(patient, [dose]), goals)
-    write_report(arguments.output, patient, [dose], goals, comparison=comparison)
-    print(f"{patient.identifier}: {arguments.output}")
+    tell_warnings(dose.warnings)
+    check_writable(output.parent)
+    print(taken.sentence)
+    comparison = comparison_of(arguments, patient, with_reference(patient, [dose]), taken.goals)
+    write_report(output, patient, [dose], taken.goals, goals_reason=taken.reason, comparison=comparison)
+    print(f"{patient.identifier}: {output}")
     return 0
+
+
+def page_file(given: str) -> Path:
+    """The page's file.
+
+    Raises:
+        InputError: it is a folder, or written as one.
+    """
+    path = Path(given)
+    if path.is_dir() or given.endswith(("/", "\\")):
+        raise InputError(f"{given} is a folder; name the report's file, for example {path / 'report.html'}.")
+    return path

@@ -18,24 +18,30 @@ from DosePredictionLib.patient.volume import Volume
 _PARTS_OF_A_PLAN = ("BEAM", "BEAM_SESSION", "BRACHY_SESSION", "CONTROL_POINT", "FRACTION_SESSION")
 
 
-def read_dose_file(path: str | Path, patient_geometry: Geometry, frame_of_reference_uid: str | None = None) -> Volume:
+def read_dose_file(
+    path: str | Path, patient_geometry: Geometry, frame_of_reference_uid: str | None = None,
+    warnings: list[str] | None = None,
+) -> Volume:  # fmt: skip
     """Read a dose in Gy from NRRD, NIfTI, MetaImage or an RTDOSE file.
 
     Args:
         path: the file.
         patient_geometry: of the patient whose dose it should be.
         frame_of_reference_uid: of that patient's CT; an RTDOSE file in another one is refused. None when unknown.
+        warnings: what is odd about the dose is appended, one sentence each; None where nobody asks.
 
     Raises:
         InputError: the file is missing or broken, holds values that are not numbers or look like cGy, lies beside the
             patient or in another frame of reference, or is no dose of a whole plan.
     """
     path = Path(path)
+    told: list[str] = []
     header = read_dicom_file(path)
     if header is not None:
         _check_rtdose(header, frame_of_reference_uid)
+        told += _remarks(header)
         # A relative dose has nothing here that it could be scaled with, and is refused.
-        volume = read_dose(path, None, [])
+        volume = read_dose(path, None, told, called=f"The dose {path.name}")
     else:
         volume = read_scalar_volume(path)
     array = volume.array.astype(np.float32)
@@ -47,7 +53,28 @@ def read_dose_file(path: str | Path, patient_geometry: Geometry, frame_of_refere
         raise InputError(f"{path} reaches {highest:g}, which looks like cGy; save the dose in Gy.")
     if not _overlap(volume.geometry, patient_geometry):
         raise InputError(f"The dose {path} lies wholly outside the patient; check that it belongs to this patient.")
-    return Volume(array, volume.geometry)
+    dose = Volume(array, volume.geometry)
+    if is_zero(dose):
+        told.append(f"The dose {path.name} is 0 everywhere; check that it was exported whole.")
+    if warnings is not None:
+        warnings += told
+    return dose
+
+
+def is_zero(dose: Volume) -> bool:
+    """Whether a dose is nowhere above 0."""
+    return not float(dose.array.max(initial=0.0)) > 0.0
+
+
+def _remarks(file: DicomFile) -> list[str]:
+    """What an RTDOSE says of itself that a reader of its figures should know."""
+    found = []
+    if file.text("DoseType") == "EFFECTIVE":
+        found.append(f"The dose {file.path.name} is an effective one, corrected for its biological effect (DoseType "
+                     "EFFECTIVE); its figures are not those of a physical dose.")  # fmt: skip
+    if file.text("DoseSummationType") == "MULTI_PLAN":
+        found.append(f"The dose {file.path.name} is the sum of several plans (MULTI_PLAN).")
+    return found
 
 
 def _check_rtdose(file: DicomFile, frame_of_reference_uid: str | None) -> None:

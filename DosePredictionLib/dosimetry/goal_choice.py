@@ -1,7 +1,8 @@
-"""Which sets of goals suit a patient: for a form that offers them, the best first."""
+"""Which sets of goals suit a patient: for a form that offers them, the best first, and for who chooses none."""
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -9,6 +10,9 @@ from typing import Protocol
 from DosePredictionLib.dosimetry.goal import FractionRange, GoalSet
 from DosePredictionLib.dosimetry.goal_reading import bundled_goal_names, bundled_goals, read_goals
 from DosePredictionLib.errors import InputError
+
+#: What comes first of sets that suit equally well.
+USUAL_GOALS = "head-and-neck"
 
 
 class KnownOfPlan(Protocol):
@@ -44,8 +48,31 @@ class GoalSetChoice:
     reason: str
 
 
+@dataclass(frozen=True)
+class _Fit:
+    """What speaks for a set of goals and what against it.
+
+    Attributes:
+        meant_for: what the set is for, a few words each.
+        objections: the same where the patient is another.
+        agreements: how many of site, technique and fractions are the set's.
+        misplaced: how many of site and technique are others than the set's.
+        fractions_off: how far the number of fractions is from the nearest of the set's, as a logarithm of their ratio.
+    """
+
+    meant_for: tuple[str, ...]
+    objections: tuple[str, ...]
+    agreements: int
+    misplaced: int
+    fractions_off: float
+
+
 def suitable_goal_sets(patient: KnownOfPlan, own_folder: str | Path | None = None) -> list[GoalSetChoice]:
     """All sets of goals, those that suit the patient first; among these the ones that say most about it.
+
+    Of sets that suit equally well `USUAL_GOALS` comes first, then those for fewer sites (for any site, where the
+    patient's is unknown). Of sets that don't suit, those come first that are for the site and for the nearest number of
+    fractions, from which limits can be carried over.
 
     Args:
         patient: a patient or a plan, whose site, technique and fractions are asked for.
@@ -58,33 +85,57 @@ def suitable_goal_sets(patient: KnownOfPlan, own_folder: str | Path | None = Non
                 choices.append((read_goals(path), str(path)))
             except InputError:
                 continue
-    judged: list[tuple[bool, int, int, GoalSetChoice]] = []
+    judged: list[tuple[tuple[float, ...], GoalSetChoice]] = []
     for goals, name in choices:
-        agreements, objections = _fit(goals, patient)
-        reason = "; ".join(objections or agreements) or "for any site and fractionation"
-        judged.append(
-            (bool(objections), -len(agreements), len(judged), GoalSetChoice(name, goals.title, not objections, reason))
-        )
-    return [choice for *_, choice in sorted(judged, key=lambda item: item[:3])]
+        fit = _fit(goals, patient)
+        reason = "; ".join(fit.objections or fit.meant_for) or "for any site and fractionation"
+        equals = (name != USUAL_GOALS, len(goals.sites), len(judged))
+        order = (fit.misplaced, fit.fractions_off, -fit.agreements, *equals)
+        judged.append((order, GoalSetChoice(name, goals.title, not fit.objections, reason)))
+    return [choice for _, choice in sorted(judged, key=lambda item: item[0])]
 
 
-def _fit(goals: GoalSet, patient: KnownOfPlan) -> tuple[list[str], list[str]]:
-    """What speaks for a set and what against it."""
-    agreements: list[str] = []
+def best_goal_set(patient: KnownOfPlan) -> GoalSetChoice:
+    """The bundled set to take where nobody chose one: the first of `suitable_goal_sets`.
+
+    Its reason also says what the patient's data leave open, and that a set which doesn't suit is only the nearest.
+    """
+    best = suitable_goal_sets(patient)[0]
+    reason = best.reason if best.suits else f"none suits, this is the nearest: {best.reason}"
+    unknown = [word for word, known in (("site", patient.site), ("fractions", patient.fractions)) if not known]
+    if unknown:
+        reason += f"; the case does not state its {' or '.join(unknown)}"
+    return GoalSetChoice(best.name, best.title, best.suits, reason)
+
+
+def _fit(goals: GoalSet, patient: KnownOfPlan) -> _Fit:
+    meant_for: list[str] = []
     objections: list[str] = []
+    agreements = 0
     for wanted, known in ((goals.sites, patient.site), (goals.techniques, patient.technique)):
-        if not wanted or not known:
+        if not wanted:
             continue
-        fits = known.lower() in (value.lower() for value in wanted)
-        listed = " or ".join(wanted)
-        (agreements if fits else objections).append(f"for {listed}" + ("" if fits else f", not {known}"))
+        listed = f"for {' or '.join(wanted)}"
+        meant_for.append(listed)
+        if known and _word(known) in (_word(value) for value in wanted):
+            agreements += 1
+        elif known:
+            objections.append(f"{listed}, not {known}")
+    misplaced, off = len(objections), 0.0
     ranges = _fraction_ranges(goals)
-    if ranges and patient.fractions:
-        fits = any(span.holds(patient.fractions) for span in ranges)
-        listed = ", ".join(dict.fromkeys(span.text for span in ranges))
-        many = f"for {listed} fractions"
-        (agreements if fits else objections).append(many if fits else f"{many}, not {patient.fractions}")
-    return agreements, objections
+    if ranges:
+        listed = f"for {', '.join(dict.fromkeys(span.text for span in ranges))} fractions"
+        meant_for.append(listed)
+        if patient.fractions:
+            off = min(abs(math.log(patient.fractions / span.nearest(patient.fractions))) for span in ranges)
+            agreements += off == 0.0
+            if off:
+                objections.append(f"{listed}, not {patient.fractions}")
+    return _Fit(tuple(meant_for), tuple(objections), agreements, misplaced, off)
+
+
+def _word(text: str) -> str:
+    return text.strip().lower().replace("_", "-").replace(" ", "-")
 
 
 def _fraction_ranges(goals: GoalSet) -> list[FractionRange]:

@@ -18,9 +18,11 @@ class NamedDose:
         dose: Gy, on any grid.
         std: standard deviation over samples in Gy, on any grid; None when there is none.
         provenance: the content of its prediction.json; None for a dose that wasn't predicted.
+        warnings: what was odd about its file, one sentence each.
     """
 
     name: str
     dose: Volume
     std: Volume | None = None
     provenance: Mapping[str, Any] | None = None
+    warnings: tuple[str, ...] = ()

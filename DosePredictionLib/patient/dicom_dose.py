@@ -42,6 +42,10 @@ def read_clinical_dose(files: Sequence[DicomFile], plan: DicomPlan, beam_count: 
         InputError: there are several candidates, a relative dose has nothing to be scaled with, or a file is broken.
     """
     usable = [file for file in files if file.text("DoseType") != "ERROR"]
+    if files and not usable:
+        names = ", ".join(file.path.name for file in files)
+        return None, [f"The only dose ({names}) is the difference of two doses (DoseType ERROR); no clinical dose was "
+                      "read."]  # fmt: skip
     if any(file.text("DoseType") == "PHYSICAL" for file in usable):
         usable = [file for file in usable if file.text("DoseType") == "PHYSICAL"]
     warnings: list[str] = []
@@ -69,7 +73,9 @@ def read_clinical_dose(files: Sequence[DicomFile], plan: DicomPlan, beam_count: 
     return None, warnings
 
 
-def read_dose(path: Path, prescription_gy: float | None, warnings: list[str]) -> Volume:
+def read_dose(
+    path: Path, prescription_gy: float | None, warnings: list[str], called: str = "The clinical dose"
+) -> Volume:
     """Read an RTDOSE file as Gy (float32) on its own grid.
 
     Frame offsets may be relative or absolute, ascending or descending, uneven (then interpolated) and, with relative
@@ -79,6 +85,7 @@ def read_dose(path: Path, prescription_gy: float | None, warnings: list[str]) ->
         path: the file.
         prescription_gy: 100 % of a relative dose; None when unknown.
         warnings: what was odd is appended.
+        called: what they call the dose.
 
     Raises:
         InputError: the file is broken, holds no grid, or is relative without a prescription.
@@ -96,13 +103,15 @@ def read_dose(path: Path, prescription_gy: float | None, warnings: list[str]) ->
     values = (stored * np.float64(scaling)).astype(np.float32)
     units = str(dataset.get("DoseUnits") or "").upper()
     if units == "RELATIVE":
-        values = _absolute(values, prescription_gy, path, warnings)
+        values = _absolute(values, prescription_gy, path, warnings, called)
     elif units != "GY":
         raise InputError(f"The dose {path} is in {units or 'no unit'}; export it in GY.")
-    return _placed(values, dataset, path, warnings)
+    return _placed(values, dataset, path, warnings, called)
 
 
-def _absolute(values: np.ndarray, prescription_gy: float | None, path: Path, warnings: list[str]) -> np.ndarray:
+def _absolute(
+    values: np.ndarray, prescription_gy: float | None, path: Path, warnings: list[str], called: str
+) -> np.ndarray:
     if prescription_gy is None:
         raise InputError(
             f"The dose {path} is relative and no prescription says what 100 % is; export it in GY, or add the RTPLAN."
@@ -116,11 +125,11 @@ def _absolute(values: np.ndarray, prescription_gy: float | None, path: Path, war
         raise InputError(
             f"The dose {path} is relative but reaches {highest:g}, neither a fraction nor per cent; export it in GY."
         )
-    warnings.append(f"The clinical dose is relative; {meaning} was taken to be the prescribed {prescription_gy:g} Gy.")
+    warnings.append(f"{called} is relative; {meaning} was taken to be the prescribed {prescription_gy:g} Gy.")
     return values * np.float32(factor)
 
 
-def _placed(values: np.ndarray, dataset: Dataset, path: Path, warnings: list[str]) -> Volume:
+def _placed(values: np.ndarray, dataset: Dataset, path: Path, warnings: list[str], called: str) -> Volume:
     """The values with their geometry; frames ascend along the cross product of rows and columns."""
     try:
         cosines = np.array([float(value) for value in dataset.ImageOrientationPatient])
@@ -139,7 +148,7 @@ def _placed(values: np.ndarray, dataset: Dataset, path: Path, warnings: list[str
         if abs(abs(normal[2]) - 1.0) < 1e-4 and abs(offsets[0] - origin[2]) < 0.1:
             along = along * np.sign(normal[2])
         else:
-            warnings.append("The clinical dose places its frames in an undefined way; their distances alone were used.")
+            warnings.append(f"{called} places its frames in an undefined way; their distances alone were used.")
     if not ((np.diff(along) > 0).all() or (np.diff(along) < 0).all()):
         raise InputError(f"The dose {path} has frames whose positions do not ascend or descend; export it again.")
     if along[-1] < 0:
@@ -151,7 +160,7 @@ def _placed(values: np.ndarray, dataset: Dataset, path: Path, warnings: list[str
             f"The dose {path} lacks frames between {gap.below_mm:g} and {gap.above_mm:g} mm; export it again."
         ) from None
     if stack.missing or stack.resampled:
-        warnings.append(f"The clinical dose's frames are unevenly spaced; they were put {stack.spacing_mm:g} mm apart.")
+        warnings.append(f"{called} has unevenly spaced frames; they were put {stack.spacing_mm:g} mm apart.")
     depth, rows, columns = stack.array.shape
     geometry = Geometry(
         (depth, rows, columns), (column_mm, row_mm, stack.spacing_mm), vector3(origin + along[0] * normal),

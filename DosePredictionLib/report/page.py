@@ -8,6 +8,7 @@ from html import escape
 from pathlib import Path
 
 from DosePredictionLib.dosimetry.comparison import DoseComparison
+from DosePredictionLib.dosimetry.goals import GoalSet
 from DosePredictionLib.dosimetry.named_dose import NamedDose
 from DosePredictionLib.patient.patient import Patient
 from DosePredictionLib.report import sections
@@ -25,6 +26,8 @@ def report_page(
     doses: Sequence[NamedDose],
     comparison: DoseComparison,
     warnings: Sequence[ReviewWarning],
+    goals: GoalSet | None = None,
+    goals_reason: str = "",
     *,
     title: str,
     made: datetime,
@@ -37,6 +40,8 @@ def report_page(
             point are the first one's.
         comparison: what was measured.
         warnings: about the first dose and the patient.
+        goals: what the doses are held against.
+        goals_reason: why, where the user did not name them.
         title: what the page is called.
         made: when, in local time.
     """
@@ -47,6 +52,7 @@ def report_page(
     about = shown.name if several and len(doses) > 1 else ""
     colours = structure_colours(patient.structures)
     remarks = [str(text) for text in (shown.provenance or {}).get("warnings", ())]
+    remarks += [text for dose in doses for text in dose.warnings]
     content = [
         sections.summary_section(patient, shown, comparison, len(warnings), about),
         sections.warnings_section(patient, warnings, remarks, about),
@@ -54,7 +60,7 @@ def report_page(
         sections.dvh_section(patient, comparison, order, colours),
     ]
     if comparison.goals:
-        content.append(sections.goals_section(comparison, order))
+        content.append(sections.goals_section(comparison, order, goals, goals_reason))
     content.append(sections.figures_section(patient, comparison, order))
     if comparison.agreements:
         content.append(sections.agreement_section(patient, by_name, comparison, colours))

@@ -12,7 +12,7 @@ import numpy as np
 from DosePredictionLib.dosimetry.comparison import DoseComparison, measured_structures
 from DosePredictionLib.dosimetry.comparison_tables import label_of
 from DosePredictionLib.dosimetry.dvh import compute_dvh
-from DosePredictionLib.dosimetry.goals import Verdict, format_value
+from DosePredictionLib.dosimetry.goals import GoalSet, Verdict, format_value
 from DosePredictionLib.dosimetry.named_dose import NamedDose
 from DosePredictionLib.dosimetry.partial_voxels import inside_cc
 from DosePredictionLib.patient.patient import Patient
@@ -159,8 +159,10 @@ def dvh_section(
     return section("Dose-volume histograms", chart, legend_html(order, structures, colours), note=note, css="keep")
 
 
-def goals_section(comparison: DoseComparison, order: Sequence[str]) -> str:
-    """Every goal that applies, with value and verdict for each dose."""
+def goals_section(
+    comparison: DoseComparison, order: Sequence[str], goals: GoalSet | None = None, reason: str = ""
+) -> str:
+    """Every goal that applies, with value and verdict for each dose; which set it is and, where told, why that one."""
     rows: list[list[Cell]] = []
     missing = []
     sources: list[str] = []
@@ -198,6 +200,9 @@ def goals_section(comparison: DoseComparison, order: Sequence[str]) -> str:
         content += '<p class="note">* Converted to this plan\'s fractions by EQD2; its source says from what.</p>'
     if sources:
         content += f'<ol class="sources">{"".join(f"<li>{escape(source)}</li>" for source in sources)}</ol>'
+    if goals is not None:
+        why = f" Taken for this case, as no set was named: {reason}." if reason else ""
+        content = f'<p class="note">{escape(goals.title)} ({escape(goals.name)}).{escape(why)}</p>{content}'
     return section("Goals", content)
 
 

@@ -28,6 +28,7 @@ def write_report(
     *,
     gamma_points: int | None = GAMMA_POINTS,
     comparison: DoseComparison | None = None,
+    goals_reason: str = "",
     title: str = "Predicted dose",
     tell: Callable[[str], None] = lambda text: None,
 ) -> None:
@@ -42,6 +43,7 @@ def write_report(
         warnings: None takes those of the first dose's provenance or, where it has none, looks at patient and dose anew.
         gamma_points: how many points the gamma analysis looks at; None for all, 0 leaves gamma out.
         comparison: what was measured already, of `with_reference` of these doses; None measures here.
+        goals_reason: why these goals were taken, a few words, where the user did not name them.
         title: what the page is called.
         tell: receives what is being done, for a person who waits.
 
@@ -53,7 +55,7 @@ def write_report(
         comparison = compare_doses(patient, compared, goals, gamma_points=gamma_points, tell=tell)
     found = warnings if warnings is not None else warnings_of(patient, doses[0])
     ordered = [*doses, *(dose for dose in compared if dose.name not in {one.name for one in doses})]
-    page = report_page(patient, ordered, comparison, found, title=title, made=datetime.now())
+    page = report_page(patient, ordered, comparison, found, goals, goals_reason, title=title, made=datetime.now())
     with whole_file(path) as temporary:
         temporary.write_text(page, encoding="utf-8")
 

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from DosePredictionLib.patient.patient import Patient
+from DosePredictionLib.patient.structure import Structure, StructureRole
 from DosePredictionLib.review.measures import (
+    DoseOutline,
     body_of,
     cut_off_slices_percent,
+    dose_outline,
     near_skin_percent,
+    outside_percent,
     target_to_ct_end_mm,
     volume_above_hu_cc,
 )
@@ -18,8 +22,9 @@ from DosePredictionLib.review.thresholds import Thresholds
 
 
 def anatomy_warnings(patient: Patient, thresholds: Thresholds) -> Iterator[ReviewWarning]:
-    """Targets at the skin, metal, a CT that ends too early."""
+    """Structures outside the patient, targets at the skin, metal, a CT that ends too early."""
     body = body_of(patient)
+    yield from _structures_outside(patient, dose_outline(patient, body), thresholds.by_id["structure-outside"])
     if body is not None:
         skin = thresholds.by_id["target-near-skin"]
         for target in patient.targets:
@@ -61,3 +66,34 @@ def anatomy_warnings(patient: Patient, thresholds: Thresholds) -> Iterator[Revie
              **({"target_to_ct_end_mm": round(end_mm, 1)} if math.isfinite(end_mm) else {}),
              "threshold_mm": edges["ends_within_mm"]},
         )  # fmt: skip
+
+
+def _structures_outside(
+    patient: Patient, outline: DoseOutline | None, outside: Mapping[str, float]
+) -> Iterator[ReviewWarning]:
+    if outline is None:
+        return
+    odd: dict[str, float] = {}
+    for structure in filter(_should_lie_inside, patient.structures):
+        percent = outside_percent(structure, outline, outside["region_ends_within_mm"])
+        strict = structure.role is StructureRole.TARGET and not outline.coarse
+        if percent >= outside["target_at_least_percent" if strict else "at_least_percent"]:
+            odd[structure.name] = percent
+    if odd:
+        listed = ", ".join(f"{percent:.0f} % of {name}" for name, percent in odd.items())
+        evidence = {f"{name}_outside_percent": round(percent, 1) for name, percent in odd.items()}
+        yield ReviewWarning(
+            "structure-outside",
+            f"Outside {outline.name} lie {listed}.",
+            "A predicted dose is 0 there, whatever a plan would give, and the structures' figures are too low by that. "
+            "Correct the external contour (or draw one) or the structures, and predict again.",
+            {**evidence, "threshold_percent": outside["at_least_percent"],
+             **({} if outline.coarse else {"threshold_of_targets_percent": outside["target_at_least_percent"]})},
+        )  # fmt: skip
+
+
+def _should_lie_inside(structure: Structure) -> bool:
+    """Whether it is a target or an organ; helping structures and couches may lie anywhere."""
+    if structure.role in (StructureRole.TARGET, StructureRole.OAR):
+        return True
+    return structure.role is StructureRole.OTHER and structure.standard_name is not None

@@ -16,6 +16,9 @@ from DosePredictionLib.patient.patient import Patient
 from DosePredictionLib.patient.structure import Structure, StructureRole
 from DosePredictionLib.patient.volume import Volume
 
+#: Of so many voxels, evenly spread, a share is known to a tenth of a percent or so.
+_VOXELS_LOOKED_AT = 50_000
+
 
 @dataclass(frozen=True)
 class Body:
@@ -58,6 +61,67 @@ def near_skin_percent(target: Structure, body: Body, within_mm: float) -> float:
     x, y, z = body.geometry.spacing_mm
     distance = ndimage.distance_transform_edt(part, sampling=(z, y, x))[1:-1, 1:-1, 1:-1] - 0.5 * min(x, y)
     return 100.0 * float(np.mean(distance[inside[box]] < within_mm))
+
+
+@dataclass(frozen=True)
+class DoseOutline:
+    """What the predicted dose ends at: outside it is 0, whatever lies there.
+
+    Attributes:
+        name: as a sentence calls it ("the external contour").
+        parts: masks, of which one is enough to be inside.
+        ends_early: whether it ends below and above where the plan's dose does, not where the patient does.
+        coarse: whether it was seen on a coarse grid rather than drawn, so that the skin is known to some millimetres.
+    """
+
+    name: str
+    parts: tuple[Volume, ...]
+    ends_early: bool = False
+    coarse: bool = False
+
+
+def dose_outline(patient: Patient, body: Body | None) -> DoseOutline | None:
+    """The data's own dose region, as in `dose_region`, or else the external contour, or else the body seen in the CT.
+
+    Args:
+        patient: whose structures are looked at.
+        body: what `body_of` found.
+    """
+    regions, externals = (patient.with_role(role) for role in (StructureRole.DOSE_REGION, StructureRole.EXTERNAL))
+    if regions:
+        return DoseOutline("the dose region", tuple(s.mask for s in regions), ends_early=True)
+    if externals:
+        return DoseOutline("the external contour", tuple(s.mask for s in externals))
+    if body is None:
+        return None
+    return DoseOutline("the body seen in the CT", (Volume(body.inside, body.geometry),), coarse=True)
+
+
+def outside_percent(structure: Structure, outline: DoseOutline, ends_mm: float) -> float:
+    """Part of a structure's volume, %, outside the outline.
+
+    Args:
+        structure: looked at voxel by voxel, large ones at every second, third ... voxel.
+        outline: what it should lie in.
+        ends_mm: of an outline that ends early, what lies beyond its first and last slice, or so near, is let pass.
+    """
+    mask = structure.mask
+    voxels = np.flatnonzero(mask.array.astype(bool, copy=False))
+    if not len(voxels):
+        return 0.0
+    voxels = voxels[:: 1 + len(voxels) // _VOXELS_LOOKED_AT]
+    points_mm = mask.geometry.lps_of_index(np.column_stack(np.unravel_index(voxels, mask.array.shape)).astype(float))
+    inside = np.zeros(len(voxels), bool)
+    let_pass = np.full(len(voxels), outline.ends_early)
+    for part in outline.parts:
+        index = np.rint(part.geometry.index_of_lps(points_mm)).astype(int)
+        there = np.all((index >= 0) & (index < part.array.shape), axis=1)
+        inside[there] |= part.array[tuple(index[there].T)] != 0
+        if outline.ends_early and part.array.any():
+            slices = np.flatnonzero(part.array.any(axis=(1, 2)))
+            end = ends_mm / part.geometry.spacing_mm[2]
+            let_pass &= (index[:, 0] < slices[0] + end) | (index[:, 0] > slices[-1] - end)
+    return 100.0 * float(np.mean(~inside & ~let_pass))
 
 
 def volume_above_hu_cc(ct: Volume, threshold_hu: float) -> float:

@@ -27,6 +27,7 @@ from DosePredictionLib.inference.weights_header import read_weights_header  # no
 from DosePredictionLib.patient.image_file import read_scalar_volume  # noqa: E402
 from DosePredictionLib.patient.patient import Patient  # noqa: E402
 from DosePredictionLib.patient.reading import find_cases, read_patient  # noqa: E402
+from DosePredictionLib.patient.structure import StructureRole  # noqa: E402
 from DosePredictionLib.patient.volume import Volume  # noqa: E402
 from DosePredictionLib.resources import resource_path  # noqa: E402
 from DosePredictionLib.review import measures  # noqa: E402
@@ -110,14 +111,21 @@ def _figures(patient: Patient, dose: Volume, std: Volume | None) -> dict[str, fl
     """Every figure that a threshold is put on; NaN where it can't be measured."""
     limits = read_thresholds().by_id
     body = measures.body_of(patient)
-    skin, hot, high, metal, edges = (
+    outside, skin, hot, high, metal, edges = (
         limits[name]
-        for name in ("target-near-skin", "hot-spot-outside-targets", "uncertainty-high", "ct-metal", "ct-truncated")
-    )
+        for name in (
+            "structure-outside", "target-near-skin", "hot-spot-outside-targets", "uncertainty-high", "ct-metal",
+            "ct-truncated",
+        )
+    )  # fmt: skip
+    outline = measures.dose_outline(patient, body)
+    organs = [s for s in patient.structures if s.role in (StructureRole.TARGET, StructureRole.OAR)]
     nan = float("nan")
     level_gy = hot["prescription_percent"] / 100.0 * patient.prescription_gy
     near = [measures.near_skin_percent(t, body, skin["within_mm"]) for t in patient.targets] if body else [nan]
     return {
+        "target or organ outside, %": nan if outline is None else max(
+            measures.outside_percent(s, outline, outside["region_ends_within_mm"]) for s in organs),
         "target near skin, %": max(near),
         "CT above threshold, cc": nan if patient.ct is None else measures.volume_above_hu_cc(
             patient.ct, metal["from_hu"]),

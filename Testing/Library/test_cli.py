@@ -59,19 +59,25 @@ def test_predict_writes_dose_dvh_goals_and_provenance(case, weights, tmp_path, c
     assert provenance["intended_use"] == "Research use, not for clinical decisions."
     header = (out / "dvh.csv").read_text().splitlines()[0].split(",")
     assert header[0] == "dose_gy" and "PTV70" in header
-    assert "PTV70" in capsys.readouterr().out
+    told = capsys.readouterr().out
+    assert "PTV70" in told and "[head-and-neck]: for head-and-neck; for 25-45 fractions (--goals takes others)" in told
 
 
-def test_predict_several_cases_in_openkbp_layout(case, weights, tmp_path):
+def test_predict_several_cases_in_openkbp_layout(case, weights, tmp_path, capsys):
     cases = tmp_path / "cases"
     for name in ("a", "b"):
         (cases / name).mkdir(parents=True)
         for path in case.iterdir():
             (cases / name / path.name).write_bytes(path.read_bytes())
+    plan = json.loads((case / "prescription.json").read_text())
+    (cases / "b" / "prescription.json").write_text(json.dumps({**plan, "site": "thorax", "fractions": 5}))
     out = tmp_path / "out"
     assert main(["predict", str(cases), "-o", str(out), "--weights", str(weights), "--device", "cpu",
                  "--format", "nifti"]) == 0  # fmt: skip
     assert (out / "a" / "dose.nii.gz").exists() and (out / "b" / "dose.nii.gz").exists()
+    sets = [line.split("[")[1].split("]")[0] for line in capsys.readouterr().out.splitlines() if "Goals:" in line]
+    assert sets == ["head-and-neck", "rtog-0813"], "each case is held against goals that suit it"
+    assert "RTOG 0813" in (out / "b" / "goals.csv").read_text() and "0813" not in (out / "a" / "goals.csv").read_text()
 
 
 def test_evaluate_scores_predictions_as_the_challenge_does(case, tmp_path):
@@ -90,6 +96,19 @@ def test_evaluate_scores_predictions_as_the_challenge_does(case, tmp_path):
     mean = abs(dose_gy(4.0).array[cord].mean() - dose_gy().array[cord].mean())
     assert float(rows[0]["SpinalCord mean"]) == pytest.approx(mean, abs=1e-3)
     assert rows[0]["Larynx mean"] == ""
+
+
+def test_evaluate_tells_what_is_odd_about_a_case(case, tmp_path, capsys):
+    odd = tmp_path / "cases" / "ball"
+    odd.mkdir(parents=True)
+    for path in case.iterdir():
+        (odd / path.name).write_bytes(path.read_bytes())
+    plan = json.loads((case / "prescription.json").read_text())
+    (odd / "prescription.json").write_text(json.dumps({**plan, "colour": "blue"}))
+    dose_gy().write(tmp_path / "predictions" / "ball" / "dose.nrrd")
+    arguments = ["evaluate", str(odd.parent), "--predictions", str(tmp_path / "predictions")]
+    assert main([*arguments, "-o", str(tmp_path / "scores")]) == 0
+    assert "Warning: ball: prescription.json: the key 'colour'" in capsys.readouterr().err
 
 
 def test_evaluate_predicts_when_no_predictions_are_given(case, weights, tmp_path):
@@ -147,7 +166,7 @@ def test_bad_input_gets_one_sentence_and_exit_code_2(case, weights, tmp_path, ca
     (tmp_path / "file").write_text("")
     assert "Cannot write" in refused(["predict", str(case), "-o", str(tmp_path / "file" / "out")], capsys)
     assert "no folder" in refused(["evaluate", str(case), *out, "--predictions", str(tmp_path / "none")], capsys)
-    assert not any((tmp_path / "out").glob("*")), "nothing half-written"
+    assert not (tmp_path / "out").exists(), "not even the folder"
 
 
 def test_a_truncated_ct_is_named(case, tmp_path, capsys):

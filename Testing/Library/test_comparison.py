@@ -182,6 +182,76 @@ def test_without_a_reference_the_first_dose_is_it(case: Path, tmp_path: Path, ca
     assert content["reference"] == "a" and list(content["agreement"]) == ["b"]
 
 
+def dicom_case(folder: Path, patient: Patient, study: Study, **dose: str) -> Path:
+    """The ball with a PTV70 as a DICOM case; ``dose`` are attributes of its RTDOSE."""
+    assert patient.ct is not None and patient.reference_dose is not None
+    write_ct(folder / "ct", patient.ct, study)
+    circles = {"PTV70": [circle(AXIAL, index, (100.0, 80.0), 20.0) for index in range(10, 20)]}
+    write_structures(folder / "rs.dcm", circles, study)
+    write_dose(folder / "rd.dcm", patient.reference_dose, study, **dose)
+    return folder
+
+
+def test_what_is_odd_about_case_and_doses_is_told_on_the_terminal_and_in_the_page(
+    patient: Patient, tmp_path: Path, capsys
+) -> None:
+    study = Study()
+    folder = dicom_case(tmp_path / "case", patient, study, DoseType="EFFECTIVE")
+    write_dose(tmp_path / "rbe.dcm", dose_gy(scale=1.1), study, DoseType="EFFECTIVE")
+    Volume(np.zeros(AXIAL.shape, np.float32), AXIAL).write(tmp_path / "empty.nrrd")
+    found = ("The clinical dose is an effective one", "The dose rbe.dcm is an effective one, corrected for its "
+             "biological effect (DoseType EFFECTIVE)", "The dose empty.nrrd is 0 everywhere")  # fmt: skip
+    out = tmp_path / "out"
+    given = ["--dose", f"RBE={tmp_path / 'rbe.dcm'}", "--dose", str(tmp_path / "empty.nrrd"), "--gamma-points", "0"]
+    assert main(["compare", str(folder), *given, "-o", str(out)]) == 0
+    told = capsys.readouterr().err
+    page = (out / "report.html").read_text(encoding="utf-8")
+    for words in found:
+        assert f"Warning: {words}" in told and words in page
+    assert main(["report", str(folder), *given[2:], "-o", str(tmp_path / "page.html")]) == 0
+    told = capsys.readouterr().err
+    assert all(f"Warning: {words}" in told for words in (found[0], found[2])) and found[1] not in told
+    assert found[2] in (tmp_path / "page.html").read_text(encoding="utf-8")
+
+
+def test_a_reference_dose_of_zero_is_told(case: Path, patient: Patient, tmp_path: Path, capsys) -> None:
+    empty = replace(patient, reference_dose=Volume(np.zeros(AXIAL.shape, np.float32), AXIAL))
+    write_patient_folder(empty, tmp_path / "ball")
+    dose_gy().write(tmp_path / "a.nrrd")
+    assert main(["compare", str(tmp_path / "ball"), "--dose", str(tmp_path / "a.nrrd"), "-o", str(tmp_path / "out"),
+                 "--gamma-points", "0"]) == 0  # fmt: skip
+    assert "Warning: The reference dose of ball is 0 everywhere" in capsys.readouterr().err
+
+
+def test_why_a_case_with_an_error_dose_has_no_reference_is_told(patient: Patient, tmp_path: Path, capsys) -> None:
+    study = Study()
+    folder = dicom_case(tmp_path / "case", patient, study, DoseType="ERROR")
+    write_dose(tmp_path / "own.dcm", dose_gy(), study)
+    arguments = ["compare", str(folder), "--dose", str(tmp_path / "own.dcm"), "-o", str(tmp_path / "out")]
+    assert main(arguments) == 2
+    told = capsys.readouterr().err
+    assert "rd.dcm" in told and "DoseType ERROR" in told and "has no reference dose" in told.splitlines()[-1]
+    assert not (tmp_path / "out").exists()
+
+
+def test_goals_are_those_of_site_and_fractions_unless_named(patient: Patient, tmp_path: Path, capsys) -> None:
+    write_patient_folder(replace(patient, identifier="lung", site="thorax", fractions=5), tmp_path / "lung")
+    dose_gy(scale=0.9).write(tmp_path / "a.nrrd")
+    out = tmp_path / "out"
+    arguments = ["compare", str(tmp_path / "lung"), "--dose", str(tmp_path / "a.nrrd"), "-o", str(out),
+                 "--gamma-points", "0"]  # fmt: skip
+    assert main(arguments) == 0
+    stereotactic = bundled_goals("rtog-0813")
+    why = "for thorax; for 5 fractions"
+    assert f"Goals: {stereotactic.title} [rtog-0813]: {why}" in capsys.readouterr().out
+    page = (out / "report.html").read_text(encoding="utf-8")
+    assert f"{stereotactic.title} (rtog-0813). Taken for this case, as no set was named: {why}." in page
+    assert main([*arguments, "--goals", "quantec"]) == 0
+    assert f"Goals: {bundled_goals('quantec').title} [quantec], as asked for." in capsys.readouterr().out
+    page = (out / "report.html").read_text(encoding="utf-8")
+    assert "(quantec)." in page and "no set was named" not in page
+
+
 def test_doses_that_cannot_be_used_get_one_sentence(case: Path, tmp_path: Path, capsys) -> None:
     dose_gy(scale=100.0).write(tmp_path / "cgy.nrrd")
     broken = dose_gy()

@@ -138,7 +138,10 @@ def test_doses_of_all_beams_are_added_and_some_are_refused(tmp_path):
 def test_types_are_kept_apart(tmp_path):
     study = Study()
     write_dose(tmp_path / "error.dcm", half(0.1), study, DoseType="ERROR")
-    assert choose(tmp_path) == (None, [])
+    volume, warnings = choose(tmp_path)
+    assert volume is None and warnings == [
+        "The only dose (error.dcm) is the difference of two doses (DoseType ERROR); no clinical dose was read."
+    ]
     write_dose(tmp_path / "effective.dcm", half(1.1), study, DoseType="EFFECTIVE")
     volume, warnings = choose(tmp_path)
     assert "effective" in warnings[0] and volume.array.max() == pytest.approx(half(1.1).array.max())

@@ -24,6 +24,7 @@ from scipy import ndimage
 from tiny import tiny_weights
 
 from DosePredictionLib.cli.main import main
+from DosePredictionLib.cli.predict import predict_with_bar
 from DosePredictionLib.patient.checks import check_patient
 from DosePredictionLib.patient.patient import Patient
 from DosePredictionLib.patient.reading import find_cases, read_patient
@@ -113,6 +114,25 @@ def test_predicting_a_dicom_case_writes_dicom(ball_case, weights, tmp_path):
     assert overview.ReferencedStructureSetSequence[0].ReferencedSOPInstanceUID == structures.SOPInstanceUID
     isodoses = pydicom.dcmread(tmp_path / "isodoses.dcm")
     assert isodoses.FrameOfReferenceUID == ct.FrameOfReferenceUID and isodoses.Modality == "RTSTRUCT"
+
+
+def test_a_dose_below_every_isodose_is_refused_before_anything_is_written(
+    ball_case, weights, tmp_path, capsys, monkeypatch
+):
+    def faint(predictor, patient, options):
+        prediction = predict_with_bar(predictor, patient, options)
+        highest_gy = float(prediction.dose.array.max())
+        return replace(prediction, dose=Volume(prediction.dose.array * (20.0 / highest_gy), prediction.dose.geometry))
+
+    monkeypatch.setattr("DosePredictionLib.cli.predict.predict_with_bar", faint)
+    out = tmp_path / "out"
+    arguments = ["predict", str(ball_case), "-o", str(out), "--format", "dicom", "--weights", str(weights), "--device",
+                 "cpu", "--samples", "1"]  # fmt: skip
+    assert main([*arguments, "--isodose-contours"]) == 2
+    told = capsys.readouterr().err
+    assert "none of the isodose levels (maximum 20.0 Gy, lowest level 21.0 Gy)" in told
+    assert not out.exists()
+    assert main(arguments) == 0 and (out / "dose.dcm").exists()
 
 
 def test_dicom_is_refused_where_there_is_none_before_anything_is_predicted(ball_case, weights, tmp_path, capsys):

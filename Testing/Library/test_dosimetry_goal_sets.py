@@ -12,7 +12,7 @@ from phantom import ball_patient
 
 from DosePredictionLib.dosimetry.constraints import ConstraintKind, constraints_of
 from DosePredictionLib.dosimetry.goal import FractionRange, Goal
-from DosePredictionLib.dosimetry.goal_choice import suitable_goal_sets
+from DosePredictionLib.dosimetry.goal_choice import best_goal_set, suitable_goal_sets
 from DosePredictionLib.dosimetry.goal_fractions import GoalForPlan, goals_for_fractions
 from DosePredictionLib.dosimetry.goal_reading import bundled_goal_names, bundled_goals, goals_of, read_goals
 from DosePredictionLib.dosimetry.goal_writing import write_goals
@@ -283,7 +283,7 @@ def choices(**plan: object) -> dict[str, bool]:
 
 def test_sets_that_suit_come_first() -> None:
     found = choices(site="head-and-neck", fractions=35)
-    assert list(found)[:2] == ["addiff-dose", "head-and-neck"]
+    assert list(found)[0] == "head-and-neck"
     assert {name for name, suits in found.items() if suits} == {
         "addiff-dose", "head-and-neck", "nrg-hn004", "quantec", "rtog-0615", "rtog-1016",
     }  # fmt: skip
@@ -298,6 +298,31 @@ def test_stereotactic_lung() -> None:
 
 def test_nothing_known_rules_nothing_out() -> None:
     assert all(choices().values())
+
+
+@pytest.mark.parametrize(
+    ("site", "fractions", "wanted", "words"),
+    [
+        ("head-and-neck", 35, "head-and-neck", "for head-and-neck; for 25-45 fractions"),
+        ("Head and Neck", 20, "head-and-neck", "none suits, this is the nearest: for 25-45 fractions, not 20"),
+        ("thorax", 30, "rtog-0617", "for thorax; for 30-37 fractions"),
+        ("thorax", 4, "rtog-0915", "for thorax; for 1, 4 fractions"),
+        ("thorax", 5, "rtog-0813", "for thorax; for 5 fractions"),
+        ("pelvis", 28, "quantec", "for 25-45 fractions"),
+        ("pelvis", 8, "tg-101", "none suits, this is the nearest: for 1, 3, 5 fractions, not 8"),
+        (None, 35, "head-and-neck", "for head-and-neck; for 25-45 fractions; the case does not state its site"),
+        (None, 3, "tg-101", "for 1, 3, 5 fractions; the case does not state its site"),
+        (None, None, "head-and-neck",
+         "for head-and-neck; for 25-45 fractions; the case does not state its site or fractions"),
+    ],
+)  # fmt: skip
+def test_who_chooses_no_goals_gets_those_of_site_and_fractions(
+    site: str | None, fractions: int | None, wanted: str, words: str
+) -> None:
+    patient = replace(ball_patient(), site=site, technique=None, fractions=fractions)
+    best = best_goal_set(patient)
+    assert (best.name, best.reason, best.suits) == (wanted, words, "nearest" not in words)
+    assert best.name == suitable_goal_sets(patient)[0].name, "as the form offers it first"
 
 
 def test_own_sets_join_and_bad_files_do_not(tmp_path: Path) -> None:

@@ -211,6 +211,16 @@ def test_an_unwritable_place_leaves_nothing(tmp_path: Path, capsys) -> None:
     assert "Cannot write" in capsys.readouterr().err and (tmp_path / "file").read_text() == ""
 
 
+def test_a_folder_is_no_place_for_the_page_and_that_is_said_at_once(tmp_path: Path, capsys) -> None:
+    (tmp_path / "there").mkdir()
+    for folder in (str(tmp_path / "there"), f"{tmp_path}/new/"):
+        # The case does not exist: what is wrong with the output is told before anything is read.
+        assert main(["report", str(tmp_path / "nobody"), "--dose", "none.nrrd", "-o", folder]) == 2
+        told = capsys.readouterr().err
+        assert f"{folder} is a folder" in told and "report.html" in told
+    assert [path.name for path in tmp_path.iterdir()] == ["there"]
+
+
 def test_the_command_takes_what_lies_beside_the_dose_or_what_is_given(tmp_path: Path, capsys) -> None:
     write_patient_folder(ball_patient(), tmp_path / "ball")
     dose_gy().write(tmp_path / "made" / "dose.nrrd")

@@ -24,9 +24,11 @@ from DosePredictionLib.resources import resource_path
 from DosePredictionLib.review.measures import (
     body_of,
     cut_off_slices_percent,
+    dose_outline,
     hot_spot_outside_targets,
     mean_std_percent,
     near_skin_percent,
+    outside_percent,
     target_to_ct_end_mm,
     volume_above_hu_cc,
 )
@@ -153,6 +155,82 @@ def test_a_target_at_the_skin() -> None:
     assert near_skin_percent(moved_target(40.0).targets[0], body, 5.0) == 0.0
     assert "target-near-skin" in ids(moved_target(70.0), Volume(np.zeros(AXIAL.shape, np.float32), AXIAL))
     assert "target-near-skin" not in ids(moved_target(40.0), Volume(np.zeros(AXIAL.shape, np.float32), AXIAL))
+
+
+def cut_at(patient: Patient, name: str, x_mm: float) -> Patient:
+    """The patient with a structure cut off beyond an x."""
+    beyond = points_mm(AXIAL)[..., 0] > x_mm
+
+    def cut(structure: Structure) -> Structure:
+        mask = np.where(beyond, 0, structure.mask.array).astype(np.uint8)
+        return replace(structure, mask=Volume(mask, AXIAL)) if structure.name == name else structure
+
+    return patient.with_structures(cut(structure) for structure in patient.structures)
+
+
+def test_an_organ_and_a_target_partly_outside_the_external_contour() -> None:
+    # The left parotid is a ball of 12 mm at x = 45 mm: cut at its middle, half of it lies outside, the targets don't.
+    half = cut_at(ordinary(), "Body", 45.0)
+    parotid = half.standard("Parotid_L")
+    outline = dose_outline(half, body_of(half))
+    assert parotid is not None and outline is not None and outline.name == "the external contour"
+    wanted = 100.0 * np.mean(points_mm(AXIAL)[parotid.mask.array > 0][:, 0] > 45.0)
+    assert wanted == pytest.approx(50.0, abs=12.0) and outside_percent(parotid, outline, 20.0) == pytest.approx(wanted)
+    (warning,) = [w for w in review_prediction(half, dose_gy(), trained_on=OPENKBP) if w.id == "structure-outside"]
+    assert warning.text == f"Outside the external contour lie {wanted:.0f} % of Parotid left."
+    assert warning.evidence["Parotid left_outside_percent"] == pytest.approx(wanted, abs=0.1)
+    # Through the targets, too: their highest, a ball of 17 mm at x = 8 mm, and the larger one, of 30 mm at x = 4 mm.
+    more = review_prediction(cut_at(ordinary(), "Body", 15.0), dose_gy(), trained_on=OPENKBP)
+    (text,) = [w.text for w in more if w.id == "structure-outside"]
+    assert all(name in text for name in ("PTV70", "PTV56", "100 % of Parotid left")) and "Cord" not in text
+
+
+@pytest.mark.parametrize(("x_mm", "told"), [(32.0, False), (28.0, True)])
+def test_little_of_a_target_outside_matters_more_than_of_an_organ(x_mm: float, told: bool) -> None:
+    # The larger target, a ball of 30 mm at x = 4 mm, ends at 34 mm: caps of 2 and of 6 mm are 0.3 % and 2.8 % of it.
+    alone = ordinary().with_structures(s for s in ordinary().structures if "arotid" not in s.name)
+    beyond = cut_at(alone, "Body", x_mm)
+    outline = dose_outline(beyond, None)
+    assert outline is not None
+    percent = outside_percent(beyond.targets[1], outline, 20.0)
+    assert percent < 5.0
+    assert ("structure-outside" in ids(beyond)) == told == (percent >= 1.0)
+
+
+def test_structures_that_only_help_may_lie_outside() -> None:
+    far = ball(AXIAL, (85.0, 70.0, 0.0), 8.0)
+    ring = Structure("ring", far, StructureRole.OTHER)
+    couch = Structure("couch", far, StructureRole.IGNORED)
+    heart = Structure("heart", far, StructureRole.OTHER, "Heart")
+    assert "structure-outside" not in ids(ordinary().with_structures((*ordinary().structures, ring, couch)))
+    assert "structure-outside" in ids(ordinary().with_structures((*ordinary().structures, heart)))
+
+
+def test_a_dose_region_ends_before_the_organs_do_but_not_beside_them() -> None:
+    body = ordinary().structures[0]
+    z = points_mm(AXIAL)[..., 2]
+    slab = Volume(((body.mask.array > 0) & (abs(z) < 34.0)).astype(np.uint8), AXIAL)
+    cord = Structure("Cord", Volume((np.hypot(*(points_mm(AXIAL)[..., :2] - (0.0, 45.0)).T).T < 8.0).astype(np.uint8),
+                                    AXIAL), StructureRole.OAR, "SpinalCord")  # fmt: skip
+    rest = [s for s in ordinary().structures if s.name not in ("Body", "Cord")]
+    region = Structure("region", slab, StructureRole.DOSE_REGION)
+    whole = ordinary().with_structures((*rest, cord, region))
+    outline = dose_outline(whole, None)
+    assert outline is not None and outline.name == "the dose region"
+    assert outside_percent(cord, outline, 20.0) == 0.0, "what lies beyond its ends is let pass"
+    assert outside_percent(cord, replace(outline, ends_early=False), 20.0) > 30.0
+    assert "structure-outside" not in ids(whole)
+    beside = cut_at(ordinary().with_structures((*rest, cord, region)), "region", 30.0)
+    assert "structure-outside" in ids(beside), "the left parotid lies beside the region, in the middle of it"
+
+
+def test_without_an_outline_nothing_is_said_of_what_lies_outside() -> None:
+    bare = replace(ordinary(), ct=None).with_structures(s for s in ordinary().structures if s.name != "Body")
+    assert dose_outline(bare, body_of(bare)) is None and "structure-outside" not in ids(bare)
+    seen = replace(bare, ct=ordinary().ct)
+    outline = dose_outline(seen, body_of(seen))
+    assert outline is not None and outline.name == "the body seen in the CT" and outline.coarse
+    assert "structure-outside" not in ids(seen)
 
 
 def test_the_body_comes_from_the_ct_without_an_external_and_never_from_a_dose_region() -> None:

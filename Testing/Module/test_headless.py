@@ -17,15 +17,22 @@ from urllib.parse import unquote
 import numpy as np
 import pytest
 import SimpleITK as sitk
+from dicom_phantom import Study, circle, write_ct, write_structures
 from DosePredictionScene.headless import argument_parser
 from DosePredictionScene.headless_case import CONTENTS, predict_case, write_scene
+from DosePredictionScene.known_outlines import with_known_outlines
 from DosePredictionScene.patient_from_nodes import PlanContext, patient_from_nodes
 from DosePredictionScene.self_test import phantom_nodes, spherical_dose
+from phantom import AXIAL, ball_patient
 from phantom_scene import PromptPredictor
 
+from DosePredictionLib.dosimetry.goals import bundled_goals, evaluate_goals
 from DosePredictionLib.errors import InputError
+from DosePredictionLib.patient.outlined_mask import OutlinedMask
 from DosePredictionLib.patient.reading import read_patient
+from DosePredictionLib.patient.volume import Volume
 from DosePredictionLib.patient.writer_folder import write_patient_folder
+from DosePredictionLib.worker.predictor import patient_dvhs
 
 FILES = {"scene.mrb", "views.png", "dvh.png", "goals.csv", "dvh.csv", "dose.nrrd", "prediction.json"}
 SCRIPT = Path(__file__).resolve().parents[2] / "DosePrediction" / "DosePredictionScene" / "headless.py"
@@ -253,6 +260,66 @@ def test_the_calibration_of_the_dose_is_that_of_the_command_line(
     predict_case(argument_parser().parse_args([str(case), "-o", str(tmp_path / "out"), *given]))
     assert asked == [wanted]
     assert (tmp_path / "out" / "dose_uncalibrated.nrrd").exists() == bool(wanted)
+
+
+@pytest.fixture
+def dicom_folder(tmp_path: Path) -> Path:
+    """A DICOM case with a target and a thin cord, both drawn as circles."""
+    study, folder, ct = Study(), tmp_path / "dicom", ball_patient().ct
+    assert ct is not None
+    write_ct(folder / "ct", ct, study)
+    circles = {
+        "PTV70": [circle(AXIAL, index, (96.3, 76.9), 21.7) for index in range(12, 26)],
+        "SpinalCord": [circle(AXIAL, index, (95.1, 130.3), 5.2) for index in range(6, 34)],
+    }
+    write_structures(folder / "rs.dcm", circles, study)
+    return folder
+
+
+def test_a_dicom_case_is_measured_by_its_contours_as_on_the_command_line(
+    dicom_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for shown in ("write_pictures", "write_scene"):
+        monkeypatch.setattr(f"DosePredictionScene.headless_case.{shown}", lambda *_: None)
+    out = tmp_path / "out"
+    done = predict_case(argument_parser().parse_args([str(dicom_folder), "-o", str(out)]), PromptPredictor)
+    patient, prediction = read_patient(dicom_folder), done.prediction
+    by_contours = patient_dvhs(patient, prediction.dose)
+    for name, radius_mm, length_mm in (("PTV70", 21.7, 14 * 3.0), ("SpinalCord", 5.2, 28 * 3.0)):
+        found = prediction.dvhs[name]
+        assert found.volume_cc == pytest.approx(np.pi * radius_mm**2 * length_mm / 1000.0, rel=0.01), name
+        assert found.volume_cc == by_contours[name].volume_cc and found.mean_gy == by_contours[name].mean_gy
+    cord = next(s for s in patient.structures if s.name == "SpinalCord")
+    voxels_cc = int(cord.mask.array.sum()) * cord.mask.geometry.voxel_volume_cc
+    assert abs(voxels_cc / by_contours["SpinalCord"].volume_cc - 1.0) > 0.02, "counting voxels would be another volume"
+    wanted = evaluate_goals(bundled_goals("head-and-neck"), patient, prediction.dose, by_contours)
+    with open(out / "goals.csv", newline="", encoding="utf-8") as stream:
+        written = [row["verdict"] for row in csv.DictReader(stream)]
+    assert written == [result.verdict.value for result in wanted]
+
+
+def test_an_outline_is_not_taken_for_voxels_that_were_changed(dicom_folder: Path) -> None:
+    source = read_patient(dicom_folder)
+    bare = [replace(s, mask=Volume(s.mask.array.copy(), s.mask.geometry)) for s in source.structures]
+    edited = next(s for s in bare if s.name == "SpinalCord")
+    edited.mask.array[tuple(np.argwhere(edited.mask.array)[0])] = 0
+    found = with_known_outlines(source.with_structures(bare), source)
+    assert {s.name: isinstance(s.mask, OutlinedMask) for s in found.structures} == {"PTV70": True, "SpinalCord": False}
+
+
+def test_goals_suit_the_case_unless_they_are_named(
+    dicom_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for shown in ("write_pictures", "write_scene"):
+        monkeypatch.setattr(f"DosePredictionScene.headless_case.{shown}", lambda *_: None)
+    (dicom_folder / "prescription.json").write_text('{"site": "thorax", "fractions": 5}', encoding="utf-8")
+    for given, wanted in (([], "rtog-0813"), (["--goals", "tg-101"], "tg-101")):
+        arguments = [str(dicom_folder), "-o", str(tmp_path / wanted), *given]
+        done = predict_case(argument_parser().parse_args(arguments), PromptPredictor)
+        assert f"[{wanted}]" in capsys.readouterr().out
+        assert {result.goal.source for result in done.goals} <= {goal.source for goal in bundled_goals(wanted).goals}
+        written = (tmp_path / wanted / "goals.csv").read_text(encoding="utf-8")
+        assert ("RTOG 0813" in written) == (wanted == "rtog-0813")
 
 
 def test_a_scene_that_cannot_be_written_leaves_nothing(tmp_path: Path) -> None:

@@ -279,6 +279,10 @@ def test_dicom_is_offered_where_the_ct_came_from_dicom(
     stored = written.pixel_array * float(written.DoseGridScaling)
     assert stored.max() == pytest.approx(dose.max(), rel=1e-6)
     assert stored.sum() == pytest.approx(float(dose.sum()), rel=1e-5)
+    (overview,) = written.PlanOverviewSequence
+    (prescription,) = overview.PrescriptionOverviewSequence
+    target = predicted.panel.logic.shown.prediction.patient.targets[0]
+    assert (prescription.EntityLongLabel, prescription.TotalPrescriptionDose) == (target.name, target.prescription_gy)
 
 
 def write_ct_slices(folder: Path, ct: Any) -> dict[str, Path]:

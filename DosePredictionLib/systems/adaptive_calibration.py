@@ -17,7 +17,7 @@ from torch import nn
 from DosePredictionLib.conditioning.channels import CHANNELS, OAR_CHANNELS, ModelInput
 from DosePredictionLib.conditioning.grid import box_of
 from DosePredictionLib.conditioning.padding import window
-from DosePredictionLib.networks.calibration_net import REACH, CalibrationNet
+from DosePredictionLib.networks.calibration_net import CELL, REACH, CalibrationNet
 from DosePredictionLib.systems.tuples_from_json import TuplesFromJson
 
 
@@ -35,7 +35,7 @@ class AdaptiveCalibration(TuplesFromJson):
     after: str = "default"
     after_weights: str = ""
     channels: tuple[str, ...] = CHANNELS
-    width: int = 16
+    width: int = 48
 
     name: ClassVar[str] = "adc"
 
@@ -82,8 +82,12 @@ def structures_mask(inputs: ModelInput) -> np.ndarray:
 
 
 def reach_of(inside: np.ndarray) -> tuple[tuple[int, int, int], tuple[int, int, int]]:
-    """First index and shape of the box around a mask that the network's corrections depend on, cut to the volume."""
+    """First index and shape of the box around a mask that the network's corrections depend on, cut to the volume.
+
+    It starts and, unless the volume does, ends between two of the network's cells.
+    """
     start, shape = box_of(inside)
-    low = [max(0, first - REACH) for first in start]
-    high = [min(whole, first + size + REACH) for first, size, whole in zip(start, shape, inside.shape, strict=True)]
+    low = [max(0, (first - REACH) // CELL * CELL) for first in start]
+    ends = [-(-(first + size + REACH) // CELL) * CELL for first, size in zip(start, shape, strict=True)]
+    high = [min(whole, end) for end, whole in zip(ends, inside.shape, strict=True)]
     return (low[0], low[1], low[2]), (high[0] - low[0], high[1] - low[1], high[2] - low[2])

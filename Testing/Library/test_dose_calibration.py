@@ -53,7 +53,7 @@ def calibrated_run(tmp_path_factory, weights):
     cases = [training_case(patient(), CHANNELS)]
     config = TrainingConfig(
         train="", validation="", output=str(tmp_path_factory.mktemp("adc-run")), stage="calibration",
-        from_weights=str(weights), steps=40, decay_steps=10, warmup_steps=2, learning_rate=0.01, ema=0.8, threads=1,
+        from_weights=str(weights), steps=40, decay_steps=10, warmup_steps=2, learning_rate=0.003, ema=0.8, threads=1,
         device="cpu",
     )  # fmt: skip
     run = TrainingRun(config, cases, cases)

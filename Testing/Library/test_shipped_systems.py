@@ -1,0 +1,58 @@
+"""The published systems' weights that ship, on the patient that ships."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from DosePredictionLib import Predictor, read_patient
+from DosePredictionLib.cli.evaluate import score_patient
+from DosePredictionLib.dosimetry.slice_smoothness import slice_smoothness
+from DosePredictionLib.inference.weights import default_weights, load_weights
+from DosePredictionLib.patient.patient import Patient
+from DosePredictionLib.patient.structure import StructureRole
+from DosePredictionLib.resources import resource_path
+
+#: Dose and DVH score on the validation patients, Gy, that the weights have to hold.
+SHIPPED = {"magdiff_adc": (2.9, 1.8)}
+
+
+@pytest.fixture(scope="module")
+def patient() -> Patient:
+    return read_patient(resource_path("SampleData", "openkbp-pt_236"))
+
+
+@pytest.fixture(scope="module", params=SHIPPED)
+def system(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+@pytest.fixture(scope="module")
+def predictor(system: str) -> Iterator[Predictor]:
+    with Predictor(system, device="cpu") as predictor:
+        yield predictor
+
+
+def test_the_header_says_what_the_weights_are(system: str) -> None:
+    header = load_weights(default_weights(system)).header
+    dose_score_gy, dvh_score_gy = SHIPPED[system]
+    assert header.system == system and header.training["patients"] == 196
+    assert header.validation["patients"] == 40 and header.validation["dataset"] == "validation"
+    assert float(str(header.validation["dose_score_gy"])) < dose_score_gy
+    assert float(str(header.validation["dvh_score_gy"])) < dvh_score_gy
+    card = default_weights(system).with_suffix(".md").read_text(encoding="utf-8")
+    assert f"| dose score | {header.validation['dose_score_gy']:.3f} |" in card
+    assert len(header.commit) == 40
+
+
+def test_the_predicted_dose_is_that_of_this_patient(predictor: Predictor, patient: Patient) -> None:
+    assert patient.reference_dose is not None
+    dose = predictor.predict(patient, seed=0).dose
+    scores = score_patient(patient, dose)
+    assert scores.dose_score < 4.0 and scores.dvh_score < 4.0
+    region = patient.with_role(StructureRole.DOSE_REGION)[0].mask.on_grid(patient.geometry, nearest=True).array > 0
+    assert dose.array[~region].max() == 0.0
+    # Slice by slice, but without jumps.
+    reference = patient.reference_dose.on_grid(patient.geometry).array
+    assert 0.6 < slice_smoothness(dose.array, reference, region).ratio < 1.2

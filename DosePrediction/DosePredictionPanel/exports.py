@@ -12,10 +12,12 @@ from DosePredictionScene.dicom_source import ct_files, structure_set_file
 from DosePredictionScene.measured import Measured, goal_set
 from DosePredictionScene.pieces import Pieces, in_background
 from DosePredictionScene.prediction_request import Request
+from DosePredictionScene.scored import Scored
 from DosePredictionScene.voxels import volume_in_pieces
 from slicer.i18n import tr as _
 
 from DosePredictionLib.dosimetry.named_dose import NamedDose
+from DosePredictionLib.dosimetry.scorecard_table import write_scorecard_csv
 from DosePredictionLib.dosimetry.tables import write_dvh_csv, write_dvh_summary_csv, write_goals_csv
 from DosePredictionLib.errors import InputError
 from DosePredictionLib.patient.dicom_reference import DicomReference
@@ -35,6 +37,7 @@ class Exports:
         tell: shows a sentence to the user.
         request, goals: give what is chosen.
         measured: gives the dose with what was found in it.
+        scored: gives it on the chosen scorecard; None where none is chosen.
     """
 
     def __init__(
@@ -45,9 +48,10 @@ class Exports:
         request: Callable[[], Request],
         goals: Callable[[], str],
         measured: Callable[[], Pieces[Measured]],
+        scored: Callable[[], Pieces[Scored | None]],
     ) -> None:
         self._ui, self._jobs, self._tell = ui, jobs, tell
-        self._request, self._goals, self._measured = request, goals, measured
+        self._request, self._goals, self._measured, self._scored = request, goals, measured, scored
         self._dose: Any = None
         self._dicom_tip = ui.exportDicomButton.toolTip
         ui.exportReportButton.connect("clicked(bool)", self._on_report)
@@ -100,11 +104,17 @@ class Exports:
 
     def _tables(self, folder: Path) -> Pieces[None]:
         measured = yield from self._measured()
+        scored = yield from self._scored()
 
         def write() -> None:
             write_dvh_csv(measured.prediction.dvhs, folder / "dvh.csv")
             write_dvh_summary_csv(measured.prediction.dvhs, folder / "dvh-summary.csv")
             write_goals_csv(measured.goals, folder / "goals.csv")
+            if scored is not None:
+                write_scorecard_csv(scored.predicted, folder / "scorecard.csv")
+                if scored.compared is not None:
+                    name = f"scorecard-{scored.compared_label.lower()}.csv"
+                    write_scorecard_csv(scored.compared, folder / name)
 
         yield from in_background(write)
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from DosePredictionScene.measured import Measured, goal_set
 from DosePredictionScene.measured_with import MeasuredWith, measured_with, remember_measured_with
-from DosePredictionScene.pieces import Pieces
+from DosePredictionScene.pieces import Pieces, unless
 from DosePredictionScene.prediction_request import Request
 from DosePredictionScene.prediction_run import Shown
 from DosePredictionScene.restored import measured_again_in_pieces, restored_in_pieces
@@ -85,7 +85,8 @@ class Measurement:
 
     def _begin(self, dose: Any, wanted: MeasuredWith) -> None:
         self._asked = (dose, wanted)
-        self._jobs.add(self._unless_busy(self._measured_anew(dose, wanted)), self._on_done)
+        # A prediction that begins meanwhile would write to the same chart and table: it does the measuring itself.
+        self._jobs.add(unless(self._busy, self._measured_anew(dose, wanted)), self._on_done)
 
     def _measured_anew(self, dose: Any, wanted: MeasuredWith) -> Pieces[bool]:
         request, goals = self._request(), goal_set(wanted.goals)
@@ -97,17 +98,6 @@ class Measurement:
         remember_measured_with(dose, wanted)
         self._know(dose, measured)
         return True
-
-    def _unless_busy(self, work: Pieces[bool]) -> Pieces[bool]:
-        """A prediction that begins meanwhile would write to the same chart and table: it does the measuring itself."""
-        while not self._busy():
-            try:
-                told = next(work)
-            except StopIteration as end:
-                return bool(end.value)
-            yield told
-        work.close()
-        return False
 
     def _on_done(self, done: bool) -> None:
         self._asked = None

@@ -313,8 +313,10 @@ class Panel(VTKObservationMixin):
             for warning in provenance.warnings:
                 self.run.log(warning)
             shown = self.logic.shown
-            if shown is not None and self.parameters is not None:
-                if predicted_dose_node(self.parameters.ct) is shown.nodes.dose:
+            if shown is not None:
+                if self.parameters is None:  # the user is elsewhere, and finds it on coming back
+                    self.results.take(shown)
+                elif predicted_dose_node(self.parameters.ct) is shown.nodes.dose:
                     self.results.take(shown)
                     self.results.show(self.parameters, self.structures.rows)
 

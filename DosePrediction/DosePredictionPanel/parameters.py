@@ -68,6 +68,8 @@ class Parameters:
     beam_angles = Setting("")
     goals = Setting("head-and-neck")
     goals_path = Setting("")
+    #: A bundled scorecard's name, or a JSON file; empty for none.
+    scorecard = Setting("")
 
     system = Setting("default")
     weights_path = Setting("")

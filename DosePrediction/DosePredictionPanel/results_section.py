@@ -1,4 +1,4 @@
-"""Results: warnings, what lies over the CT, isodoses, curves of the chart."""
+"""Results: warnings, what lies over the CT, isodoses, curves of the chart, goals, scorecard."""
 
 from __future__ import annotations
 
@@ -41,6 +41,9 @@ from DosePredictionPanel.measurement import Measurement
 from DosePredictionPanel.parameters import Parameters
 from DosePredictionPanel.plan_changes import plan_note
 from DosePredictionPanel.plan_fields import says_nothing, take_plan
+from DosePredictionPanel.scorecard_selector import ScorecardSelector
+from DosePredictionPanel.scorecard_view import ScorecardView
+from DosePredictionPanel.scoring import Scoring
 from DosePredictionPanel.section import Section, fill_choices
 from DosePredictionPanel.structure_rows import StructureRow
 from DosePredictionPanel.warning_rows import uncertainty_note
@@ -101,7 +104,10 @@ class ResultsSection(Section):
         self.warnings = WarningsView(ui.warningsTitle, ui.warningsFrame)
         self.comparing = CompareChoice(ui.compareSelector, ui.keepButton, tell)
         self.measurement = Measurement(jobs, tell, request, goals, busy, self._on_measured)
-        self.exports = Exports(ui, jobs, tell, request, goals, self.measurement.in_pieces)
+        self.scorecards = ScorecardSelector(ui.scorecardSelector, jobs)
+        self.scorecard = ScorecardView(ui.scorecardTable, ui.scorecardTotalLabel, ui.scorecardRemarksEdit)
+        self.scoring = Scoring(jobs, self.measurement.in_pieces, busy, self._on_scored)
+        self.exports = Exports(ui, jobs, tell, request, goals, self.measurement.in_pieces, self.scoring.in_pieces)
 
     def show(self, parameters: Parameters, rows: Sequence[StructureRow]) -> None:
         """Show the dose of the chosen CT as the settings say, or that there is none.
@@ -122,7 +128,9 @@ class ResultsSection(Section):
         self.ui.planNote.text, self.ui.planNote.visible = f"\N{WARNING SIGN} {note}", bool(note)
         self._bindings.show(parameters)
         self.comparing.show(parameters)
+        self.scorecards.show(parameters)
         self.measurement.follow(parameters, dose)
+        self.scoring.follow(parameters, dose)
         if dose is not None:
             self._apply(parameters)
 
@@ -130,6 +138,7 @@ class ResultsSection(Section):
         """A prediction has come: show it anew."""
         self._applied = {}
         self.measurement.take(shown)
+        self.scoring.forget()
         self._dose = shown.nodes.dose
         self._show_nodes()
         self.widget.collapsed = False
@@ -138,6 +147,7 @@ class ResultsSection(Section):
         """The scene is gone."""
         self._dose, self._applied, self._parameters = None, {}, None
         self.measurement.forget()
+        self.scoring.forget()
         self.ui.planNote.visible = False
         self._show_nodes()
 
@@ -148,6 +158,10 @@ class ResultsSection(Section):
         self._show_nodes()
         if self._parameters is not None and self._dose is not None:
             self._apply(self._parameters)
+
+    def _on_scored(self) -> None:
+        """The scorecard's table is new, or gone."""
+        self.scorecard.show(self._dose)
 
     def _show_nodes(self) -> None:
         """Bring lists and tables to what the scene holds."""
@@ -169,6 +183,7 @@ class ResultsSection(Section):
         ui.uncertaintyLabel.text = ui.uncertaintyLabel.toolTip = uncertainty_note(provenance)
         self._fill_curves()
         self.goals.show(dose, None if self._parameters is None else self._parameters.segmentation)
+        self.scorecard.show(dose)
         self.exports.show(dose, None if self._parameters is None else self._parameters.ct)
 
     # Over the CT

@@ -67,3 +67,15 @@ def while_in_scene(nodes: Sequence[Any], work: Pieces[T], gone: str) -> Pieces[T
         except StopIteration as end:
             return end.value  # type: ignore[no-any-return]
         yield told
+
+
+def unless(stopped: Callable[[], bool], work: Pieces[bool]) -> Pieces[bool]:
+    """Go on with work until something stops it, and say whether it was done: False when it was stopped."""
+    while not stopped():
+        try:
+            told = next(work)
+        except StopIteration as end:
+            return bool(end.value)
+        yield told
+    work.close()
+    return False

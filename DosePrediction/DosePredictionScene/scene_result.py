@@ -46,6 +46,7 @@ from DosePredictionScene.measured import Measured
 from DosePredictionScene.owned_nodes import remove_node, remove_owned
 from DosePredictionScene.pieces import Pieces, in_background, in_one_go, while_in_scene
 from DosePredictionScene.provenance_node import PROVENANCE_ROLE, update_provenance
+from DosePredictionScene.scorecard_table import TABLE_ROLE as SCORECARD_ROLE
 
 #: Of a predicted dose: the highest prescription, which percentages refer to.
 PRESCRIPTION_ATTRIBUTE = "DosePrediction.PrescriptionGy"
@@ -134,6 +135,7 @@ def measured_shown_in_pieces(ct_node: Any, measured: Measured) -> Pieces[SceneRe
 def _dose_shown(ct_node: Any, prediction: Prediction) -> Pieces[Any]:
     prescription_gy = prediction.patient.prescription_gy
     dose = yield from dose_node_in_pieces(ct_node, prediction.dose)
+    remove_owned(dose, SCORECARD_ROLE)  # of the dose before
     dose.SetAttribute(PRESCRIPTION_ATTRIBUTE, f"{prescription_gy:g}")
     yield None
     show_dose_colours(dose, IsodoseScale.for_prescription(prescription_gy))
@@ -212,7 +214,8 @@ def remove_prediction(ct_node: Any) -> None:
     isodose_table = dose.GetNodeReference(COLOUR_TABLE_ROLE)
     if isodose_table is not None:
         remove_owned(isodose_table, COLOUR_TABLE_ROLE)
-    for role in (CHART_ROLE, TABLE_ROLE, METRICS_ROLE, GOALS_ROLE, ISODOSE_ROLE, PROVENANCE_ROLE, COLOUR_TABLE_ROLE):
+    tables = (TABLE_ROLE, METRICS_ROLE, GOALS_ROLE, SCORECARD_ROLE)
+    for role in (CHART_ROLE, *tables, ISODOSE_ROLE, PROVENANCE_ROLE, COLOUR_TABLE_ROLE):
         remove_owned(dose, role)
     remove_owned(ct_node, DOSE_ROLE)
 

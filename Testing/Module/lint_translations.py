@@ -22,6 +22,7 @@ NO_PROSE = re.compile(r"^\w+\([\w*,]*\)$|^[\w.]+\.\w+$|background:|^qSlicer|^vtk
 #: Names that the scene keeps, fields of tables in it, and keys: they must be the same in every language.
 KEPT = {
     "Verdict", "Structure", "Goal", "Predicted", "Clinical", "Compared", "Difference", "Tolerance", "Reason", "Source",
+    "Metric", "Value", "Points", "Maximum", "Remark",
     "Radiotherapy", "Escape", "Return", "Enter", "Darwin", "Inputs", "Structures", "Prescription", "Model", "Install",
     "Run", "Results", "Resources", "Label", "Gy", "Test passed", "Models", "Goals", "Protons", "DosePrediction",
     "SampleData",

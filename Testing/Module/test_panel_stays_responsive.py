@@ -118,8 +118,11 @@ def test_a_large_ct_does_not_stop_the_panel(large: Session, tmp_path: Path) -> N
         large.settle(PATIENCE_S)
         panel.parameters.goals = "quantec"
         large.settle(PATIENCE_S)
+        panel.parameters.scorecard = "head-and-neck"
+        large.settle(PATIENCE_S)
     assert slicer.util.arrayFromVolume(difference_node(large)).max() == 0.0, "nothing else has been predicted yet"
     assert ui.goalsTable.horizontalHeaderItem(4).text() == "Comp."
+    assert ui.scorecardTable.rowCount > 5 and not ui.scorecardTable.isColumnHidden(4)
     assert_never_stood_still(longest)
 
 

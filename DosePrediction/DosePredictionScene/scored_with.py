@@ -1,0 +1,74 @@
+"""What a dose in the scene was scored with: the card, the state of its file, and the dose beside it.
+
+Kept on the scorecard's table, so a scene keeps it, and it goes with the table.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from DosePredictionScene.scorecard_table import TABLE_ROLE
+
+CARD_ATTRIBUTE = "DosePrediction.Scorecard"
+FILE_ATTRIBUTE = "DosePrediction.ScorecardFileTime"
+COMPARES_ATTRIBUTE = "DosePrediction.ScorecardCompares"
+#: Reference from the table to the dose that the prediction was compared with.
+COMPARED_ROLE = "DosePrediction.ComparedWith"
+#: In the place of the ID of a dose that is not in the scene any more.
+GONE = "gone"
+
+
+@dataclass(frozen=True)
+class ScoredWith:
+    """A scorecard and a comparison.
+
+    Attributes:
+        card: a bundled card's name, or a file.
+        file_time: when the file was changed last, in ns; "" for a bundled card, and where there is no such file.
+        compared_id: of the node of the other dose; "" for none.
+    """
+
+    card: str
+    file_time: str
+    compared_id: str
+
+    @classmethod
+    def of(cls, card: str, compared: Any) -> ScoredWith:
+        """From the choices as they are now, ``compared`` being a node or None."""
+        return cls(card, file_time(card), "" if compared is None else str(compared.GetID()))
+
+
+def is_file(card: str) -> bool:
+    """Whether a card is in a file of the user's."""
+    return card.lower().endswith(".json")
+
+
+def file_time(card: str) -> str:
+    """When a card's file was changed last, in ns; "" for a bundled card, and where there is no such file."""
+    try:
+        return str(Path(card).stat().st_mtime_ns) if is_file(card) else ""
+    except OSError:
+        return ""
+
+
+def scored_with(dose_node: Any) -> ScoredWith | None:
+    """What a dose was scored with; None where it was not scored."""
+    table = dose_node.GetNodeReference(TABLE_ROLE)
+    card = None if table is None else table.GetAttribute(CARD_ATTRIBUTE)
+    if card is None:
+        return None
+    compared = table.GetNodeReference(COMPARED_ROLE)
+    compares = table.GetAttribute(COMPARES_ATTRIBUTE) == "true"
+    compared_id = str(compared.GetID()) if compared is not None else GONE if compares else ""
+    return ScoredWith(card, table.GetAttribute(FILE_ATTRIBUTE) or "", compared_id)
+
+
+def remember_scored_with(dose_node: Any, with_these: ScoredWith) -> None:
+    """Note what a dose with a scorecard's table was scored with."""
+    table = dose_node.GetNodeReference(TABLE_ROLE)
+    table.SetAttribute(CARD_ATTRIBUTE, with_these.card)
+    table.SetAttribute(FILE_ATTRIBUTE, with_these.file_time)
+    table.SetAttribute(COMPARES_ATTRIBUTE, str(bool(with_these.compared_id)).lower())
+    table.SetNodeReferenceID(COMPARED_ROLE, with_these.compared_id or None)

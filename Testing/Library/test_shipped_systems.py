@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+import numpy as np
 import pytest
 
 from DosePredictionLib import Predictor, read_patient
 from DosePredictionLib.cli.evaluate import score_patient
 from DosePredictionLib.dosimetry.slice_smoothness import slice_smoothness
+from DosePredictionLib.inference.calibration import load_calibration, shipped_calibration
+from DosePredictionLib.inference.engine import PredictionEngine
+from DosePredictionLib.inference.options import PredictionOptions
 from DosePredictionLib.inference.weights import default_weights, load_weights
 from DosePredictionLib.patient.patient import Patient
 from DosePredictionLib.patient.structure import StructureRole
@@ -16,6 +20,8 @@ from DosePredictionLib.resources import resource_path
 
 #: Dose and DVH score on the validation patients, Gy, that the weights have to hold.
 SHIPPED = {"magdiff_adc": (2.9, 1.8)}
+#: Systems with an Adaptive Dose Calibration.
+CALIBRATED = ("magdiff_adc",)
 
 
 @pytest.fixture(scope="module")
@@ -56,3 +62,28 @@ def test_the_predicted_dose_is_that_of_this_patient(predictor: Predictor, patien
     # Slice by slice, but without jumps.
     reference = patient.reference_dose.on_grid(patient.geometry).array
     assert 0.6 < slice_smoothness(dose.array, reference, region).ratio < 1.2
+
+
+@pytest.mark.parametrize("system", CALIBRATED)
+def test_the_calibration_belongs_to_the_weights(system: str) -> None:
+    weights = load_weights(default_weights(system))
+    calibration = load_calibration(shipped_calibration(system), weights)
+    assert calibration.belongs_to(weights)
+    inside = calibration.header.validation["all_structures"]
+    assert isinstance(inside, dict)
+    assert inside["criteria_gy"] < inside["criteria_uncalibrated_gy"]
+    assert inside["mae_gy"] < 1.01 * inside["mae_uncalibrated_gy"]
+
+
+@pytest.mark.parametrize("system", CALIBRATED)
+def test_the_calibration_changes_structures_only(system: str, patient: Patient) -> None:
+    predicted = PredictionEngine(system, None, "cpu", calibrate=True).predict(patient, PredictionOptions(seed=0))
+    assert predicted.uncalibrated is not None
+    change = np.abs(predicted.dose.array - predicted.uncalibrated.array)
+    inside = np.zeros(patient.geometry.shape, dtype=bool)
+    for structure in patient.structures:
+        if structure.role in (StructureRole.TARGET, StructureRole.OAR):
+            inside |= structure.mask.on_grid(patient.geometry, nearest=True).array > 0
+    assert 0.01 < change[inside].mean() < 2.0
+    # Interpolated from the model's grid, a change reaches into the voxels around the structures.
+    assert change[~inside].mean() < 0.05 * change[inside].mean()

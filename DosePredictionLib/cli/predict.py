@@ -50,7 +50,8 @@ def add_parser(commands: Any) -> None:
     parser.add_argument("--report", action="store_true", help="also write report.html, a page to read and print")
     parser.add_argument("--target", default="dose", metavar="MODALITY",
                         help="dose, or with --system diffkt3d another modality (ct, ptv, oar, body, beam, angle), "
-                        "which is sampled from the others and written as MODALITY.nrrd (default: dose)")  # fmt: skip
+                        "which is sampled from the others and written as MODALITY.nrrd; best with weights of the "
+                        "stage any-to-any (default: dose)")  # fmt: skip
     parser.set_defaults(run=run)
 
 
@@ -61,7 +62,9 @@ def add_model_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--samples", type=int, metavar="K",
                         help="doses drawn; their mean is the prediction, their spread the uncertainty "
                         "(default: as the weights recommend)")  # fmt: skip
-    parser.add_argument("--steps", type=int, metavar="N", help="denoising steps a sample (default: likewise)")
+    parser.add_argument("--steps", type=int, metavar="N",
+                        help="denoising steps a sample (default: likewise; "
+                        "10 for other targets than the dose)")  # fmt: skip
     parser.add_argument("--seed", type=int, default=0, metavar="S", help="seed of the noise (default: 0)")
     parser.add_argument("--calibrate", action="store_true",
                         help="refine the dose inside targets and organs with the Adaptive Dose Calibration that ships "
@@ -135,13 +138,15 @@ def run(arguments: argparse.Namespace) -> int:
 
 def run_modality(arguments: argparse.Namespace, options: PredictionOptions, cases: list[Path]) -> int:
     """Sample another modality than the dose. Nothing but this command asks for it, so it runs in this very process."""
-    from DosePredictionLib.inference.modality import TARGETS, predict_modality
-    from DosePredictionLib.inference.weights import default_weights, load_weights
+    from DosePredictionLib.inference.modality import TARGETS, modality_warning, modality_weights, predict_modality
+    from DosePredictionLib.inference.weights import load_weights
 
     if arguments.target not in TARGETS:
         raise InputError(f"There is no modality {arguments.target!r}; choose dose or one of {', '.join(TARGETS)}.")
     check_writable(arguments.output)
-    loaded = load_weights(arguments.weights or default_weights(arguments.system))
+    loaded = load_weights(arguments.weights or modality_weights(arguments.system))
+    if warning := modality_warning(loaded):
+        print(f"Warning: {warning}", file=sys.stderr)
     for case in cases:
         patient = read_patient(case)
         volume = predict_modality(loaded, patient, arguments.target, options, arguments.device)

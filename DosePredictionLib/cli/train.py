@@ -18,6 +18,10 @@ def add_parser(commands: Any) -> None:
         "on exactly where its last checkpoint was.",
     )
     add_options(parser)
+    parser.add_argument("--backbone", type=Path, metavar="FOLDER",
+                        help="start diffkt3d from the published weights in FOLDER, with the sizes that these have: Wan "
+                        "2.1 in the diffusers layout (transformer/, vae/), or MAISI (autoencoder*.pt, "
+                        "diff_unet*.pt)")  # fmt: skip
     parser.set_defaults(run=run)
 
 
@@ -34,11 +38,15 @@ def run(arguments: argparse.Namespace) -> int:
     from DosePredictionLib.training.config import TrainingConfig
     from DosePredictionLib.training.curves import draw_curves
     from DosePredictionLib.training.export import export_weights
-    from DosePredictionLib.training.loop import TrainingRun
+    from DosePredictionLib.training.post_training_run import run_of
 
     config = TrainingConfig.read(arguments.config)
+    if getattr(arguments, "backbone", None) is not None:
+        from DosePredictionLib.training.backbone_weights import with_backbone
+
+        config = with_backbone(config, arguments.backbone)
     told = {"devices": arguments.devices, "strategy": arguments.strategy}
-    training = TrainingRun(replace(config, **{name: value for name, value in told.items() if value is not None}))
+    training = run_of(replace(config, **{name: value for name, value in told.items() if value is not None}))
     try:
         training.run(arguments.until)
     except KeyboardInterrupt:

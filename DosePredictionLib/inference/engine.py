@@ -15,8 +15,10 @@ import torch
 
 from DosePredictionLib.conditioning.channels import ModelInput, model_input
 from DosePredictionLib.conditioning.way_back import to_patient_grid
+from DosePredictionLib.errors import InputError
 from DosePredictionLib.inference.calibration import DoseCalibration, load_calibration, shipped_calibration
 from DosePredictionLib.inference.device import choose_device, describe_device
+from DosePredictionLib.inference.modality import ANY_TO_ANY
 from DosePredictionLib.inference.options import PredictionOptions, Provenance
 from DosePredictionLib.inference.progress import Progress, ProgressReporter
 from DosePredictionLib.inference.uncertainty import UncertaintyCalibration
@@ -61,6 +63,12 @@ class PredictionEngine:
     ) -> None:  # fmt: skip
         self.device = choose_device(device)
         self.loaded: LoadedWeights = load_weights(weights if weights is not None else default_weights(system))
+        header = self.loaded.header
+        if header.training.get("stage") == ANY_TO_ANY and header.config.get("dose_share") == 0:
+            raise InputError(
+                f"{self.loaded.path} was trained on every modality but the dose; ask it for another one with predict "
+                "--target, or train the stage dose from it."
+            )
         self.network = self.loaded.network.to(self.device)
         fitted: dict[str, Any] = self.loaded.header.uncertainty
         self.calibration = UncertaintyCalibration(**fitted) if fitted else None

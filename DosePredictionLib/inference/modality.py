@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import torch
 
@@ -10,15 +12,39 @@ from DosePredictionLib.conditioning.modalities import DOSE, MODALITY_CHANNELS
 from DosePredictionLib.errors import InputError
 from DosePredictionLib.inference.device import choose_device
 from DosePredictionLib.inference.options import PredictionOptions
-from DosePredictionLib.inference.weights import LoadedWeights
+from DosePredictionLib.inference.weights import LoadedWeights, default_weights
 from DosePredictionLib.patient.checks import check_patient
 from DosePredictionLib.patient.patient import Patient
 from DosePredictionLib.patient.volume import Volume
+from DosePredictionLib.resources import resource_root
 from DosePredictionLib.systems.diffkt3d import DiffKT3DSystem
 
 #: What can be asked for besides the dose.
 TARGETS = tuple(name for name in MODALITY_CHANNELS if name != DOSE)
 AIR_HU = -1000.0
+#: The stage of training that asks for every modality.
+ANY_TO_ANY = "any-to-any"
+
+
+def modality_weights(system: str) -> Path:
+    """The weights that ship for other targets than the dose: those of the stage any-to-any, or else the system's own.
+
+    Raises:
+        InputError: none ship.
+    """
+    path = resource_root() / "Models" / ANY_TO_ANY / f"{system}.safetensors"
+    return path if path.is_file() else default_weights(system)
+
+
+def modality_warning(loaded: LoadedWeights) -> str:
+    """One sentence where weights were trained for the dose last; empty otherwise."""
+    stage = str(loaded.header.training.get("stage", ""))
+    if stage in ("", ANY_TO_ANY):
+        return ""
+    return (
+        f"{loaded.path.name} was trained for the dose last ({stage}) and has forgotten much of the other modalities; "
+        f"give weights of the stage {ANY_TO_ANY} with --weights."
+    )
 
 
 def predict_modality(
@@ -34,7 +60,8 @@ def predict_modality(
         loaded: weights of a system that can.
         patient: what is asked for needn't be there, and isn't looked at where it is.
         target: see `TARGETS`.
-        options: ``samples`` is not used; without ``steps`` what the weights recommend.
+        options: ``samples`` is not used; without ``steps`` the system's own number. What the weights recommend was
+            chosen for the dose, whose best mean may come of a single step; that of a CT is a blur.
         device: see `choose_device`.
 
     Raises:
@@ -45,7 +72,7 @@ def predict_modality(
         raise InputError(f"The system {loaded.header.system!r} predicts nothing but doses; use --system diffkt3d.")
     patient = check_patient(patient)
     inputs = model_input(patient, system.channels)
-    steps = options.steps or loaded.header.recommended.get("steps", system.sampling_steps)
+    steps = options.steps or system.sampling_steps
     network = loaded.network.to(choose_device(device))
     with torch.inference_mode():
         values = system.sample_modality(network, inputs, target, steps, options.seed)

@@ -1,4 +1,11 @@
-"""Low-rank changes of frozen weights (LoRA, Hu et al., ICLR 2022): the one that learns, and an old version of it."""
+"""Low-rank changes of frozen weights (LoRA, Hu et al., ICLR 2022): the one that learns, and an old version of it.
+
+Not peft: it installs transformers, accelerate and huggingface_hub, of which nothing else here is needed, for what
+PyTorch's own parametrizations do in a page. Its layers take the place of those that they change and rename their
+weights, and its calls that switch a change off or merge it belong to a model wrapped around the network, which here
+must stay itself (`AnyToAnyNetwork.encode`, the names in a weights file). The old version that follows the current one,
+which post-training asks for, would be written by hand either way. The change is LoRA's with alpha equal to the rank.
+"""
 
 from __future__ import annotations
 

@@ -31,10 +31,7 @@ def load_maisi(folder: Path, network: AnyToAnyNetwork) -> None:
     Raises:
         InputError: files are missing or damaged, or their sizes are not the network's; the message says which.
     """
-    path = _one(folder, AUTOENCODER)
-    autoencoder: nn.Module = network.codec.autoencoder  # type: ignore[assignment]
-    content = _read(path)
-    _load(autoencoder, _tensors(content), path)
+    load_maisi_autoencoder(folder, network.codec)
     if not isinstance(network.denoiser, MaisiDenoiser):
         return
     path = _one(folder, UNET)
@@ -49,6 +46,13 @@ def load_maisi(folder: Path, network: AnyToAnyNetwork) -> None:
     _load(network.denoiser.unet, state, path)
     factor: Tensor = network.codec.factor  # type: ignore[assignment]
     factor.fill_(float(content.get("scale_factor", 1.0)))
+
+
+def load_maisi_autoencoder(folder: Path, codec: nn.Module) -> None:
+    """Load the autoencoder alone into a `MaisiCodec`; see `load_maisi`."""
+    path = _one(folder, AUTOENCODER)
+    autoencoder: nn.Module = codec.autoencoder  # type: ignore[assignment]
+    _load(autoencoder, _tensors(_read(path)), path)
 
 
 def _one(folder: Path, pattern: str) -> Path:

@@ -88,7 +88,12 @@ def load_wan(folder: Path, network: AnyToAnyNetwork) -> None:
     _load(network.denoiser, state, folder / "transformer", optional=("role",))
     if network.denoiser.role is not None:
         torch.nn.init.zeros_(network.denoiser.role)
-    autoencoder: torch.nn.Module = network.codec.autoencoder  # type: ignore[assignment]
+    load_wan_autoencoder(folder, network.codec)
+
+
+def load_wan_autoencoder(folder: Path, codec: torch.nn.Module) -> None:
+    """Load the autoencoder alone into a `WanCodec`; see `load_wan`."""
+    autoencoder: torch.nn.Module = codec.autoencoder  # type: ignore[assignment]
     _load(autoencoder, read_tensors(folder / "vae", AUTOENCODER), folder / "vae")
 
 
@@ -137,4 +142,4 @@ def _load(module: torch.nn.Module, state: dict[str, Tensor], folder: Path, optio
     module.load_state_dict({**{name: wanted[name] for name in optional if name in wanted}, **state})
 
 
-_ADVICE = "take system_config from the folder itself (wan_files.wan_system_config)"
+_ADVICE = "train with --backbone FOLDER, which takes the sizes from the folder itself"

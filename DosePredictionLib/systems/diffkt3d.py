@@ -2,10 +2,10 @@
 
 After "Any2Any 3D Diffusion Models with Knowledge Transfer: A Radiotherapy Planning Study" (2026). Clean conditions and
 the noisy target are tokens of one transformer, told apart by a role embedding and by rotary positions in four
-dimensions. The paper starts from Wan 2.1, a video diffusion transformer; `wan_files.wan_system_config` gives that
-configuration. The default one is small enough to be trained from nothing on an ordinary processor: its codec is a
-cosine transform of cubes of voxels, its network predicts the clean latent (a token of 8 x 8 x 8 voxels holds more noise
-than a narrow network can say), and its target's tokens are given the conditions at their own place besides
+dimensions. The paper starts from Wan 2.1, a video diffusion transformer; `backbone_config` gives the configuration that
+fits a folder with it. The default one is small enough to be trained from nothing on an ordinary processor: its codec is
+a cosine transform of cubes of voxels, its network predicts the clean latent (a token of 8 x 8 x 8 voxels holds more
+noise than a narrow network can say), and its target's tokens are given the conditions at their own place besides
 (``aligned``), where the pretrained one has learnt to look by attention.
 """
 
@@ -126,7 +126,7 @@ class DiffKT3DSystem(TuplesFromJson):
 
     def build_network(self) -> AnyToAnyNetwork:
         """Codec and denoiser with fresh weights."""
-        codec = self._build_codec()
+        codec = self.build_codec()
         lengths = self.latent_channels
         denoiser: nn.Module
         if self.backbone == "maisi":
@@ -264,6 +264,18 @@ class DiffKT3DSystem(TuplesFromJson):
         )
         return np.maximum(dose_gy, 0.0) * inputs.region
 
+    def build_codec(self) -> nn.Module:
+        """The codec alone, with fresh weights."""
+        if self.codec == "blocks":
+            return BlockCodec(self.codec_config["size"], self.codec_config["kept"], _COUNTS, self.latent_scale)
+        if self.codec == "wan":
+            from DosePredictionLib.networks.wan_codec import WanCodec
+
+            return WanCodec(self.codec_config, _COUNTS, self.latent_scale)
+        from DosePredictionLib.networks.maisi_codec import MaisiCodec
+
+        return MaisiCodec(self.codec_config, _COUNTS, self.latent_scale)
+
     @property
     def _stride(self) -> tuple[int, int, int]:
         if self.codec == "blocks":
@@ -275,14 +287,3 @@ class DiffKT3DSystem(TuplesFromJson):
             return stride_of(self.codec_config)
         halvings = 2 ** (len(self.codec_config.get("num_channels", (64, 128, 256))) - 1)
         return (halvings, halvings, halvings)
-
-    def _build_codec(self) -> nn.Module:
-        if self.codec == "blocks":
-            return BlockCodec(self.codec_config["size"], self.codec_config["kept"], _COUNTS, self.latent_scale)
-        if self.codec == "wan":
-            from DosePredictionLib.networks.wan_codec import WanCodec
-
-            return WanCodec(self.codec_config, _COUNTS, self.latent_scale)
-        from DosePredictionLib.networks.maisi_codec import MaisiCodec
-
-        return MaisiCodec(self.codec_config, _COUNTS, self.latent_scale)

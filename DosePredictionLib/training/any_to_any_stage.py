@@ -29,6 +29,8 @@ from DosePredictionLib.training.stage import StageLoss
 TYPICAL_GY_PER_UNIT = 35.0
 #: Where low-rank changes are learnt.
 LOW_RANK_PARTS = ("denoiser.blocks.", "denoiser.unet.")
+#: What a run that never asks for the dose is judged by.
+CT_SCORE = "validation_ct_error_hu"
 #: The curriculum reaches its end after this part of the run.
 CURRICULUM = 0.5
 
@@ -66,7 +68,9 @@ class AnyToAnyStage:
     In the stage "any-to-any" the target is random, the dose with the system's ``dose_share``, and each condition (the
     dose too, when it isn't the target) is hidden with a probability that rises from 0 to the system's ``hidden`` over
     the first half of the run. In the stage "dose" the target is the dose and all conditions are shown but for the
-    optional ones that `augmented` leaves out.
+    optional ones that `augmented` leaves out. A stage "any-to-any" with a ``dose_share`` of 0 spends no step on the
+    dose as a target, so that what comes after it can be held against a run from nothing with as many steps on the dose;
+    it is validated with the error of the CT.
     """
 
     score_name = "validation_dose_score_gy"
@@ -74,6 +78,8 @@ class AnyToAnyStage:
     def __init__(self, config: TrainingConfig) -> None:
         self.config = config
         self.system = cast(DiffKT3DSystem, system_from_config(config.system, config.system_config))
+        if config.stage == "any-to-any" and self.system.dose_share == 0:
+            self.score_name = CT_SCORE
 
     @property
     def channels(self) -> tuple[str, ...]:
@@ -182,7 +188,17 @@ class AnyToAnyStage:
         return StageLoss(total / TYPICAL_GY_PER_UNIT, logged)
 
     def score(self, network: nn.Module, case: TrainingCase, seed: int) -> float:
-        """Mean absolute dose error in the dose region in Gy, sampled with the system's own number of steps."""
+        """Mean absolute error in the dose region, sampled with the system's own number of steps.
+
+        Of the dose in Gy; of the CT in HU, see the class (NaN for a case without one).
+        """
+        if self.score_name == CT_SCORE:
+            inputs = case.inputs
+            if "ct" not in modalities_of(inputs):
+                return float("nan")
+            ct = self.system.sample_modality(network, inputs, "ct", self.system.sampling_steps, seed)[0]
+            own = inputs.channels[inputs.names.index("ct")].astype(np.float32)
+            return 1000.0 * float(np.abs(ct - own)[inputs.region].mean())
         predicted = self.system.sample_dose(network, case.inputs, self.system.sampling_steps, seed)
         return float(np.abs(predicted - case.dose_gy.astype(np.float32))[case.inputs.region].mean())
 

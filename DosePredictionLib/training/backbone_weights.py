@@ -2,11 +2,25 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 from DosePredictionLib.errors import InputError
 from DosePredictionLib.networks.any_to_any import AnyToAnyNetwork
+from DosePredictionLib.networks.backbone_config import backbone_config
 from DosePredictionLib.systems.diffkt3d import DiffKT3DSystem
+from DosePredictionLib.training.config import TrainingConfig
+
+
+def with_backbone(config: TrainingConfig, folder: Path) -> TrainingConfig:
+    """A configuration, started from the backbone in a folder and with the sizes that this has.
+
+    Raises:
+        InputError: there is none, or the system starts from none.
+    """
+    if config.system != DiffKT3DSystem.name:
+        raise InputError(f"--backbone is for the system diffkt3d; the configuration names {config.system!r}.")
+    return replace(config, from_weights=str(folder), system_config=backbone_config(folder, config.system_config))
 
 
 def start_from(source: Path, network: AnyToAnyNetwork, system: DiffKT3DSystem) -> None:

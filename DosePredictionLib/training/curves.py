@@ -9,11 +9,13 @@ from DosePredictionLib.training.loop import CURVES
 
 
 def draw_curves(output: Path) -> Path | None:
-    """Draw a run's curves into ``curves.png``; None when matplotlib (extra "train") isn't there.
+    """Draw a run's curves into ``curves.png``; None when there are none yet, or matplotlib (extra "train") isn't there.
 
     Args:
         output: the run's output folder.
     """
+    if not (output / CURVES).exists():  # stopped before anything was noted
+        return None
     try:
         # Not pyplot: it would look for a window system.
         from matplotlib.figure import Figure

@@ -56,8 +56,11 @@ class DosePolicy(Protocol):
     def see(self, network: nn.Module, case: TrainingCase, device: torch.device) -> Seen:
         """A patient, ready for the network."""
 
-    def sample(self, network: nn.Module, seen: Seen, steps: int, seeds: Sequence[int]) -> tuple[Tensor, np.ndarray]:
-        """Clean samples (K, C, Z', Y', X'), and their doses in Gy (K, Z, Y, X) on the patient's grid."""
+    def sample(self, network: nn.Module, seen: Seen, steps: int, seeds: Sequence[int]) -> Tensor:
+        """Clean samples (K, C, Z', Y', X')."""
+
+    def doses_gy(self, network: nn.Module, seen: Seen, samples: Tensor) -> np.ndarray:
+        """The doses of samples in Gy (K, Z, Y, X), on the patient's grid."""
 
     def draw_time(self, uniform: Tensor) -> Tensor:
         """Training times."""
@@ -126,11 +129,15 @@ class DiffKT3DPolicy:
         }  # fmt: skip
         return Seen(conditions, region, network.occupied(region), network.encode(DOSE, dose), case, offset)
 
-    def sample(self, network: nn.Module, seen: Seen, steps: int, seeds: Sequence[int]) -> tuple[Tensor, np.ndarray]:
+    def sample(self, network: nn.Module, seen: Seen, steps: int, seeds: Sequence[int]) -> Tensor:
         """See `DosePolicy`."""
         assert isinstance(network, AnyToAnyNetwork)
-        latents = self.system.sample_latents(network, DOSE, seen.conditions, seen.region, steps, seeds)
-        return latents, seen.dose_gy(network.decode(DOSE, latents))
+        return self.system.sample_latents(network, DOSE, seen.conditions, seen.region, steps, seeds)
+
+    def doses_gy(self, network: nn.Module, seen: Seen, samples: Tensor) -> np.ndarray:
+        """See `DosePolicy`."""
+        assert isinstance(network, AnyToAnyNetwork)
+        return seen.dose_gy(network.decode(DOSE, samples))
 
     def draw_time(self, uniform: Tensor) -> Tensor:
         """See `DosePolicy`."""
@@ -171,15 +178,18 @@ class DefaultPolicy:
         }
         return Seen(conditions, region, region[0, 0], dose, case, offset)
 
-    def sample(self, network: nn.Module, seen: Seen, steps: int, seeds: Sequence[int]) -> tuple[Tensor, np.ndarray]:
+    def sample(self, network: nn.Module, seen: Seen, steps: int, seeds: Sequence[int]) -> Tensor:
         """See `DosePolicy`."""
         shape = seen.clean.shape
         noise = torch.cat([torch.randn(shape, generator=torch.Generator().manual_seed(seed)) for seed in seeds])
-        clean = sample(
+        return sample(
             lambda noisy, time: self.said(network, seen, noisy, time), noise.to(seen.clean.device), steps,
             lambda dose: torch.where(seen.region, dose, torch.full_like(dose, -1.0)),
         )  # fmt: skip
-        return clean, seen.dose_gy(clean)
+
+    def doses_gy(self, network: nn.Module, seen: Seen, samples: Tensor) -> np.ndarray:
+        """See `DosePolicy`."""
+        return seen.dose_gy(samples)
 
     def draw_time(self, uniform: Tensor) -> Tensor:
         """See `DosePolicy`."""

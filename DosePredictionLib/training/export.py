@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import platform
 import subprocess
@@ -12,6 +13,7 @@ from typing import Any, cast
 import torch
 
 from DosePredictionLib.inference.weights import WeightsHeader, save_weights
+from DosePredictionLib.inference.weights_header import read_weights_header
 from DosePredictionLib.training.loop import TrainingRun
 
 
@@ -26,6 +28,8 @@ def export_weights(run: TrainingRun) -> Path:
         training={
             "data": f"{len(run.cases)} patients ({Path(config.train).parent.name}/{Path(config.train).name})",
             "patients": len(run.cases),
+            "stage": config.stage,
+            **({} if config.from_weights is None else {"from_weights": _origin(Path(config.from_weights))}),
             "steps": run.step,
             "hours": round(run.seconds / 3600, 2),
             "hardware": f"{os.cpu_count()} cores {platform.machine()}" if run.device.type == "cpu"
@@ -41,6 +45,15 @@ def export_weights(run: TrainingRun) -> Path:
     path = run.output / "weights.safetensors"
     save_weights(run.stage.release_state(run.average), header, path)
     return path
+
+
+def _origin(source: Path) -> dict[str, str]:
+    """What a run started from: a weights file by name, system and checksum, or a backbone's folder by name."""
+    if not source.is_file():
+        return {"folder" if source.is_dir() else "file": source.name}
+    header = read_weights_header(source)
+    checksum = hashlib.sha256(source.read_bytes()).hexdigest()
+    return {"file": f"{source.parent.name}/{source.name}", "system": header.system, "sha256": checksum}
 
 
 def _commit() -> str:

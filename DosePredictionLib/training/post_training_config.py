@@ -16,8 +16,16 @@ class PostTrainingConfig:
         scorecard: a bundled one's name, or a JSON file; what a dose is rewarded for.
         samples: doses a patient a step, compared with each other.
         sampling_steps: denoiser calls a dose.
+        widening: samples are moved away from their mean by this factor before they are scored and learnt from; 1 leaves
+            them. Given the patient, a plan is nearly settled: the few-step samples of one patient differ by tenths of a
+            percent of a scorecard, too little to tell a better dose from a worse one. The loss is a forward process's:
+            it needs clean doses and what they earn, not their likelihood under the policy, so that doses may come from
+            elsewhere (off-policy; Zheng et al., arXiv:2509.16117, section 3). At r = 1/2 it draws to the old policy
+            whatever the sample is; only what a sample earns beside the others moves the policy along its deviation.
         mix: b, how far the implicit policies lie from the old one.
-        anchor: weight of the diffusion loss on the clinical dose.
+        policy: weight of the loss on the rewarded samples; 0 is the control that learns from the clinical doses alone.
+        anchor: weight of the diffusion loss on the clinical dose. Small, since clinical doses pull one way at every
+            step, and rewards now this way, now that.
         old_decay: of the old policy, which follows the current one.
         error_weight: percent points of the scorecard that a Gy of mean absolute error costs.
         error_margin: part by which the error may exceed that of the policy before post-training; beyond, it costs
@@ -27,10 +35,12 @@ class PostTrainingConfig:
     """
 
     scorecard: str = "head-and-neck"
-    samples: int = 4
+    samples: int = 6
     sampling_steps: int = 5
-    mix: float = 0.5
-    anchor: float = 0.5
+    widening: float = 3.0
+    mix: float = 1.0
+    policy: float = 1.0
+    anchor: float = 0.05
     old_decay: float = 0.9
     error_weight: float = 2.0
     error_margin: float = 0.02
@@ -42,6 +52,8 @@ class PostTrainingConfig:
             raise InputError(f"post_training has samples {self.samples}; rewards are compared, so give at least 2.")
         if not 0 < self.mix <= 1 or not 0 <= self.old_decay < 1:
             raise InputError("post_training needs a mix in (0, 1] and an old_decay in [0, 1).")
+        if self.widening < 1 or self.policy < 0 or self.anchor < 0 or self.policy + self.anchor == 0:
+            raise InputError("post_training needs a widening of at least 1, and a policy or an anchor above 0.")
 
     @classmethod
     def of(cls, values: dict[str, Any]) -> PostTrainingConfig:

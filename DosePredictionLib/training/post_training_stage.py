@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -47,8 +47,9 @@ class PostTrainingStage:
         v+ = (1 - b) v_old + b v,    v- = (1 + b) v_old - b v,
         loss = r |v+ - v*|^2 + (1 - r) |v- - v*|^2 + anchor * (diffusion loss on the clinical dose).
 
-    No likelihoods and no stochastic sampler are needed, so any deterministic few-step sampling will do. The weights are
-    frozen; low-rank changes are learnt (`low_rank`), and added to the weights on release.
+    The samples are widened before, see `PostTrainingConfig.widening`. No likelihoods and no stochastic sampler are
+    needed, so any deterministic few-step sampling will do. The weights are frozen; low-rank changes are learnt
+    (`low_rank`), and added to the weights on release.
     """
 
     score_name = "validation_dose_score_gy"
@@ -115,18 +116,22 @@ class PostTrainingStage:
         with torch.no_grad():
             seen = self.policy.see(plain, case, device)
             with version(plain, NONE):
-                _, before_gy = self.policy.sample(plain, seen, settings.sampling_steps, seeds[:1])
+                before_sample = self.policy.sample(plain, seen, settings.sampling_steps, seeds[:1])
             with version(plain, OLD):
-                samples, doses_gy = self.policy.sample(plain, seen, settings.sampling_steps, seeds)
+                samples = self.policy.sample(plain, seen, settings.sampling_steps, seeds)
+            centre = samples.mean(dim=0, keepdim=True)
+            wide = centre + settings.widening * (samples - centre)
+            doses_gy = self.policy.doses_gy(plain, seen, torch.cat([before_sample, samples[:1], wide]))
         patient = patient_on_grid(case.identifier, case.inputs)
         clinical_gy = case.dose_gy.astype(np.float32)
-        before = dose_figures(before_gy[0], clinical_gy, patient, self.card)
-        figures = [dose_figures(dose, clinical_gy, patient, self.card) for dose in doses_gy]
-        rewards = np.array([reward(one, before, settings) for one in figures])
+        # Before and now have one seed, so that their difference is what was learnt (and what bfloat16 rounds away).
+        before, now, *figures = [dose_figures(dose, clinical_gy, patient, self.card) for dose in doses_gy]
+        widening_gy = figures[0].error_gy - now.error_gy
+        rewards = np.array([reward(one, before, settings, widening_gy) for one in figures])
         weight = torch.from_numpy(optimality(rewards)).float().to(device)
 
         generator = torch.Generator().manual_seed(seed)
-        clean = torch.cat([samples, seen.clean])
+        clean = torch.cat([wide, seen.clean])
         noise = torch.randn(clean.shape, generator=generator).to(device)
         time = self.policy.draw_time(torch.rand(len(clean), generator=generator)).to(device)
         noisy = self.policy.noisy(clean, noise, time)
@@ -142,11 +147,16 @@ class PostTrainingStage:
         def squared(difference: Tensor) -> Tensor:
             return self.policy.squared(plain, seen, difference)
 
-        mix = settings.mix
-        better = (1 - mix) * old + mix * said[:-1]
-        worse = (1 + mix) * old - mix * said[:-1]
-        policy_loss = (weight * squared(better - wanted[:-1]) + (1 - weight) * squared(worse - wanted[:-1])).mean()
-        anchor = squared(said[-1:] - wanted[-1:]).mean()
+        def losses(said: Tensor) -> tuple[Tensor, Tensor]:
+            """Of the policy and of the anchor, weighted."""
+            mix = settings.mix
+            better = (1 - mix) * old + mix * said[:-1]
+            worse = (1 + mix) * old - mix * said[:-1]
+            compared = weight * squared(better - wanted[:-1]) + (1 - weight) * squared(worse - wanted[:-1])
+            return settings.policy * compared.mean(), settings.anchor * squared(said[-1:] - wanted[-1:]).mean()
+
+        policy_loss, anchor_loss = losses(said)
+        policy_pull, anchor_pull = _pulls(losses, said)
         with torch.no_grad():
             drift = (squared(said[-1:] - frozen) / squared(frozen)).sqrt().mean()
 
@@ -154,14 +164,17 @@ class PostTrainingStage:
             return torch.tensor(value)
 
         return StageLoss(
-            policy_loss + settings.anchor * anchor,
+            policy_loss + anchor_loss,
             {
                 "reward": logged(float(rewards.mean())),
-                "scorecard_percent": logged(float(np.mean([one.score_percent for one in figures]))),
-                "scorecard_gain": logged(float(np.mean([one.score_percent for one in figures])) - before.score_percent),
-                "sample_error_gy": logged(float(np.mean([one.error_gy for one in figures]))),
+                "reward_deviation": logged(float(rewards.std())),
+                "scorecard_percent": logged(now.score_percent),
+                "scorecard_gain": logged(now.score_percent - before.score_percent),
+                "sample_error_gy": logged(now.error_gy),
                 "policy_loss": policy_loss.detach().cpu(),
-                "anchor_loss": anchor.detach().cpu(),
+                "anchor_loss": anchor_loss.detach().cpu(),
+                "policy_pull": policy_pull.cpu(),
+                "anchor_pull": anchor_pull.cpu(),
                 "drift": drift.detach().cpu(),
             },
         )
@@ -176,6 +189,21 @@ class PostTrainingStage:
     def release_state(self, average: dict[str, Tensor]) -> dict[str, Tensor]:
         """The frozen weights with the averaged changes added."""
         return merged_state(average)
+
+
+def _pulls(losses: Callable[[Tensor], tuple[Tensor, ...]], said: Tensor) -> list[Tensor]:
+    """How hard each loss pulls at what the network says: the norm of its gradient there, summed over the samples.
+
+    The sum is what they pull at together, as weights feel it; it costs next to nothing, while the gradients of the
+    weights would take a way back through the network each.
+    """
+    pulls = []
+    for part in range(2):
+        with torch.enable_grad():
+            output = said.detach().requires_grad_()
+            (gradient,) = torch.autograd.grad(losses(output)[part], output)
+        pulls.append(gradient.sum(dim=0).norm())
+    return pulls
 
 
 def _plain(network: nn.Module) -> nn.Module:

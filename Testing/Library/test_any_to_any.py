@@ -11,6 +11,7 @@ import torch
 from phantom import AXIAL, ball_patient, points_mm
 from torch import nn
 
+from DosePredictionLib.cli.main import main
 from DosePredictionLib.conditioning.channels import CHANNELS, MORE_CHANNELS, model_input
 from DosePredictionLib.conditioning.modalities import (
     MODALITY_CHANNELS,
@@ -22,13 +23,17 @@ from DosePredictionLib.diffusion.noise_process import sample_process, shifted
 from DosePredictionLib.diffusion.rectified_flow import RectifiedFlow
 from DosePredictionLib.diffusion.velocity_process import VariancePreservingVelocity
 from DosePredictionLib.errors import InputError
+from DosePredictionLib.inference import modality
 from DosePredictionLib.inference.engine import PredictionEngine
+from DosePredictionLib.inference.modality import modality_weights
 from DosePredictionLib.inference.options import PredictionOptions
-from DosePredictionLib.inference.weights import load_weights
+from DosePredictionLib.inference.weights import load_weights, read_weights, save_weights
 from DosePredictionLib.networks.block_transform import BlockTransform
 from DosePredictionLib.networks.dose_transformer import DoseTransformer, TransformerShape, latent_of, patches_of
 from DosePredictionLib.networks.rotary4d import rotary_angles, rotate
+from DosePredictionLib.patient.image_file import read_scalar_volume
 from DosePredictionLib.patient.volume import Volume
+from DosePredictionLib.patient.writer_folder import write_patient_folder
 from DosePredictionLib.systems.diffkt3d import DiffKT3DSystem
 from DosePredictionLib.training.any_to_any_stage import AnyToAnyStage
 from DosePredictionLib.training.case_cache import training_case
@@ -312,6 +317,54 @@ def test_stage_b_goes_on_from_stage_a_and_ends_in_weights_that_predict(tmp_path,
     assert predicted.dose.geometry.is_close(patient.geometry)
     assert predicted.dose.array[patient.structures[0].mask.array == 0].max() == 0
     assert load_weights(weights).header.config["latent_scale"] == DiffKT3DSystem().latent_scale
+
+
+def test_a_first_stage_without_steps_on_the_dose_knows_the_others(tmp_path, cases, capsys):
+    told = config(
+        tmp_path / "a", stage="any-to-any", steps=3, system_config={**SMALL, "dose_share": 0.0}, validate_every=3
+    )
+    stage = AnyToAnyStage(told)
+    targets = {stage.draw([cases[0]], [(0, 2, drawn)]).target for drawn in range(60)}
+    assert targets == set(MODALITY_CHANNELS) - {"dose"}
+    run = TrainingRun(told, cases, cases[:1])
+    run.run()
+    scores = run.validation_scores()
+    assert set(scores) == {"validation_ct_error_hu"}
+    inputs = cases[0].inputs
+    ct = stage.system.sample_modality(run.averaged_network(), inputs, "ct", 2, 0)[0] * 1000
+    own = inputs.channels[inputs.names.index("ct")].astype(np.float32) * 1000
+    assert scores["validation_ct_error_hu"] == pytest.approx(np.abs(ct - own)[inputs.region].mean(), rel=1e-4)
+    bare = replace(cases[0], inputs=inputs.without("ct"))
+    assert np.isnan(stage.score(run.averaged_network(), bare, 0))
+    weights = export_weights(run)
+    with pytest.raises(InputError, match="every modality but the dose"):
+        PredictionEngine("diffkt3d", weights, "cpu")
+    header = load_weights(weights).header
+    assert header.training["stage"] == "any-to-any" and "from_weights" not in header.training
+
+    # As a user asks for a CT: it is sampled with the system's steps, whatever is recommended for the dose.
+    file = read_weights(weights)
+    save_weights(file.state, replace(file.header, recommended={"steps": 1, "samples": 2}), weights)
+    write_patient_folder(ball_patient(), tmp_path / "ball")
+    asked = ["predict", str(tmp_path / "ball"), "--weights", str(weights), "--device", "cpu", "--target"]
+    assert main([*asked, "ct", "-o", str(tmp_path / "ct")]) == 0
+    assert main([*asked, "ct", "--steps", "2", "-o", str(tmp_path / "two")]) == 0
+    assert main([*asked, "ct", "--steps", "1", "-o", str(tmp_path / "one")]) == 0
+    assert "forgotten" not in capsys.readouterr().err
+    default, two, one = (read_scalar_volume(tmp_path / name / "ct.nrrd").array for name in ("ct", "two", "one"))
+    assert np.array_equal(default, two) and not np.array_equal(default, one) and default.min() == -1000
+    save_weights(file.state, replace(file.header, training={"stage": "dose"}), weights)
+    assert main([*asked, "body", "-o", str(tmp_path / "body")]) == 0
+    assert "was trained for the dose last (dose) and has forgotten" in capsys.readouterr().err
+
+
+def test_other_targets_have_weights_of_their_own(tmp_path, monkeypatch):
+    monkeypatch.setattr(modality, "resource_root", lambda: tmp_path)
+    monkeypatch.setattr(modality, "default_weights", lambda system: tmp_path / "Models" / f"{system}.safetensors")
+    assert modality_weights("diffkt3d") == tmp_path / "Models" / "diffkt3d.safetensors"
+    (tmp_path / "Models" / "any-to-any").mkdir(parents=True)
+    (tmp_path / "Models" / "any-to-any" / "diffkt3d.safetensors").touch()
+    assert modality_weights("diffkt3d") == tmp_path / "Models" / "any-to-any" / "diffkt3d.safetensors"
 
 
 def test_low_rank_changes_leave_the_backbone_alone(tmp_path, cases):

@@ -2,19 +2,36 @@
 
 from __future__ import annotations
 
+import csv
+import importlib.util
 import json
+import sys
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
+from phantom import AXIAL, ball_patient
 from safetensors.torch import save_file
 
+from DosePredictionLib.cli.main import main
+from DosePredictionLib.conditioning.channels import CHANNELS
+from DosePredictionLib.conditioning.padding import centred_offset, window
 from DosePredictionLib.errors import InputError
+from DosePredictionLib.inference.weights_header import read_weights_header
+from DosePredictionLib.networks.backbone_config import backbone_config
 from DosePredictionLib.networks.colour_view import from_colours, to_colours
 from DosePredictionLib.networks.wan_autoencoder import WanAutoencoder, WanAutoencoderConfig
 from DosePredictionLib.networks.wan_files import load_wan, wan_system_config
+from DosePredictionLib.patient.volume import Volume
+from DosePredictionLib.patient.writer_folder import write_patient_folder
+from DosePredictionLib.resources import resource_path
 from DosePredictionLib.systems.diffkt3d import DiffKT3DSystem
+from DosePredictionLib.systems.registry import system_from_config
 from DosePredictionLib.training.backbone_weights import start_from
+from DosePredictionLib.training.case_cache import training_case
+from DosePredictionLib.training.config import TrainingConfig
 
 TRANSFORMER = {
     "_class_name": "WanTransformer3DModel", "patch_size": [1, 2, 2], "num_attention_heads": 2, "attention_head_dim": 24,
@@ -231,7 +248,7 @@ def test_missing_and_wrong_folders_say_what_belongs_where(tmp_path):
     folder = wan_folder(tmp_path / "wan")
     config = wan_system_config(folder)
     wider = DiffKT3DSystem(**{**config, "layers": 3}, slot_width=4)
-    with pytest.raises(InputError, match="blocks.2.attention.key.bias is missing"):
+    with pytest.raises(InputError, match="blocks.2.attention.key.bias is missing; train with --backbone FOLDER"):
         start_from(folder, wider.build_network(), wider)
     other = DiffKT3DSystem(**{**config, "feed_forward": 32}, slot_width=4)
     with pytest.raises(InputError, match=r"is \(64,\) instead of \(32,\)"):
@@ -302,9 +319,7 @@ def test_maisi_folders_that_lack_something_say_so(tmp_path):
 
 @pytest.mark.parametrize("kind", ["wan", "maisi"])
 def test_a_pretrained_backbone_can_be_trained_and_samples_a_dose(tmp_path, kind):
-    from phantom import ball_patient
-
-    from DosePredictionLib.conditioning.channels import CHANNELS, model_input
+    from DosePredictionLib.conditioning.channels import model_input
     from DosePredictionLib.networks.low_rank import add_low_rank
 
     if kind == "wan":
@@ -323,3 +338,147 @@ def test_a_pretrained_backbone_can_be_trained_and_samples_a_dose(tmp_path, kind)
     network(latent, torch.ones(1), "dose", {"ct": latent}).square().mean().backward()
     learning = {name for name, parameter in network.named_parameters() if parameter.grad is not None}
     assert any(name.endswith(".up") for name in learning) and not any("original" in name for name in learning)
+
+
+# From the command line
+
+BENCHMARKS = Path(__file__).resolve().parents[1] / "Benchmarks"
+
+
+def with_dose(patient):
+    """A dose of 60 Gy in the body, which falls off along x."""
+    body = patient.structures[0].mask.array > 0
+    dose = np.linspace(60, 20, body.shape[2], dtype=np.float32) * body
+    return replace(patient, reference_dose=Volume(dose.astype(np.float32), AXIAL))
+
+
+@pytest.mark.parametrize("kind", ["wan", "maisi"])
+def test_a_user_starts_from_a_folder(tmp_path, kind):
+    told = {"slot_width": 4, "layers": 5, "channels": list(CHANNELS), "sampling_steps": 1}
+    if kind == "wan":
+        folder = wan_folder(tmp_path / "Wan")
+    else:
+        folder = tmp_path / "MAISI"
+        maisi_folder(folder)
+        told |= {"codec_config": MAISI_AUTOENCODER, "backbone_config": MAISI_UNET}
+    write_patient_folder(with_dose(ball_patient()), tmp_path / "cases" / "ball")
+    config = {
+        "train": str(tmp_path / "cases"), "validation": str(tmp_path / "cases"), "output": str(tmp_path / "run"),
+        "system": "diffkt3d", "system_config": told, "stage": "any-to-any", "steps": 2, "decay_steps": 1, "threads": 1,
+        "device": "cpu", "canvas": [16, 16, 16] if kind == "wan" else [8, 8, 8],
+        "turn_probability": 0.0, "low_rank": 2,
+    }  # fmt: skip
+    path = tmp_path / "config.json"
+    path.write_text(json.dumps(config))
+    assert main(["train", str(path), "--backbone", str(folder), "--until", "1"]) == 0
+    header = read_weights_header(tmp_path / "run" / "weights.safetensors")
+    assert header.config["codec"] == kind and header.training["from_weights"] == {"folder": folder.name}
+    if kind == "wan":
+        assert header.config["layers"] == 2 and header.config["slot_width"] == 4  # the folder's, and the run's choice
+
+
+def test_a_folder_without_a_backbone_says_what_belongs_there(tmp_path, capsys):
+    path = tmp_path / "config.json"
+    config = {"train": "a", "validation": "b", "output": str(tmp_path / "run"), "system": "diffkt3d"}
+    path.write_text(json.dumps(config))
+    assert main(["train", str(path), "--backbone", str(tmp_path / "none")]) == 2
+    said = capsys.readouterr().err
+    assert "transformer/config.json" in said and "vae/diffusion_pytorch_model.safetensors" in said
+    assert "autoencoder*.pt and diff_unet*.pt" in said and not (tmp_path / "run").exists()
+    (tmp_path / "half" / "vae").mkdir(parents=True)
+    assert main(["train", str(path), "--backbone", str(tmp_path / "half")]) == 2
+    said = capsys.readouterr().err
+    assert "Wan 2.1's transformer was looked for" in said and "_config" not in said
+    path.write_text(json.dumps({**config, "system": "default"}))
+    assert main(["train", str(path), "--backbone", str(tmp_path / "none")]) == 2
+    assert "--backbone is for the system diffkt3d" in capsys.readouterr().err
+
+
+def test_what_the_weights_leave_open_is_the_runs_choice(tmp_path):
+    told = {"prediction": "clean", "hidden": 0.1, "width": 7}
+    chosen = backbone_config(wan_folder(tmp_path), told)
+    assert (chosen["prediction"], chosen["hidden"], chosen["width"]) == ("clean", 0.1, 48)
+
+
+@pytest.mark.parametrize("path", sorted(BENCHMARKS.glob("diffkt3d*.json")), ids=lambda path: path.stem)
+def test_the_examples_name_networks_that_can_be_built(path):
+    config = TrainingConfig.read(path)
+    with torch.device("meta"):
+        network = system_from_config(config.system, config.system_config).build_network()
+    assert all(n % step == 0 for n, step in zip(config.canvas or (), network_multiple(config), strict=False))
+    if path.stem == "diffkt3d-maisi":
+        # As published: 64, 128, 256 and 512 channels; the latent's four channels at the input are widened.
+        assert network.denoiser.unet.conv_in.conv.weight.shape[:2] == (64, 4 * (1 + 7) + 2 * 7)
+        assert config.system_config["backbone"] == "maisi" and config.from_weights == "backbones/MAISI"
+
+
+def network_multiple(config: TrainingConfig) -> tuple[int, int, int]:
+    """What the sides of a volume must be multiples of."""
+    return system_from_config(config.system, config.system_config).size_multiple
+
+
+# What codecs lose
+
+
+@pytest.fixture(scope="module")
+def codec_error():
+    spec = importlib.util.spec_from_file_location("codec_error", BENCHMARKS / "codec_error.py")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules["codec_error"] = module  # data classes look there
+    spec.loader.exec_module(module)
+    yield module
+    del sys.modules["codec_error"]
+
+
+def test_the_cosine_codec_keeps_the_sample_patients_dose_and_blurs_the_rest(codec_error, tmp_path, monkeypatch, capsys):
+    from scipy.fft import dctn, idctn
+
+    seen = []
+    monkeypatch.setattr(codec_error, "training_case", lambda *told: seen.append(training_case(*told)) or seen[0])
+    sample = resource_path("SampleData") / "openkbp-pt_236"
+    table = tmp_path / "error.csv"
+    assert codec_error.main([str(sample), "--device", "cpu", "-o", str(table)]) == 0
+    assert "stride (8, 8, 8)" in capsys.readouterr().out
+    with table.open() as file:
+        rows = {row["channel"]: row for row in csv.DictReader(file)}
+    assert float(rows["dose"]["percentile_99"]) < 0.001 and rows["dose"]["unit"] == "Gy"
+    for organ in ("Parotid_L", "Larynx", "SpinalCord"):
+        assert 0.8 < float(rows[organ]["dice"]) < 1
+    # The CT's own error, from scipy: 6 of the 8 cosines along each axis of a cube.
+    system = DiffKT3DSystem()
+    inputs = seen[0].inputs
+    shape = system.padded(inputs.region.shape)
+    offset = centred_offset(inputs.region.shape, shape)
+    ct = inputs.padded_channels(shape, offset)[inputs.names.index("ct")].astype(np.float64)
+    cubes = ct.reshape(ct.shape[0] // 8, 8, ct.shape[1] // 8, 8, ct.shape[2] // 8, 8)
+    coefficients = dctn(cubes, axes=(1, 3, 5), norm="ortho")
+    for axis in (1, 3, 5):
+        np.moveaxis(coefficients, axis, 0)[6:] = 0
+    error = np.abs(idctn(coefficients, axes=(1, 3, 5), norm="ortho").reshape(ct.shape) - ct)
+    error = error[window(inputs.region.shape, offset)][inputs.region]
+    assert float(rows["ct"]["mean_error"]) == pytest.approx(1000 * error.mean(), rel=0.01)
+    assert rows["ct"]["unit"] == "HU"
+
+
+@pytest.mark.parametrize("kind", ["wan", "maisi"])
+def test_a_backbones_codec_is_measured_without_its_denoiser(codec_error, tmp_path, monkeypatch, kind):
+    case = training_case(with_dose(ball_patient()), CHANNELS)
+    corner, size = (8, 8, 8), (15, 17, 18)
+    small = tuple(slice(start, start + n) for start, n in zip(corner, size, strict=True))
+    case = replace(case, inputs=case.inputs.cropped(corner, size), dose_gy=case.dose_gy[small])
+    if kind == "wan":
+        folder = wan_folder(tmp_path / "wan")
+    else:
+        folder = tmp_path / "maisi"
+        maisi_folder(folder)
+        monkeypatch.setattr(
+            codec_error, "backbone_config",
+            lambda folder, told: backbone_config(folder, {"codec_config": MAISI_AUTOENCODER, **told}),
+        )  # fmt: skip
+    system, network = codec_error.codec_of(folder)
+    assert system.codec == kind and sum(1 for _ in network.denoiser.parameters()) == 0
+    rows = {row.channel: row for row in codec_error.round_trips(system, network, case, torch.device("cpu"))}
+    assert rows["dose"].mean_error > 1  # random weights restore nothing
+    assert np.isnan(rows["distance_any"].mean_error) == (kind == "maisi")  # which sees a modality's first channel
+    averaged = {row.channel: row for row in codec_error.means([rows["dose"], replace(rows["dose"], mean_error=0.0)])}
+    assert averaged["dose"].mean_error == pytest.approx(rows["dose"].mean_error / 2)

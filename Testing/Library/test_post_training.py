@@ -26,6 +26,7 @@ from DosePredictionLib.training.dose_policy import Seen
 from DosePredictionLib.training.export import export_weights
 from DosePredictionLib.training.loop import TrainingRun
 from DosePredictionLib.training.post_training_config import PostTrainingConfig
+from DosePredictionLib.training.post_training_run import run_of
 from DosePredictionLib.training.post_training_stage import PostTrainingBatch, PostTrainingStage
 from DosePredictionLib.training.reward import DoseFigures, dose_figures, optimality, patient_on_grid, reward
 
@@ -126,13 +127,17 @@ def test_figures_and_rewards(case):
     assert reward(same, before, settings) == pytest.approx(70.0 - 2 * 3.0)
     assert reward(off, before, settings) == pytest.approx(70.0 - 2 * 3.5 - 20 * (3.5 - 3.06))
     assert reward(burning, before, settings) == pytest.approx(70.0 - 6.0 - 20.0)
+    # What widening the samples costs in voxel error is nothing that the policy has done.
+    assert reward(off, before, settings, widening_gy=0.5) == pytest.approx(70.0 - 2 * 3.5)
 
 
 def test_rewards_of_a_patient_are_compared_with_each_other():
     spread = optimality(np.array([50.0, 60.0, 70.0]))
     assert spread[1] == pytest.approx(0.5) and spread[0] == 0.0 and spread[2] == 1.0
-    alike = optimality(np.array([60.0, 60.01]))
+    alike = optimality(np.array([60.0, 60.001]))
     assert np.abs(alike - 0.5).max() < 0.01  # noise is not blown up
+    narrow = optimality(np.array([60.0, 60.3, 60.6, 60.3]))  # deviation 0.2, as samples of one patient have
+    assert narrow.min() == 0.0 and narrow.max() == 1.0
     assert np.allclose(optimality(np.array([1.0, 2.0])), optimality(np.array([101.0, 102.0])))
 
 
@@ -160,7 +165,7 @@ def test_a_run_resumes_exactly_logs_and_releases_plain_weights(tmp_path, case, n
     assert {"validation_dose_score_gy", "validation_scorecard_percent"} <= set(records[-1])
     _, logged = (loss := whole.stage.loss(whole.network, whole._draw(3))).total, loss.logged
     assert {"reward", "scorecard_percent", "scorecard_gain", "sample_error_gy", "drift", "anchor_loss"} <= set(logged)
-    assert float(logged["drift"]) > 0
+    assert float(logged["drift"]) > 0 and float(logged["policy_pull"]) > 0 and float(logged["anchor_pull"]) > 0
 
 
 class OneNumber:
@@ -175,7 +180,10 @@ class OneNumber:
     def sample(self, network, seen, steps, seeds):
         noise = [torch.randn(1, generator=torch.Generator().manual_seed(seed)) for seed in seeds]
         clean = network(torch.ones(1)) + self.deviation * torch.stack(noise)
-        return clean.reshape(-1, 1, 1, 1, 1), clean.detach().numpy().reshape(-1, 1, 1, 1)
+        return clean.reshape(-1, 1, 1, 1, 1)
+
+    def doses_gy(self, network, seen, samples):
+        return samples.detach().numpy().reshape(-1, 1, 1, 1)
 
     def draw_time(self, uniform):
         return uniform
@@ -204,15 +212,19 @@ def one_number() -> nn.Module:
     return network
 
 
-@pytest.mark.parametrize("sign", [1.0, -1.0])
-def test_doses_that_are_rewarded_become_likelier(tmp_path, case, monkeypatch, sign):
+def rewarded_by_their_mean(monkeypatch, sign: float = 1.0) -> None:
     from DosePredictionLib.training import post_training_stage
 
     monkeypatch.setattr(
         post_training_stage, "dose_figures",
         lambda dose_gy, clinical_gy, patient, card: DoseFigures(100 * sign * float(dose_gy.mean()), 0.0, 0.0),
     )  # fmt: skip
-    settings = {**SETTINGS, "samples": 8, "anchor": 0.0, "mix": 1.0, "old_decay": 0.5}
+
+
+@pytest.mark.parametrize(("sign", "widening"), [(1.0, 1.0), (-1.0, 1.0), (1.0, 3.0)])
+def test_doses_that_are_rewarded_become_likelier(tmp_path, case, monkeypatch, sign, widening):
+    rewarded_by_their_mean(monkeypatch, sign)
+    settings = {**SETTINGS, "samples": 8, "anchor": 0.0, "mix": 1.0, "old_decay": 0.5, "widening": widening}
     stage = PostTrainingStage(config(tmp_path, "default", post_training=settings))
     stage.policy = OneNumber()
     network = one_number()
@@ -227,12 +239,7 @@ def test_doses_that_are_rewarded_become_likelier(tmp_path, case, monkeypatch, si
 
 
 def test_the_anchor_pulls_back_to_the_clinical_dose(tmp_path, case, monkeypatch):
-    from DosePredictionLib.training import post_training_stage
-
-    monkeypatch.setattr(
-        post_training_stage, "dose_figures",
-        lambda dose_gy, clinical_gy, patient, card: DoseFigures(100 * float(dose_gy.mean()), 0.0, 0.0),
-    )  # fmt: skip
+    rewarded_by_their_mean(monkeypatch)
     ends = []
     for anchor in (0.0, 20.0):
         settings = {**SETTINGS, "samples": 8, "anchor": anchor, "mix": 1.0, "old_decay": 0.5}
@@ -248,6 +255,76 @@ def test_the_anchor_pulls_back_to_the_clinical_dose(tmp_path, case, monkeypatch)
     assert ends[1] < 0.3 * ends[0]
 
 
+def test_widened_samples_lie_further_from_the_same_mean_and_the_figures_are_of_the_plain_ones(
+    tmp_path, case, monkeypatch
+):
+    from DosePredictionLib.training import post_training_stage
+
+    scored = []
+    monkeypatch.setattr(
+        post_training_stage, "dose_figures",
+        lambda dose_gy, clinical_gy, patient, card: scored.append(float(dose_gy.mean())) or DoseFigures(0.0, 0.0, 0.0),
+    )  # fmt: skip
+    stages = {
+        widening: PostTrainingStage(
+            config(tmp_path, "default", post_training={**SETTINGS, "samples": 5, "widening": widening})
+        )
+        for widening in (1.0, 3.0)
+    }
+    doses = {}
+    for widening, stage in stages.items():
+        stage.policy = OneNumber()
+        scored.clear()
+        stage.loss(one_number(), PostTrainingBatch((case,), (7,)))
+        doses[widening] = np.array(scored)
+    plain, wide = doses[1.0][2:], doses[3.0][2:]
+    assert len(plain) == 5 and np.allclose(wide - wide.mean(), 3 * (plain - plain.mean()), atol=1e-5)
+    assert wide.mean() == pytest.approx(plain.mean(), abs=1e-5)
+    assert np.allclose(doses[3.0][:2], plain[0])  # before and now: the first seed, not widened
+
+
+def test_without_the_policys_loss_only_the_clinical_doses_teach(tmp_path, case, monkeypatch):
+    rewarded_by_their_mean(monkeypatch)
+    stage = PostTrainingStage(
+        config(tmp_path, "default", post_training={**SETTINGS, "samples": 8, "policy": 0.0, "anchor": 0.3})
+    )
+    stage.policy = OneNumber()  # whose clinical dose is 0
+    network = one_number()
+    for change in changes_of(network):
+        change.up.data.fill_(2.0)
+    loss = stage.loss(network, PostTrainingBatch((case,), (3,)))
+    loss.total.backward()
+    (change,) = changes_of(network)
+    assert change.up.grad.item() == pytest.approx(0.3 * 2 * 2.0)  # of 0.3 |2 - 0|^2
+    # What is logged as the pull is the weights' gradient, where the output is the weight.
+    assert float(loss.logged["anchor_pull"]) == pytest.approx(1.2) and float(loss.logged["policy_pull"]) == 0
+
+
+def test_a_run_is_validated_before_its_first_step(tmp_path, case):
+    told = tmp_path / "config.json"
+    told.write_text(json.dumps(asdict(config(tmp_path, "default", steps=1))))
+    run = run_of(TrainingConfig.read(told), [case], [case])
+    run.run()
+    records = [json.loads(line) for line in (tmp_path / "run" / "curves.jsonl").read_text().splitlines()]
+    first = records[0]
+    assert first["step"] == 0 and [record["step"] for record in records] == [0, 1]
+    settings = PostTrainingConfig(**SETTINGS)
+    loaded = load_weights(run.config.from_weights)
+    dose_gy = loaded.system.sample_dose(loaded.network, case.inputs, settings.sampling_steps, 0)
+    wanted = dose_figures(
+        dose_gy, case.dose_gy.astype(np.float32), patient_on_grid("", case.inputs), find_scorecard("head-and-neck")
+    )
+    assert first["validation_dose_score_gy"] == pytest.approx(wanted.error_gy, rel=0.01)
+    run_of(run.config, [case], [case]).run()
+    assert (tmp_path / "run" / "curves.jsonl").read_text().count('"step": 0') == 1
+    header = load_weights(export_weights(run)).header
+    started = load_weights(run.config.from_weights)
+    assert header.training["stage"] == "post-training"
+    assert header.training["from_weights"] == {
+        "file": f"{tmp_path.name}/default.safetensors", "system": "default", "sha256": started.sha256,
+    }  # fmt: skip
+
+
 @pytest.mark.parametrize(
     ("changes", "complaint"),
     [
@@ -255,6 +332,8 @@ def test_the_anchor_pulls_back_to_the_clinical_dose(tmp_path, case, monkeypatch)
         ({"low_rank": 0}, "give low_rank"),
         ({"post_training": {"samples": 1}}, "give at least 2"),
         ({"post_training": {"sample": 4}}, "unknown field"),
+        ({"post_training": {"widening": 0.5}}, "widening of at least 1"),
+        ({"post_training": {"policy": 0, "anchor": 0}}, "a policy or an anchor above 0"),
         ({"post_training": {"scorecard": "tarot"}}, "no scorecard called 'tarot'"),
         ({"system": "diffkt3d", "system_config": {}}, "holds weights of the system 'default'"),
     ],

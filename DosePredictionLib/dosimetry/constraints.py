@@ -42,6 +42,7 @@ class Constraint:
         upper: whether the value should stay below the limit.
         priority: from 1.
         any_of: whether the structure names several of which one has to comply.
+        in_loss: whether a loss uses it; others are judged only.
     """
 
     structure: str
@@ -53,6 +54,7 @@ class Constraint:
     upper: bool
     priority: int
     any_of: bool
+    in_loss: bool = True
 
     @property
     def weight(self) -> float:
@@ -90,6 +92,7 @@ def _constraint(goal: Goal) -> Constraint | None:
         upper=upper,
         priority=goal.priority,
         any_of=" or " in goal.structure,
+        in_loss=goal.in_loss,
     )
 
 

@@ -73,6 +73,7 @@ class Goal:
         endpoint: the harm that the limit is for, and how often it was seen.
         active: whether the goal is judged; others are kept as data only, such as rows of a source that contradict
             others.
+        in_loss: whether a training loss made of the set pulls doses towards it; others are judged only.
     """
 
     structure: str
@@ -88,6 +89,7 @@ class Goal:
     checked: bool = False
     endpoint: str = ""
     active: bool = True
+    in_loss: bool = True
 
     @property
     def unit(self) -> str:

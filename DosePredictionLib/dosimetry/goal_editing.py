@@ -35,6 +35,7 @@ class GoalLine:
         note: what to mind.
         checked: whether the limit was compared with its source.
         active: whether the goal is judged.
+        in_loss: whether a training loss uses it.
     """
 
     structure: str = ""
@@ -51,6 +52,7 @@ class GoalLine:
     note: str = ""
     checked: bool = False
     active: bool = True
+    in_loss: bool = True
 
     @classmethod
     def of(cls, goal: Goal) -> GoalLine:
@@ -70,6 +72,7 @@ class GoalLine:
             note=goal.note,
             checked=goal.checked,
             active=goal.active,
+            in_loss=goal.in_loss,
         )
 
     def goal(self, number: int = 1, where: str = "the goals") -> Goal:
@@ -92,6 +95,7 @@ class GoalLine:
             "note": self.note,
             "checked": self.checked,
             "active": self.active,
+            "in_loss": self.in_loss,
         }
         if self.unit.strip():
             entry["unit"] = self.unit
@@ -254,8 +258,8 @@ def import_goals(path: str | Path) -> GoalDraft:
             continue
         cells = {name: row[place].strip() for name, place in places.items() if place < len(row)}
         checked = cells.pop("checked", "").lower() in ("1", "true", "yes")
-        active = cells.pop("active", "").lower() not in ("0", "false", "no")
-        lines.append(GoalLine(**cells, checked=checked, active=active))
+        active, in_loss = (cells.pop(name, "").lower() not in ("0", "false", "no") for name in ("active", "in_loss"))
+        lines.append(GoalLine(**cells, checked=checked, active=active, in_loss=in_loss))
     return GoalDraft(name=path.stem, lines=tuple(lines))
 
 

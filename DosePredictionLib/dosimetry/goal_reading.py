@@ -15,7 +15,7 @@ from DosePredictionLib.resources import resource_root
 _SET_KEYS = {"$schema", "name", "title", "description", "sites", "techniques", "fractions", "goals"}
 _GOAL_KEYS = {
     "structure", "metric", "comparator", "limit", "unit", "tolerance", "priority", "source", "year", "fractions",
-    "note", "checked", "endpoint", "active",
+    "note", "checked", "endpoint", "active", "in_loss",
 }  # fmt: skip
 _REQUIRED_GOAL_KEYS = ("structure", "metric", "comparator", "limit", "source")
 #: Publications lie between these years.
@@ -155,6 +155,7 @@ def goal_of(entry: Any, number: int, file: str) -> Goal:
         note=_text(entry, "note", where, default=""),
         checked=_yes_or_no(entry, "checked", where, default=False),
         active=_yes_or_no(entry, "active", where, default=True),
+        in_loss=_yes_or_no(entry, "in_loss", where, default=True),
         endpoint=_text(entry, "endpoint", where, default=""),
     )
     if tolerance is not None and (tolerance < limit if goal.is_upper_limit else tolerance > limit):

@@ -61,6 +61,8 @@ def entry_of(goal: Goal) -> dict[str, Any]:
         entry["checked"] = True
     if not goal.active:
         entry["active"] = False
+    if not goal.in_loss:
+        entry["in_loss"] = False
     return entry
 
 

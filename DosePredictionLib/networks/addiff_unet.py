@@ -113,7 +113,9 @@ class AddiffNetwork(nn.Module):
     - 32 x 32 x 24 voxels through the encoder's four strides would leave 2 x 2 x 1.5: the latent is that of the *whole*
       CT, and each patch is told where in it it lies (places in mm, in the tokens of both).
     - "Removing the structure encoder" (the paper's ablation, "original input of the conditional diffusion model"): the
-      structure tensor goes into the U-Net as it is, and the tokens are those of CT, time and context alone.
+      structure tensor goes into the U-Net as it is, and the tokens are those of CT, time and context alone. Where the
+      patch lies (its middle, mm) goes into the token of time and context then: the structure encoder's tokens say so,
+      and the ablation is of structures, not of places.
 
     Args:
         structures: channels of the structure tensor.
@@ -129,6 +131,10 @@ class AddiffNetwork(nn.Module):
         fold: 2 brings patches to half resolution by space-to-depth before the U-Net, and back; the paper's is 1.
         ct_widths, latent: of the CT encoder.
     """
+
+    #: Embeddings are no hidden layers, which Muon is for: their columns are of very different sizes and mostly 0.
+    adamw_parts = ("time", "context", "context_token", "ct_token", "ct_places", "patch_place",
+                   "conditional.structure_places", "unet.time_embed")  # fmt: skip
 
     def __init__(
         self,
@@ -168,6 +174,7 @@ class AddiffNetwork(nn.Module):
             if structure_encoder
             else None
         )  # fmt: skip
+        self.patch_place = None if structure_encoder else nn.Linear(6 * len(WAVELENGTHS_MM), tokens)
         condition_channels = condition_width * fold if structure_encoder else structures * fold**3
         levels = range(len(widths))
         self.unet = DiffusionModelUNet(
@@ -218,7 +225,11 @@ class AddiffNetwork(nn.Module):
         """
         embedding = self.time(get_timestep_embedding(time, TIME_WIDTH)) + self.context(context)
         ct_memory = self.ct_memory(ct) if isinstance(ct, WholeCT) else ct
-        memory = torch.cat([ct_memory, self.context_token(functional.silu(embedding))[:, None]], dim=1)
+        token = self.context_token(functional.silu(embedding))
+        if self.patch_place is not None:
+            size = torch.tensor(noisy.shape[2:], device=step_mm.device)
+            token = token + self.patch_place(place_features(start_mm + 0.5 * size * step_mm))
+        memory = torch.cat([ct_memory, token[:, None]], dim=1)
         noisy, structures = self._folded(noisy), self._folded(structures)
         if self.conditional is not None:
             structures, fused = self.conditional(structures, embedding, memory, step_mm * self.fold, start_mm)

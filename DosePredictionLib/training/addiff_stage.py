@@ -79,7 +79,7 @@ class AddiffStage:
       fractions of two patients), so L_cond is asked of the batches that aren't mixed, half of them
       (`mixup.MIXED_BATCHES`).
     - Clinical plans don't meet every constraint of the table, and L_cond doesn't know: it pulls away from them, as in
-      the paper.
+      the paper; only one that none of them comes near is left out of it (``in_loss`` in the table).
     - Judged every ``validate_every`` steps, and ended by ``patience``, by the constraints that sampled doses miss.
     """
 

@@ -29,6 +29,11 @@ class AdversarialPair(nn.Module):
     its weights as constants (for the generator) and once with the prediction as a constant (for the discriminator).
     """
 
+    #: Each player's gradients are shortened by their own length: the discriminator's are many times longer.
+    clipped_apart = ("generator", "discriminator")
+    #: Muon's steps are of one length however small the gradients, and a discriminator's must become small.
+    adamw_parts = ("discriminator",)
+
     def __init__(self, generator: nn.Module, discriminator: nn.Module) -> None:
         super().__init__()
         self.generator = generator

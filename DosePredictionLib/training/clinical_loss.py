@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -102,41 +102,58 @@ def constraints_for(patient: Patient, goals: GoalSet) -> tuple[list[PatientConst
 def clinical_loss(
     dose_gy: Tensor, constraints: Sequence[PatientConstraint], structures: Sequence[StructureVoxels]
 ) -> Tensor:
-    """The weighted sum of all constraints' squared violations.
+    """The weighted mean of all constraints' squared violations.
 
     As the paper has them: doses beyond their limit count relative to it, volumes by the difference of the parts of the
-    structure (its formula for V20: the part of the lung minus 0.30); structures that a patient lacks count nothing.
-    Where it can't be followed: hard volumes and percentiles have no gradient, or that of one voxel, so soft ones stand
-    in for them (`SOFT`); its Dmax formula, max(D - M) over the threshold, is read as the maximum in the structure
-    over the limit.
+    structure (its formula for V20: the part of the lung minus 0.30); structures that a patient lacks, or of which
+    augmentation left nothing, count nothing. Where it can't be followed:
+
+    - Hard volumes and percentiles have no gradient, or that of one voxel, so soft ones stand in for them (`SOFT`).
+    - Its Dmax formula, max(D - M) over the threshold, is read as the maximum in the structure over the limit.
+    - Volumes that need their dose (V100%Rx >= 95 %) are asked as the dose that the volume gets (D95% >= 100 %Rx), which
+      says the same. A soft step at 100 % would count half of the voxels that have 100 %, and lift targets well above.
+    - The sum over constraints is divided by the sum of their weights, so that patients with many structures don't pull
+      more, and the weight beside the squared error keeps its meaning; goals that aren't for a loss are left out.
 
     Args:
         dose_gy: of the whole volume, any shape, float32.
         constraints, structures: of the patient; ``structures`` in the order of their numbers, on the dose's grid.
     """
-    total = dose_gy.new_zeros(())
+    total, weights = dose_gy.new_zeros(()), 0.0
     flat = dose_gy.reshape(-1)
-    for constraint in constraints:
-        total = total + constraint.constraint.weight * _violation(flat, constraint, structures, SOFT).square()
-    return total
+    for constraint in _answerable(constraints, structures):
+        if constraint.constraint.in_loss:
+            weight = constraint.constraint.weight
+            total = total + weight * _violation(flat, constraint, structures, SOFT).square()
+            weights += weight
+    return total / max(weights, 1e-9)
 
 
 def missed_percent(
     dose_gy: Tensor, constraints: Sequence[PatientConstraint], structures: Sequence[StructureVoxels]
 ) -> float:
     """How many of the constraints a dose doesn't meet, %; NaN when there is none."""
-    if not constraints:
-        return float("nan")
     flat = dose_gy.reshape(-1)
-    missed = [float(_violation(flat, constraint, structures, HARD)) > 1e-4 for constraint in constraints]
-    return 100.0 * sum(missed) / len(missed)
+    missed = [float(_violation(flat, constraint, structures, HARD)) > 1e-4
+              for constraint in _answerable(constraints, structures)]  # fmt: skip
+    return 100.0 * sum(missed) / len(missed) if missed else float("nan")
+
+
+def _answerable(
+    constraints: Sequence[PatientConstraint], structures: Sequence[StructureVoxels]
+) -> Iterator[PatientConstraint]:
+    """The constraints on structures that have voxels; of several structures, on those that do."""
+    for constraint in constraints:
+        there = tuple(number for number in constraint.structures if len(structures[number].voxels))
+        if there:
+            yield replace(constraint, structures=there)
 
 
 def _violation(
     flat: Tensor, ours: PatientConstraint, structures: Sequence[StructureVoxels], softness: Softness
 ) -> Tensor:
     """How far beyond its limit a constraint is, relative to the limit (volumes: part of the structure); 0 if met."""
-    constraint, found = ours.constraint, []
+    constraint, found = _as_dose(ours.constraint), []
     limit = constraint.limit * (ours.prescription_gy / 100.0 if constraint.limit_of_prescription else 1.0)
     for number in ours.structures:
         one = structures[number]
@@ -145,6 +162,17 @@ def _violation(
         in_percent = constraint.kind is ConstraintKind.VOLUME_PERCENT_AT_DOSE
         found.append(torch.relu(beyond / (100.0 if in_percent else max(limit, 1e-6))))
     return torch.stack(found).min()
+
+
+def _as_dose(constraint: Constraint) -> Constraint:
+    """At least x % of a volume with a dose, as at least the dose in x % of the volume; others as they are."""
+    if constraint.upper or constraint.kind is not ConstraintKind.VOLUME_PERCENT_AT_DOSE:
+        return constraint
+    return replace(
+        constraint, kind=ConstraintKind.DOSE_AT_VOLUME_PERCENT,
+        amount=constraint.limit, amount_of_prescription=False,
+        limit=constraint.amount or 0.0, limit_of_prescription=constraint.amount_of_prescription,
+    )  # fmt: skip
 
 
 def measured(

@@ -19,6 +19,7 @@ class TrainingConfig:
         train: folder of training cases.
         validation: folder of validation cases.
         output: folder for checkpoints, curves and the finished weights; the run resumes from what it finds there.
+        cache: folder of conditioned cases, which runs may share; None for one in ``output``.
         system: name of the system.
         system_config: the system's own fields.
         stage: of the system's training; "dose" ends in its weights.
@@ -61,6 +62,7 @@ class TrainingConfig:
     train: str
     validation: str
     output: str
+    cache: str | None = None
     system: str = "default"
     system_config: dict[str, object] = field(default_factory=dict)
     stage: str = "dose"

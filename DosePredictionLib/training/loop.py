@@ -76,7 +76,7 @@ class TrainingRun:
         if cases is None or validation is None:
             # One process conditions what isn't in the cache; the others find it there.
             with self.fabric.rank_zero_first():
-                cache = self.output / "cache"
+                cache = Path(config.cache) if config.cache else self.output / "cache"
                 cases = cases or list(cached_cases(config.train, cache / "train", self.stage.channels))
                 validation = validation or list(
                     cached_cases(config.validation, cache / "validation", self.stage.channels)
@@ -214,10 +214,11 @@ class TrainingRun:
         with self.fabric.autocast():
             loss = self.stage.loss(self._trained, to_device(batch, self.device))
         self.fabric.backward(loss.total)
-        norm = torch.nn.utils.clip_grad_norm_(self.network.parameters(), 1.0)
+        parts = [self.network.get_submodule(name) for name in getattr(self.network, "clipped_apart", ("",))]
+        norms = [torch.nn.utils.clip_grad_norm_(part.parameters(), 1.0) for part in parts]
         # PyTorch's bfloat16 convolutions on processors give NaN gradients now and then on maps two voxels thin (seen in
         # 2.13); one such step would spoil the weights for good.
-        if torch.isfinite(norm):
+        if all(torch.isfinite(norm) for norm in norms):
             self._side_by_side.step(self.optimisers)
         for optimiser in self.optimisers:
             optimiser.zero_grad(set_to_none=True)

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from DosePredictionLib.errors import InputError
 from DosePredictionLib.training.config import TrainingConfig
@@ -19,64 +18,24 @@ PARTS = 4
 NARROWEST = 16
 
 
-class MatrixMuon(torch.optim.Muon):
-    """PyTorch's Muon for weights of any number of axes: their rows are the outputs, everything else the columns.
-
-    Muon (Jordan et al., "Muon: an optimizer for hidden layers in neural networks", 2024) evens out the directions of
-    each weight matrix's step. PyTorch's takes matrices only; this gives it matrices that share the weights' memory. The
-    length of its steps is AdamW's (Liu et al., "Muon is scalable for LLM training", 2025), so that one learning rate
-    and one weight decay suit both.
-
-    Args:
-        weights: parameters with two or more axes.
-        learning_rate, weight_decay: as AdamW's.
-    """
-
-    def __init__(self, weights: Iterable[nn.Parameter], learning_rate: float, weight_decay: float) -> None:
-        self._weights = list(weights)
-        # Views: what is done to them is done to the weights.
-        self._matrices = [nn.Parameter(as_matrix(weight.detach(), weight)) for weight in self._weights]
-        assert all(a.data_ptr() == b.data_ptr() for a, b in zip(self._matrices, self._weights, strict=True))
-        super().__init__(
-            self._matrices, lr=learning_rate, weight_decay=weight_decay, adjust_lr_fn="match_rms_adamw"
-        )  # fmt: skip
-
-    def step(self, closure: Callable[[], float] | None = None) -> Any:
-        """One step from the weights' gradients."""
-        for matrix, weight in zip(self._matrices, self._weights, strict=True):
-            matrix.grad = None if weight.grad is None else as_matrix(weight.grad, weight)
-        return super().step(closure)
-
-    def zero_grad(self, set_to_none: bool = True) -> None:
-        """Forget the gradients of the weights."""
-        for matrix, weight in zip(self._matrices, self._weights, strict=True):
-            matrix.grad = weight.grad = None
-
-
-def as_matrix(values: Tensor, weight: Tensor) -> Tensor:
-    """A weight, or its gradient, as (outputs, all else); a view where ``values`` lie in memory as ``weight`` does.
-
-    The columns are in the order of memory, in which convolutions of the channels-last layouts have their inputs last.
-
-    Args:
-        values: shaped like ``weight``.
-        weight: contiguous, or in a channels-last layout.
-    """
-    strides = weight.stride()
-    others = sorted(range(1, weight.ndim), key=lambda axis: -strides[axis])
-    return values.permute(0, *others).reshape(values.shape[0], -1)
-
-
 def build_optimisers(config: TrainingConfig, network: nn.Module) -> list[torch.optim.Optimizer]:
     """What optimises a network: AdamW, or Muon for its matrices (in `PARTS`) and AdamW for all else.
 
+    A network may name parts of it that stay with AdamW, in ``adamw_parts``: embeddings, say.
+
     Raises:
-        InputError: the configuration names no known optimiser.
+        InputError: the configuration names no known optimiser, or one that this PyTorch lacks.
     """
     trained = [weight for weight in network.parameters() if weight.requires_grad]
     matrices: list[nn.Parameter] = []
     if config.optimiser == "muon":
-        matrices = [weight for weight in trained if _is_wide(weight)]
+        if not hasattr(torch.optim, "Muon"):
+            raise InputError(
+                f'The optimiser "muon" needs PyTorch 2.9 or later and this is {torch.__version__}; update torch, or '
+                'write "adamw".'
+            )
+        unsuited = _unsuited(network)
+        matrices = [weight for weight in trained if _is_wide(weight) and id(weight) not in unsuited]
     elif config.optimiser != "adamw":
         raise InputError(f'There is no optimiser {config.optimiser!r}; write "adamw" or "muon" in the configuration.')
     chosen = {id(weight) for weight in matrices}
@@ -88,8 +47,11 @@ def build_optimisers(config: TrainingConfig, network: nn.Module) -> list[torch.o
                 others, lr=config.learning_rate, weight_decay=config.weight_decay, betas=(0.9, 0.95), fused=True
             )
         )
-    parts = [part for part in _even_parts(matrices) if part]
-    optimisers += [MatrixMuon(part, config.learning_rate, config.weight_decay) for part in parts]
+    if matrices:
+        from DosePredictionLib.training.matrix_muon import MatrixMuon
+
+        parts = [part for part in _even_parts(matrices) if part]
+        optimisers += [MatrixMuon(part, config.learning_rate, config.weight_decay) for part in parts]
     return optimisers
 
 
@@ -121,6 +83,18 @@ def _even_parts(matrices: Sequence[nn.Parameter]) -> list[list[nn.Parameter]]:
 
 def _cost(weight: nn.Parameter) -> int:
     return weight.numel() * min(weight.shape[0], weight[0].numel())
+
+
+def _unsuited(network: nn.Module) -> set[int]:
+    """Identities of weights whose shape doesn't tell that Muon isn't for them."""
+    parts = tuple(f"{name}." for name in getattr(network, "adamw_parts", ()))
+    found = {id(weight) for name, weight in network.named_parameters() if name.startswith(parts)}
+    for module in network.modules():
+        # The rows of these are inputs: a head with one output is as wide as its kernel.
+        if isinstance(module, (nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d)):
+            if module.out_channels < NARROWEST:
+                found.add(id(module.weight))
+    return found
 
 
 def _is_wide(weight: nn.Parameter) -> bool:

@@ -3,9 +3,10 @@
     python Testing/Benchmarks/addiff_table.py --steps 4000 --output runs/addiff-table
 
 trains every configuration of `SYSTEMS` for the same number of steps on the same patients (two a step), from the same
-seed, evaluates each on the same validation patients, tests each against the proposed system with the paired t-test, and
-writes table.md and table.csv. What is already there is not done again, so that the command goes on where it stopped. A
-run of the CT autoencoder comes first; its steps don't count among the equal ones.
+seed, evaluates each on the same validation patients (diffusion with each of --sampling-steps), tests each against the
+proposed system with the paired t-test, and writes table.md and table.csv. What is already there is not done again, so
+that the command goes on where it stopped. A run of the CT autoencoder comes first; its steps don't count among the
+equal ones. Patients are conditioned once, for all runs.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ sys.path.insert(0, str(ROOT))
 
 GOALS = "addiff-dose"
 AUTOENCODER = "addiff_dose-ct_vae"
-#: In the table's order: its row's name, its configuration; the last one is what the others are tested against.
+#: In the table's order: its row's name, its configuration.
 SYSTEMS = {
     "3D U-Net": "baseline-unet",
     "GAN (pix2pix)": "baseline-pix2pix",
@@ -32,6 +33,7 @@ SYSTEMS = {
     "ADDiff-Dose without clinical loss": "addiff_dose-no-clinical-loss",
     "ADDiff-Dose": "addiff_dose",
 }
+#: What the others are tested against.
 PROPOSED = "ADDiff-Dose"
 #: Of the plan figures, those of the table.
 COLUMNS = ("MAE", "Dice mean", "HD95 mean", "D98% highest target", "D2% highest target", "HI highest target",
@@ -49,25 +51,30 @@ def main() -> int:
     parser.add_argument("--output", type=Path, default=Path("runs/addiff-table"))
     parser.add_argument("--train", default="openkbp/train")
     parser.add_argument("--validation", default="openkbp/validation")
-    parser.add_argument("--sampling-steps", type=int, default=4, help="denoiser calls a sample (default: 4)")
+    parser.add_argument("--cache", type=Path, help="folder of conditioned patients (default: cache in the output)")
+    parser.add_argument("--sampling-steps", type=int, nargs="+", default=[1, 4], metavar="N",
+                        help="denoiser calls a sample, one row each (default: 1 4)")  # fmt: skip
     parser.add_argument("--threads", type=int, default=0, help="processor threads (default: PyTorch's choice)")
     arguments = parser.parse_args()
     trained(AUTOENCODER, arguments, arguments.autoencoder_steps)
     found = {}
+    most = max(arguments.sampling_steps)
     for title, name in SYSTEMS.items():
         weights = trained(name, arguments, arguments.steps)
-        scores = evaluated(name, weights, arguments)
-        seconds = mean_seconds(scores / "scores.csv")
-        found[title] = (read_plan_figures(scores / "plan_figures.csv"), seconds)
-    proposed, _ = found[PROPOSED]
+        for steps in sorted(set(arguments.sampling_steps)) if samples(name) else [1]:
+            scores = evaluated(name, weights, steps, arguments)
+            seconds = mean_seconds(scores / "scores.csv")
+            found[title, steps] = (read_plan_figures(scores / "plan_figures.csv"), seconds)
     rows = []
-    for title, (figures, seconds) in found.items():
-        tests = {test.figure: test for test in paired_plan_figures(figures, proposed)}
-        own = title == PROPOSED
+    for (title, steps), (figures, seconds) in found.items():
+        # Diffusion against diffusion of as many steps; what has no steps against the most.
+        against = (PROPOSED, steps if samples(SYSTEMS[title]) else most)
+        tests = {test.figure: test for test in paired_plan_figures(figures, found[against][0])}
+        own = (title, steps) == against
         cells = [f"{tests[column].mean_a:.3f}{'' if own else tests[column].stars}" if column in tests else ""
                  for column in COLUMNS]  # fmt: skip
-        rows.append([title, *cells, f"{seconds:.2f}"])
-    heads = ["", *COLUMNS, "seconds"]
+        rows.append([title, str(steps) if samples(SYSTEMS[title]) else "", *cells, f"{seconds:.2f}"])
+    heads = ["", "sampling steps", *COLUMNS, "seconds"]
     with open(arguments.output / "table.csv", "w", newline="", encoding="utf-8") as stream:
         csv.writer(stream).writerows([heads, *rows])
     lines = ["| " + " | ".join(row) + " |" for row in (heads, ["---"] * len(heads), *rows)]
@@ -75,11 +82,17 @@ def main() -> int:
         f"\n\n{arguments.steps} steps of two patients each, seed 0. Figures of targets are mean absolute differences "
         "from the reference; MAE in Gy over the dose region or the body; Dice and HD95 (mm) are means over isodoses "
         f"of 20, 50, 80, 95 and 100 %; compliance is the part of the goals ({GOALS}) that are met, %. * p < 0.05, "
-        "** p < 0.01, *** p < 0.001 against ADDiff-Dose, paired t-test.\n"
+        f"** p < 0.01, *** p < 0.001 against {PROPOSED} with as many sampling steps (networks without any: with "
+        f"{most}), paired t-test.\n"
     )
     (arguments.output / "table.md").write_text(text, encoding="utf-8")
     print(text)
     return 0
+
+
+def samples(name: str) -> bool:
+    """Whether a configuration is of a diffusion, which is sampled in steps."""
+    return name.startswith("addiff")
 
 
 def trained(name: str, arguments: argparse.Namespace, steps: int) -> Path:
@@ -92,7 +105,8 @@ def trained(name: str, arguments: argparse.Namespace, steps: int) -> Path:
         return weights
     config = json.loads((HERE / f"{name}.json").read_text(encoding="utf-8"))
     config |= {"steps": steps, "decay_steps": int(0.3 * steps), "output": str(output), "threads": arguments.threads,
-               "train": arguments.train, "validation": arguments.validation}  # fmt: skip
+               "train": arguments.train, "validation": arguments.validation,
+               "cache": str(arguments.cache or arguments.output / "cache")}  # fmt: skip
     if "from_weights" in config:
         config["from_weights"] = str(arguments.output / AUTOENCODER / "weights.safetensors")
     output.mkdir(parents=True, exist_ok=True)
@@ -103,13 +117,12 @@ def trained(name: str, arguments: argparse.Namespace, steps: int) -> Path:
     return weights
 
 
-def evaluated(name: str, weights: Path, arguments: argparse.Namespace) -> Path:
-    """The folder of a configuration's scores."""
+def evaluated(name: str, weights: Path, steps: int, arguments: argparse.Namespace) -> Path:
+    """The folder of a configuration's scores with so many sampling steps."""
     from DosePredictionLib.cli.main import main as command
 
-    scores = arguments.output / name / "scores"
+    scores = arguments.output / name / (f"scores-{steps}" if samples(name) else "scores")
     if not (scores / "plan_figures.csv").exists():
-        steps = arguments.sampling_steps if name.startswith("addiff") else 1
         if command(["evaluate", arguments.validation, "--weights", str(weights), "--samples", "1", "--steps",
                     str(steps), "--plan-figures", GOALS, "-o", str(scores)]):  # fmt: skip
             raise SystemExit(2)

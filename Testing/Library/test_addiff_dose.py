@@ -129,7 +129,8 @@ def test_every_condition_reaches_the_answer(structure_encoder):
         {"time": torch.tensor([900])},
         {"context": torch.ones(1, CONTEXT_LENGTH + len(SCALARS))},
         {"ct": torch.zeros(1, 1, 32, 32, 32)},
-    ) + (({"start_mm": torch.full((1, 3), 40.0)},) if structure_encoder else ()):
+        {"start_mm": torch.full((1, 3), 40.0)},
+    ):
         assert (said_of(system, network, **change) - usual).abs().max() > 1e-4, list(change)
     # Without a CT, what stands in its channel is nothing to go by.
     missing = {"has_ct": torch.zeros(1)}

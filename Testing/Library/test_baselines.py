@@ -64,6 +64,34 @@ def test_each_player_is_pulled_by_its_own_loss_only():
     assert predicted.shape == (1, 1, 4, 4, 4)
 
 
+def test_a_loud_discriminator_takes_nothing_from_the_generators_step(tmp_path, case, monkeypatch):
+    """Clipped together, a discriminator with a gradient of length 80 would leave the generator an eightieth."""
+    told = TrainingConfig(
+        "", "", str(tmp_path), system="baseline", system_config={"architecture": "pix2pix", "width": 8, "drop": 0.0},
+        turn_probability=0.0, threads=1, device="cpu",
+    )  # fmt: skip
+    run = TrainingRun(told, [case], [case])
+    plain = run.stage.loss
+
+    def loud(network, batch):
+        loss = plain(network, batch)
+        shout = 1e3 * sum(weight.square().sum() for weight in network.discriminator.parameters())
+        return replace(loss, total=loss.total + shout)
+
+    monkeypatch.setattr(run.stage, "loss", loud)
+    seen = {}
+
+    def lengths(_):
+        for name in ("generator", "discriminator"):
+            gradients = [w.grad for w in getattr(run.network, name).parameters() if w.grad is not None]
+            seen[name] = float(torch.stack([gradient.norm() for gradient in gradients]).norm())
+
+    monkeypatch.setattr(run._side_by_side, "step", lengths)
+    run.run(1)
+    assert seen["discriminator"] == pytest.approx(1.0, abs=1e-3)
+    assert 0.1 < seen["generator"] <= 1.0 + 1e-3
+
+
 class Discriminator(torch.nn.Module):
     """As MONAI's: a list of features, the answer last."""
 

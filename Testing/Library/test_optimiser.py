@@ -1,14 +1,20 @@
-"""Muon on weights of more than two axes."""
+"""Muon on weights of more than two axes, and which weights it gets."""
 
 from __future__ import annotations
+
+import importlib.util
 
 import pytest
 import torch
 from torch import nn
 
 from DosePredictionLib.errors import InputError
+from DosePredictionLib.networks.lightweight_vae3d import LightweightVAE3D
+from DosePredictionLib.systems.registry import system_from_config
+from DosePredictionLib.training.baseline_stage import AdversarialPair
 from DosePredictionLib.training.config import TrainingConfig
-from DosePredictionLib.training.optimiser import PARTS, MatrixMuon, SideBySide, as_matrix, build_optimisers
+from DosePredictionLib.training.matrix_muon import MatrixMuon, as_matrix
+from DosePredictionLib.training.optimiser import PARTS, SideBySide, build_optimisers
 
 
 def _config(optimiser: str) -> TrainingConfig:
@@ -75,6 +81,80 @@ def test_every_trained_weight_has_one_optimiser() -> None:
 def test_an_unknown_optimiser_is_said() -> None:
     with pytest.raises(InputError, match="no optimiser 'sgd'"):
         build_optimisers(_config("sgd"), nn.Linear(2, 2))
+
+
+def _split(network: nn.Module) -> tuple[set[str], list[list[str]]]:
+    """The names of the weights that Muon gets, and the same optimiser by optimiser."""
+    place = {weight.data_ptr(): name for name, weight in network.named_parameters()}
+    parts = [
+        [place[matrix.data_ptr()] for matrix in one.param_groups[0]["params"]]
+        for one in build_optimisers(_config("muon"), network)
+        if isinstance(one, MatrixMuon)
+    ]
+    return {name for part in parts for name in part}, parts
+
+
+@pytest.mark.parametrize(
+    ("system", "counts"),
+    [
+        ("default", [(12, 2530944), (21, 2603936), (18, 2663680), (22, 2760416)]),
+        ("magdiff_adc", [(17, 1003392), (17, 1079040), (17, 1239360), (19, 1219840)]),
+    ],
+)
+def test_checkpoints_of_long_runs_keep_fitting(system: str, counts: list[tuple[int, int]]) -> None:
+    """A checkpoint holds an optimiser's state by its place: the same matrices in the same order, in `PARTS` parts."""
+    network = system_from_config(system, {}).build_network()
+    weights = dict(network.named_parameters())
+    wide = [name for name, w in weights.items() if w.ndim >= 2 and min(w.shape[0], w[0].numel()) >= 16]
+    chosen, parts = _split(network)
+    assert chosen == set(wide)
+    assert [(len(part), sum(weights[name].numel() for name in part)) for part in parts] == counts
+    assert len(parts) == PARTS == 4
+    costs = {name: weights[name].numel() * min(weights[name].shape[0], weights[name][0].numel()) for name in wide}
+    for part in parts:
+        assert part == sorted(sorted(part, key=wide.index), key=lambda name: -costs[name])
+
+
+def test_transposed_convolutions_count_by_their_outputs() -> None:
+    """Their weights have the inputs first, so that a head with one output looks like a wide matrix."""
+    autoencoder, _ = _split(LightweightVAE3D((16, 32), 16))
+    assert "decoder.layers.0.weight" in autoencoder and "decoder.leave.weight" not in autoencoder
+    network = system_from_config("baseline", {"architecture": "unet", "width": 24}).build_network()
+    heads = [name for name, module in network.named_modules()
+             if isinstance(module, nn.ConvTranspose3d) and module.out_channels == 1]  # fmt: skip
+    assert len(heads) == 1 and f"{heads[0]}.weight" not in _split(network)[0]
+    assert len(_split(network)[0]) > 5
+
+
+def test_networks_name_what_stays_with_adamw() -> None:
+    with torch.device("meta"):
+        whole, ablation = (system_from_config("addiff_dose", {"structure_encoder": one}).build_network()
+                           for one in (True, False))  # fmt: skip
+    for part in whole.adamw_parts:  # none of them is a slip of the pen
+        assert any(name.startswith(f"{part}.") for network in (whole, ablation) for name in network.state_dict()), part
+    small = {"widths": [16, 32], "attention": 1, "head_width": 16, "groups": 8, "tokens": 32, "ct_widths": [16, 32]}
+    chosen, _ = _split(system_from_config("addiff_dose", small).build_network())
+    embeddings = ("time.", "context.", "context_token.", "ct_token.", "ct_places.", "conditional.structure_places.")
+    assert not [name for name in chosen if name.startswith(embeddings)]
+    assert any(name.startswith("conditional.transformer") for name in chosen)
+    assert any(name.startswith("unet.down_blocks") for name in chosen)
+    pair = AdversarialPair(nn.Linear(32, 32), nn.Linear(32, 32))
+    assert _split(pair)[0] == {"generator.weight"}
+
+
+def test_an_older_pytorch_trains_with_adamw_and_says_why_not_with_muon(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Muon came with PyTorch 2.9; the package asks for 2.6."""
+    from DosePredictionLib.training import optimiser
+
+    monkeypatch.delattr(torch.optim, "Muon")
+    assert optimiser.__file__ is not None
+    spec = importlib.util.spec_from_file_location("optimiser_of_an_older_torch", optimiser.__file__)
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)  # fails where the module's import needs Muon
+    assert len(module.build_optimisers(_config("adamw"), nn.Linear(32, 32))) == 1
+    with pytest.raises(InputError, match=r"needs PyTorch 2\.9 or later"):
+        module.build_optimisers(_config("muon"), nn.Linear(32, 32))
 
 
 def test_steps_side_by_side_equal_steps_one_after_another() -> None:

@@ -19,6 +19,7 @@ from DosePredictionLib.dosimetry.openkbp_score import dvh_differences
 from DosePredictionLib.errors import InputError
 from DosePredictionLib.inference.weights import load_weights
 from DosePredictionLib.patient.volume import Volume
+from DosePredictionLib.resources import resource_path
 from DosePredictionLib.systems.default import DefaultSystem
 from DosePredictionLib.training.augmentation import Turn, turned
 from DosePredictionLib.training.case_cache import load_case, save_case, training_case
@@ -129,6 +130,26 @@ def test_a_case_survives_the_cache(tmp_path, cases):
 def draw(case, seed, *, turn_probability=0.0, canvas=None):
     told = config("", turn_probability=turn_probability, canvas=canvas)
     return draw_batch([case], DefaultSystem(drop=0.0), told, 16, [(seed,)])
+
+
+def test_runs_share_conditioned_cases(tmp_path, monkeypatch):
+    """The second run of a comparison finds the patients that the first one conditioned."""
+    from DosePredictionLib.training import case_cache
+
+    folder = resource_path("SampleData")
+    told = config(tmp_path / "one", train=str(folder), validation=str(folder), cache=str(tmp_path / "shared"))
+    first = TrainingRun(told)
+    assert not (tmp_path / "one" / "cache").exists() and len(list((tmp_path / "shared" / "train").iterdir())) == 1
+
+    def again(*_arguments):
+        raise AssertionError("conditioned again")
+
+    monkeypatch.setattr(case_cache, "training_case", again)
+    second = TrainingRun(replace(told, output=str(tmp_path / "two")))
+    assert [case.identifier for case in second.cases] == [case.identifier for case in first.cases]
+    assert np.array_equal(second.cases[0].dose_gy, first.cases[0].dose_gy)
+    with pytest.raises(AssertionError):
+        TrainingRun(replace(told, output=str(tmp_path / "three"), cache=None))
 
 
 @pytest.mark.parametrize("turn_probability", [0.0, 1.0])

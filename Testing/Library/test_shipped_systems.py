@@ -21,7 +21,7 @@ from DosePredictionLib.resources import resource_path
 #: Dose and DVH score on the validation patients, Gy, that the weights have to hold.
 SHIPPED = {"magdiff_adc": (2.9, 1.8)}
 #: Systems with an Adaptive Dose Calibration.
-CALIBRATED = ("magdiff_adc",)
+CALIBRATED = ("default", "magdiff_adc")
 
 
 @pytest.fixture(scope="module")

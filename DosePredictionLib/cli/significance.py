@@ -18,8 +18,9 @@ def add_parser(commands: Any) -> None:
         help="paired tests between two evaluations of the same patients",
         description="Compares the plan figures of two systems on the patients that both were evaluated on: means, the "
         "paired t-test and Wilcoxon's signed-rank test of each figure (of DVH figures, of the absolute difference "
-        "from the reference). A and B are output folders of evaluate --plan-figures, or their plan_figures.csv. No "
-        "correction is made for the number of figures.",
+        "from the reference). A and B are output folders of evaluate --plan-figures, or their plan_figures.csv; of "
+        "folders without plan figures, the scores and the changes from slice to slice are compared. No correction is "
+        "made for the number of figures.",
     )
     parser.add_argument("a", metavar="A", type=Path)
     parser.add_argument("b", metavar="B", type=Path)
@@ -32,12 +33,16 @@ def run(arguments: argparse.Namespace) -> int:
     from DosePredictionLib.dosimetry.paired_tests import (
         format_paired_tests,
         paired_plan_figures,
+        paired_scores,
         write_paired_tests,
     )
     from DosePredictionLib.dosimetry.plan_figures import read_plan_figures
 
     paths = [given / PLAN_FIGURES if given.is_dir() else given for given in (arguments.a, arguments.b)]
-    tests = paired_plan_figures(*(read_plan_figures(path) for path in paths))
+    if arguments.a.is_dir() and arguments.b.is_dir() and not any(path.exists() for path in paths):
+        tests = paired_scores(arguments.a, arguments.b)
+    else:
+        tests = paired_plan_figures(*(read_plan_figures(path) for path in paths))
     if not any(test.patients for test in tests):
         raise InputError(
             f"{paths[0]} and {paths[1]} have no patient in common; evaluate both systems on the same data."

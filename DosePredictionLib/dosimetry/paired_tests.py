@@ -11,9 +11,14 @@ from pathlib import Path
 import numpy as np
 
 from DosePredictionLib.dosimetry.plan_figures import PlanFigure
+from DosePredictionLib.errors import InputError
 from DosePredictionLib.whole_file import whole_file
 
-COLUMNS = ("figure", "unit", "patients", "mean_a", "mean_b", "mean_difference", "t_p", "wilcoxon_p", "stars")
+COLUMNS = (
+    "figure", "unit", "patients", "a_lower", "mean_a", "mean_b", "mean_difference", "t_p", "wilcoxon_p", "stars",
+)  # fmt: skip
+#: Tables of an evaluation with a row a patient and a column a figure.
+SCORE_TABLES = ("scores.csv", "slices.csv")
 
 
 @dataclass(frozen=True)
@@ -27,6 +32,7 @@ class PairedTest:
         mean_a, mean_b: over these patients.
         t_p: two-sided p of the paired t-test; NaN for fewer than two patients, 1 where all differences are 0.
         wilcoxon_p: the same of Wilcoxon's signed-rank test, which asks for no normal differences.
+        a_lower: patients in whom the first system's is lower.
     """
 
     figure: str
@@ -36,6 +42,7 @@ class PairedTest:
     mean_b: float
     t_p: float
     wilcoxon_p: float
+    a_lower: int = 0
 
     @property
     def stars(self) -> str:
@@ -62,9 +69,10 @@ def paired_test(figure: str, unit: str, a: Mapping[str, float], b: Mapping[str, 
     if np.array_equal(first, second):
         return PairedTest(figure, unit, len(shared), *means, 1.0, 1.0)
     difference = first - second
+    lower = int(np.count_nonzero(difference < 0))
     # The same difference in every patient has no spread to test against: it is as sure as can be.
     t_p = 0.0 if np.ptp(difference) <= 1e-9 * np.abs(difference).max() else float(ttest_rel(first, second).pvalue)
-    return PairedTest(figure, unit, len(shared), *means, t_p, float(wilcoxon(first, second).pvalue))
+    return PairedTest(figure, unit, len(shared), *means, t_p, float(wilcoxon(first, second).pvalue), lower)
 
 
 def paired_plan_figures(a: Sequence[PlanFigure], b: Sequence[PlanFigure]) -> list[PairedTest]:
@@ -72,6 +80,36 @@ def paired_plan_figures(a: Sequence[PlanFigure], b: Sequence[PlanFigure]) -> lis
     first, second = _by_figure(a), _by_figure(b)
     units = {one.key: one.unit for one in a}
     return [paired_test(key, units[key], values, second[key]) for key, values in first.items() if key in second]
+
+
+def paired_scores(a: str | Path, b: str | Path) -> list[PairedTest]:
+    """Test the scores of two evaluations' folders, and how their doses change from slice to slice.
+
+    Raises:
+        InputError: a table isn't there or isn't one that `evaluate` writes.
+    """
+    found = []
+    for table in SCORE_TABLES:
+        first, second = (_columns(Path(folder) / table) for folder in (a, b))
+        for name, values in first.items():
+            if name in second:
+                unit = "" if name.endswith("_ratio") else "Gy"
+                found.append(paired_test(name.removesuffix("_gy"), unit, values, second[name]))
+    return found
+
+
+def _columns(path: Path) -> dict[str, dict[str, float]]:
+    try:
+        with open(path, newline="", encoding="utf-8") as stream:
+            rows = [row for row in csv.DictReader(stream) if row["patient"] != "mean"]
+        names = [name for name in (rows[0] if rows else ()) if name not in ("patient", "seconds")]
+        return {
+            name: {row["patient"]: float(row[name]) if row[name] else math.nan for row in rows} for name in names
+        }  # fmt: skip
+    except OSError as error:
+        raise InputError(f"Cannot read {path}: {error.strerror}; give a folder that evaluate wrote.") from error
+    except (KeyError, TypeError, ValueError) as error:
+        raise InputError(f"{path} is no table of evaluate; give a folder that evaluate wrote.") from error
 
 
 def _by_figure(figures: Sequence[PlanFigure]) -> dict[str, dict[str, float]]:
@@ -94,16 +132,16 @@ def write_paired_tests(tests: Sequence[PairedTest], path: str | Path) -> None:
             numbers = (one.mean_a, one.mean_b, one.mean_a - one.mean_b)
             chances = ("" if math.isnan(p) else f"{p:.3g}" for p in (one.t_p, one.wilcoxon_p))
             texts = ("" if math.isnan(number) else f"{number:.4f}" for number in numbers)
-            writer.writerow([one.figure, one.unit, one.patients, *texts, *chances, one.stars])
+            writer.writerow([one.figure, one.unit, one.patients, one.a_lower, *texts, *chances, one.stars])
 
 
 def format_paired_tests(tests: Sequence[PairedTest], name_a: str, name_b: str) -> str:
     """The tests for a terminal."""
     width = max([len(one.figure) for one in tests], default=6)
-    lines = [f"{'':{width}}  {name_a:>12.12} {name_b:>12.12}   p (t)    p (W)   n"]
+    lines = [f"{'':{width}}  {name_a:>12.12} {name_b:>12.12}   p (t)    p (W)   n  A lower"]
     for one in tests:
         lines.append(
             f"{one.figure:{width}}  {one.mean_a:12.3f} {one.mean_b:12.3f} {one.t_p:8.2g} {one.wilcoxon_p:8.2g} "
-            f"{one.patients:3d}  {one.stars}"
+            f"{one.patients:3d}  {one.a_lower:7d}  {one.stars}"
         )
     return "\n".join(lines)

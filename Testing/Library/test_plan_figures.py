@@ -15,7 +15,7 @@ from scipy import stats
 from DosePredictionLib.cli.main import main
 from DosePredictionLib.dosimetry.goals import bundled_goals
 from DosePredictionLib.dosimetry.named_dose import NamedDose
-from DosePredictionLib.dosimetry.paired_tests import paired_plan_figures, paired_test
+from DosePredictionLib.dosimetry.paired_tests import paired_plan_figures, paired_scores, paired_test
 from DosePredictionLib.dosimetry.plan_figures import (
     PlanFigure,
     compliance_percent,
@@ -127,9 +127,27 @@ def test_paired_tests_are_scipys_and_pair_by_patient():
     assert found.t_p == pytest.approx(stats.ttest_rel(*pairs).pvalue)
     assert found.wilcoxon_p == pytest.approx(stats.wilcoxon(*pairs).pvalue)
     assert found.stars == "***" and found.mean_a < found.mean_b
+    assert found.a_lower == sum(one < other for one, other in zip(*pairs, strict=True))
     assert paired_test("MAE", "Gy", first, first).t_p == 1.0
     assert math.isnan(paired_test("MAE", "Gy", {"a": 1.0}, {"a": 2.0}).t_p)
     assert paired_test("MAE", "Gy", {"a": 1.0, "b": 2.0}, {"a": 2.0, "b": 3.0}).stars == "***"
+
+
+def test_scores_of_evaluations_without_plan_figures_are_paired(tmp_path):
+    for system, scores in (("a", (2.0, 3.0, 4.0)), ("b", (2.5, 2.9, 4.6))):
+        (tmp_path / system).mkdir()
+        rows = [f"p{i},{score},,10.0" for i, score in enumerate(scores)]
+        (tmp_path / system / "scores.csv").write_text(
+            "\n".join(["patient,dose_score_gy,Larynx mean,seconds", *rows, f"mean,{sum(scores) / 3},,10.0"]) + "\n"
+        )
+        (tmp_path / system / "slices.csv").write_text("patient,roughness_ratio\np0,0.9\np1,1.1\n")
+    dose_score, larynx, roughness = paired_scores(tmp_path / "a", tmp_path / "b")
+    # The row of means is no patient, the seconds no figure, an empty cell no value.
+    assert (dose_score.figure, dose_score.patients, dose_score.a_lower) == ("dose_score", 3, 2)
+    assert (dose_score.mean_a, dose_score.mean_b) == pytest.approx((3.0, 10.0 / 3.0))
+    assert larynx.patients == 0 and (roughness.unit, roughness.t_p) == ("", 1.0)
+    with pytest.raises(InputError, match="give a folder that evaluate wrote"):
+        paired_scores(tmp_path / "a", tmp_path)
 
 
 def test_dvh_figures_are_tested_by_their_error():

@@ -11,6 +11,7 @@ from DosePredictionScene.hottest_point import hottest_point_in_pieces, jump_slic
 from DosePredictionScene.measured import CLINICAL, COMPARED
 from slicer.i18n import tr as _
 
+from DosePredictionPanel.column_widths import fix_widths
 from DosePredictionPanel.goals_rows import (
     COLOURS,
     COLUMNS,
@@ -67,13 +68,7 @@ class GoalsView:
         self._segmentation: Any = None
         self._sorted_by: tuple[int, bool] | None = None
         header = table.horizontalHeader()
-        header.setMinimumSectionSize(min(WIDTHS.values()))
-        for column, name in enumerate(COLUMNS):  # what is left goes to the goal: nothing scrolls sideways
-            if name in WIDTHS:
-                header.setSectionResizeMode(column, qt.QHeaderView.Fixed)
-                table.setColumnWidth(column, WIDTHS[name])
-            else:
-                header.setSectionResizeMode(column, qt.QHeaderView.Stretch)
+        fix_widths(table, {COLUMNS.index(name): width for name, width in WIDTHS.items()})
         header.setSectionsClickable(True)
         for column, tip in enumerate(heading_tips()):
             table.horizontalHeaderItem(column).setToolTip(tip)

@@ -9,6 +9,7 @@ from DosePredictionScene.measured import COMPARED
 from DosePredictionScene.scorecard_table import TABLE_ROLE
 from slicer.i18n import tr as _
 
+from DosePredictionPanel.column_widths import fix_widths
 from DosePredictionPanel.goals_rows import NUMBER, column_names
 from DosePredictionPanel.scorecard_rows import (
     CLINICAL_POINTS,
@@ -53,14 +54,7 @@ class ScorecardView:
 
     def __init__(self, table: Any, total: Any, remarks_box: Any) -> None:
         self._table, self._total, self._remarks = table, total, remarks_box
-        header = table.horizontalHeader()
-        header.setMinimumSectionSize(min(WIDTHS.values()))
-        for column, name in enumerate(COLUMNS):  # what is left goes to the metric: nothing scrolls sideways
-            if name in WIDTHS:
-                header.setSectionResizeMode(column, qt.QHeaderView.Fixed)
-                table.setColumnWidth(column, WIDTHS[name])
-            else:
-                header.setSectionResizeMode(column, qt.QHeaderView.Stretch)
+        fix_widths(table, {COLUMNS.index(name): width for name, width in WIDTHS.items()})
         table.verticalHeader().setVisible(False)
         table.verticalHeader().setDefaultSectionSize(ROW_HEIGHT)
         total.setTextFormat(qt.Qt.PlainText)

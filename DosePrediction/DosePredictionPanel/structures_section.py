@@ -19,6 +19,7 @@ from slicer.i18n import tr as _
 
 from DosePredictionLib.errors import InputError
 from DosePredictionLib.patient.structure import StructureRole
+from DosePredictionPanel.column_widths import fix_widths
 from DosePredictionPanel.name_presets import NamePresets, fitting, preset_of
 from DosePredictionPanel.section import Section
 from DosePredictionPanel.structure_rows import (
@@ -33,8 +34,7 @@ from DosePredictionPanel.structure_rows import (
 NAME, ROLE, STANDARD, DOSE, MATCH = range(5)
 PROBLEM_COLOUR, REMARK_COLOUR = (0.85, 0.20, 0.15), (0.90, 0.60, 0.05)
 ROW_HEIGHT = 24
-MATCH_WIDTH = 58
-WIDTHS = {ROLE: 98, DOSE: 48, MATCH: MATCH_WIDTH}
+WIDTHS = {ROLE: 98, DOSE: 58, MATCH: 58}
 #: Beside Slicer's settings.
 PRESETS_FOLDER = "DosePredictionStructureNames"
 WARNING = "\N{WARNING SIGN}"
@@ -69,15 +69,9 @@ class StructuresSection(Section):
         self._filling = False
         self._role_boxes: list[Any] = []
         table = self.ui.structuresTable
-        header = table.horizontalHeader()
         table.verticalHeader().setVisible(False)
         table.verticalHeader().setDefaultSectionSize(ROW_HEIGHT)
-        header.setMinimumSectionSize(MATCH_WIDTH)
-        for column, width in WIDTHS.items():  # what is left goes to the names: nothing scrolls sideways
-            header.setSectionResizeMode(column, qt.QHeaderView.Fixed)
-            table.setColumnWidth(column, width)
-        for column in (NAME, STANDARD):
-            header.setSectionResizeMode(column, qt.QHeaderView.Stretch)
+        fix_widths(table, WIDTHS)  # what is left goes to the names
         table.connect("cellChanged(int,int)", self._on_cell_changed)
         self.ui.guessAgainButton.connect("clicked(bool)", self._on_guess_again)
         self.ui.applyPresetButton.connect("clicked(bool)", self._on_apply_preset)

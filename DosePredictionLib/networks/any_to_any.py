@@ -33,6 +33,9 @@ class AnyToAnyNetwork(nn.Module):
         denoiser: ``denoiser(noisy, time, target, conditions, occupied)`` on latents.
     """
 
+    #: Muon is for hidden layers; a modality's embedding and head learn only from draws that show or ask for it.
+    adamw_parts = ("denoiser.embeddings", "denoiser.merged", "denoiser.time", "denoiser.modulation", "denoiser.heads")
+
     def __init__(self, codec: nn.Module, denoiser: nn.Module) -> None:
         super().__init__()
         self.codec, self.denoiser = codec, denoiser

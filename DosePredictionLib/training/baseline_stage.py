@@ -80,7 +80,7 @@ class BaselineStage:
 
     def draw(self, cases: Sequence[TrainingCase], seeds: Sequence[tuple[int, ...]]) -> Batch:
         """See `draw_batch`."""
-        return draw_batch(cases, self.system, self.config, SIZE_MULTIPLE, seeds)
+        return draw_batch(cases, self.system, self.config, SIZE_MULTIPLE, seeds, with_structures=False)
 
     def loss(self, network: nn.Module, batch: Batch) -> StageLoss:
         """See the class."""

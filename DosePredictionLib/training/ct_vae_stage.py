@@ -85,7 +85,7 @@ class CTAutoencoderStage:
     def draw(self, cases: Sequence[TrainingCase], seeds: Sequence[tuple[int, ...]]) -> CTBatch:
         """The CTs of augmented patients, mixed."""
         multiple = 2 ** len(self.system.ct_widths)
-        batch = draw_batch(cases, self.system, self.config, multiple, seeds)
+        batch = draw_batch(cases, self.system, self.config, multiple, seeds, with_structures=False)
         generator = torch.Generator().manual_seed(batch.noise_seed)
         share = draw_share(self.config.mixup, len(cases), generator)
         ct, _ = self.system.ct_and_structures(batch.conditions, batch.region)

@@ -186,7 +186,10 @@ class TrainingRun:
         """The batches of the steps up to ``last``, drawn ahead by the configuration's workers."""
         ahead: deque[Future[Any]] = deque()
         submitted = self.step
-        with ThreadPoolExecutor(self.config.workers) as pool:
+        # A worker's arithmetic keeps to its own thread; otherwise it and the network fight for the same processors.
+        # What a worker sets holds for all threads that have not asked yet: this one asks first.
+        torch.get_num_threads()
+        with ThreadPoolExecutor(self.config.workers, initializer=torch.set_num_threads, initargs=(1,)) as pool:
             while submitted < last or ahead:
                 while submitted < last and len(ahead) <= 2 * self.config.workers:
                     ahead.append(pool.submit(self._draw, submitted))

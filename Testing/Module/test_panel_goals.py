@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import math
 from pathlib import Path
 from typing import Any
 
 import pytest
+from DosePredictionScene.self_test import PEAK, REACH_MM
 from panel_session import Session
 from standin.gestures import choose, click, type_into
 
@@ -208,3 +210,22 @@ def test_own_goals_that_are_gone_keep_from_predicting_and_say_so(opened: Session
     opened.panel.parameters.goals = "head-and-neck"
     opened.settle()
     assert opened.panel.run.ui.predictButton.enabled
+
+
+def test_the_table_that_addiff_dose_is_trained_with_is_judged_in_the_panel(opened: Session) -> None:
+    """Its rings and margins are made on the fly; the phantom's dose is a formula of the distance from the centre."""
+    opened.predict()
+    choose(opened.panel.prescription.ui.goalsSelector, bundled_goals("addiff-dose").title)
+    opened.settle()
+    found = {(row[1], row[2]): float(row[3]) for row in rows(opened) if row[3] not in ("", "-")}
+
+    def percent_of_prescription(distance_mm: float) -> float:
+        return 100 * PEAK * math.exp(-((distance_mm / REACH_MM) ** 2))
+
+    # The ring begins 5 mm outside a target of 25 mm radius, known to a voxel of 4 mm.
+    ring = found["ring 5-10 mm around highest target minus targets", "Dmax \N{LESS-THAN OR EQUAL TO} 80 %Rx"]
+    assert percent_of_prescription(30.0) < ring < percent_of_prescription(26.0)
+    # The cord runs 44 mm behind the centre, 8 mm thick; 5 mm around it the dose is higher.
+    cord = found["SpinalCord", "Dmax \N{LESS-THAN OR EQUAL TO} 45 Gy"]
+    with_margin = found["SpinalCord_PRV05", "D1% \N{LESS-THAN OR EQUAL TO} 50 Gy"]
+    assert 0.7 * percent_of_prescription(40.0) < cord < with_margin < 0.7 * percent_of_prescription(31.0)

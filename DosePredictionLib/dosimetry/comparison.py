@@ -81,6 +81,7 @@ class DoseComparison:
         agreements: one for each dose but the reference.
         gamma_note: why gamma is missing although it was asked for; empty when it isn't.
         region: what gamma and isodoses are limited to, "external contour (BODY)"; empty when they aren't.
+        goal_set: name of the set of goals; empty without one.
     """
 
     patient: str
@@ -93,6 +94,7 @@ class DoseComparison:
     agreements: tuple[Agreement, ...]
     gamma_note: str = ""
     region: str = ""
+    goal_set: str = ""
 
 
 def compare_doses(
@@ -154,7 +156,7 @@ def compare_doses(
     figures = _figures(patient, dvhs)
     return DoseComparison(
         patient.identifier, reference.name, names, prescription_gy, dvhs, figures, judged, tuple(agreements), note,
-        region,
+        region, goals.name if goals is not None else "",
     )  # fmt: skip
 
 

@@ -102,6 +102,7 @@ def comparison_content(comparison: DoseComparison) -> dict[str, Any]:
         "doses": list(comparison.names),
         "prescription_gy": comparison.prescription_gy,
         "dvh": [asdict(figure) for figure in comparison.figures],
+        "goal_set": comparison.goal_set,
         "goals": {
             name: [
                 {"structure": r.structure_label, "metric": r.goal.metric.text, "comparator": r.goal.comparator,

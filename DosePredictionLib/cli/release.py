@@ -51,7 +51,7 @@ def run(arguments: argparse.Namespace) -> int:
         uncertainty=summary.get("uncertainty", {}),
         recommended={"samples": summary["samples"], "steps": summary["steps"]},
     )  # fmt: skip
-    save_weights(file.state, header, arguments.output)
+    save_weights(file.state, header, arguments.output, file.bits)
     card = arguments.output.with_suffix(".md")
     with whole_file(card) as path:
         path.write_text(calibration_card(header) if calibrates else model_card(header), encoding="utf-8")

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from DosePredictionLib.conditioning.channels import CHANNELS, MORE_CHANNELS
 from DosePredictionLib.errors import InputError
+from DosePredictionLib.inference.eight_bits import SCALE, from_eight_bits, is_packed, to_eight_bits
 from DosePredictionLib.inference.weights_header import FORMAT, WeightsHeader
 from DosePredictionLib.resources import resource_root
 from DosePredictionLib.systems.registry import system_from_config
@@ -57,11 +58,12 @@ def default_weights(system: str) -> Path:
     return path
 
 
-def save_weights(state: dict[str, Tensor], header: WeightsHeader, path: str | Path) -> None:
-    """Write weights in half precision; the file appears whole or not at all."""
+def save_weights(state: dict[str, Tensor], header: WeightsHeader, path: str | Path, bits: int = 16) -> None:
+    """Write weights in half precision or in ``bits`` = 8 (`eight_bits`); the file appears whole or not at all."""
     from safetensors.torch import save_file
 
-    half = {name: value.detach().cpu().to(torch.float16).contiguous() for name, value in state.items()}
+    packed = to_eight_bits(state) if bits == 8 else state
+    half = {name: _stored(name, value.detach().cpu()) for name, value in packed.items()}
     described = json.dumps(asdict(header), sort_keys=True)
     metadata = {"format": FORMAT, "header": described, "sha256": _checksum(half, described)}
     with whole_file(path) as temporary:
@@ -73,14 +75,16 @@ class WeightsFile:
     """What a weights file holds.
 
     Attributes:
-        state: parameters by name, in half precision.
+        state: parameters by name.
         header: see `WeightsHeader`.
         sha256: of the whole file.
+        bits: 16, or 8 where weights were packed; written with as many again, they are the same.
     """
 
     state: dict[str, Tensor]
     header: WeightsHeader
     sha256: str
+    bits: int = 16
 
 
 def load_weights(path: str | Path) -> LoadedWeights:
@@ -119,7 +123,8 @@ def read_weights(path: str | Path) -> WeightsFile:
         raise InputError(f"The weights file {path} is damaged: its content and its checksum differ; fetch it again.")
     header = WeightsHeader(**json.loads(described))
     _check_channels(header, path)
-    return WeightsFile(state, header, hashlib.sha256(path.read_bytes()).hexdigest())
+    bits = 8 if is_packed(state) else 16
+    return WeightsFile(from_eight_bits(state), header, hashlib.sha256(path.read_bytes()).hexdigest(), bits)
 
 
 def fill_network(network: Network, file: WeightsFile, path: Path) -> Network:
@@ -146,6 +151,12 @@ def _check_channels(header: WeightsHeader, path: Path) -> None:
             f"The weights {path} were trained on channels that this version does not make "
             f"({', '.join(unknown) or 'none are named'}); it makes {', '.join(CHANNELS)}. Use their own version."
         )
+
+
+def _stored(name: str, value: Tensor) -> Tensor:
+    # Scales keep their precision: rounded, they would change a whole row of a matrix.
+    kept = value.dtype == torch.int8 or name.endswith(SCALE)
+    return (value if kept else value.to(torch.float16)).contiguous()
 
 
 def _checksum(state: dict[str, Tensor], described: str) -> str:

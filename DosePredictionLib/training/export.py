@@ -43,7 +43,7 @@ def export_weights(run: TrainingRun) -> Path:
         commit=_commit(),
     )  # fmt: skip
     path = run.output / "weights.safetensors"
-    save_weights(run.stage.release_state(run.average), header, path)
+    save_weights(run.stage.release_state(run.average), header, path, config.weight_bits)
     return path
 
 

@@ -65,3 +65,15 @@ def ball_patient(
         site="head-and-neck",
         beams=beams,
     )
+
+
+def ball_dose(shift_mm: float = 0.0, peak_gy: float = 70.0) -> Volume:
+    """A dose of `ball_patient` that falls off around its high target's middle, inside the body only.
+
+    Args:
+        shift_mm: of the dose to the patient's left.
+        peak_gy: in the middle.
+    """
+    distance = np.linalg.norm(points_mm(AXIAL) - (8.0 + shift_mm, -10.0, 4.0), axis=-1)
+    body = ball_patient().structures[0].mask.array > 0
+    return Volume((peak_gy * np.exp(-((distance / 40.0) ** 2)) * body).astype(np.float32), AXIAL)

@@ -9,27 +9,23 @@ import numpy as np
 import pytest
 import torch
 from addiff_small import SMALL, stage_config
-from phantom import AXIAL, ball_patient, points_mm
+from ball_case import ball_case
+from phantom import ball_patient
 
 from DosePredictionLib.conditioning.channels import CHANNELS, SCALARS, model_input
 from DosePredictionLib.conditioning.plan_context import CONTEXT_LENGTH, plan_context
 from DosePredictionLib.errors import InputError
 from DosePredictionLib.inference.weights import load_weights
 from DosePredictionLib.networks.lightweight_vae3d import LightweightVAE3D, WholeCT, kl_divergence
-from DosePredictionLib.patient.volume import Volume
 from DosePredictionLib.systems.addiff_dose import AddiffDoseSystem
-from DosePredictionLib.training.case_cache import load_case, save_case, training_case
+from DosePredictionLib.training.case_cache import load_case, save_case
 from DosePredictionLib.training.export import export_weights
 from DosePredictionLib.training.loop import TrainingRun
 from DosePredictionLib.training.mixup import draw_share, mixed
 
 
 def case(shift_mm: float = 0.0):
-    patient = ball_patient()
-    distance = np.linalg.norm(points_mm(AXIAL) - (8.0 + shift_mm, -10.0, 4.0), axis=-1)
-    dose = 70.0 * np.exp(-((distance / 40.0) ** 2)) * (patient.structures[0].mask.array > 0)
-    patient = replace(patient, identifier=f"ball{shift_mm}", reference_dose=Volume(dose.astype(np.float32), AXIAL))
-    return training_case(patient, CHANNELS)
+    return ball_case(shift_mm, identifier=f"ball{shift_mm}")
 
 
 @pytest.fixture(scope="module")

@@ -8,7 +8,8 @@ from dataclasses import asdict, replace
 import numpy as np
 import pytest
 import torch
-from phantom import AXIAL, ball_patient, points_mm
+from ball_case import ball_case
+from phantom import ball_patient
 from torch import nn
 
 from DosePredictionLib.cli.main import main
@@ -32,11 +33,9 @@ from DosePredictionLib.networks.block_transform import BlockTransform
 from DosePredictionLib.networks.dose_transformer import DoseTransformer, TransformerShape, latent_of, patches_of
 from DosePredictionLib.networks.rotary4d import rotary_angles, rotate
 from DosePredictionLib.patient.image_file import read_scalar_volume
-from DosePredictionLib.patient.volume import Volume
 from DosePredictionLib.patient.writer_folder import write_patient_folder
 from DosePredictionLib.systems.diffkt3d import DiffKT3DSystem
 from DosePredictionLib.training.any_to_any_stage import AnyToAnyStage
-from DosePredictionLib.training.case_cache import training_case
 from DosePredictionLib.training.config import TrainingConfig
 from DosePredictionLib.training.export import export_weights
 from DosePredictionLib.training.loop import TrainingRun
@@ -46,17 +45,9 @@ ALL = (*CHANNELS, *MORE_CHANNELS)
 PROCESSES = [RectifiedFlow(3.0), VariancePreservingVelocity()]
 
 
-def case(shift_mm: float = 0.0):
-    """A ball with a dose that falls off from its target."""
-    patient = ball_patient()
-    distance = np.linalg.norm(points_mm(AXIAL) - (8.0 + shift_mm, -10.0, 4.0), axis=-1)
-    dose = 70.0 * np.exp(-((distance / 40.0) ** 2)) * (patient.structures[0].mask.array > 0)
-    return training_case(replace(patient, reference_dose=Volume(dose.astype(np.float32), AXIAL)), ALL)
-
-
 @pytest.fixture(scope="module")
 def cases():
-    return [case(), case(4.0)]
+    return [ball_case(channels=ALL), ball_case(4.0, ALL)]
 
 
 def config(folder, **changes) -> TrainingConfig:

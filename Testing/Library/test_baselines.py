@@ -7,14 +7,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from phantom import AXIAL, ball_patient, points_mm
+from ball_case import ball_case
 
-from DosePredictionLib.conditioning.channels import CHANNELS
 from DosePredictionLib.inference.weights import load_weights
 from DosePredictionLib.networks.baselines import DeepLabV3Plus
-from DosePredictionLib.patient.volume import Volume
 from DosePredictionLib.training.baseline_stage import AdversarialPair
-from DosePredictionLib.training.case_cache import training_case
 from DosePredictionLib.training.config import TrainingConfig
 from DosePredictionLib.training.export import export_weights
 from DosePredictionLib.training.loop import TrainingRun
@@ -24,10 +21,7 @@ ARCHITECTURES = ("unet", "pix2pix", "deeplabv3plus", "dosenet")
 
 @pytest.fixture(scope="module")
 def case():
-    patient = ball_patient()
-    distance = np.linalg.norm(points_mm(AXIAL) - (8.0, -10.0, 4.0), axis=-1)
-    dose = 70.0 * np.exp(-((distance / 40.0) ** 2)) * (patient.structures[0].mask.array > 0)
-    return training_case(replace(patient, reference_dose=Volume(dose.astype(np.float32), AXIAL)), CHANNELS)
+    return ball_case()
 
 
 @pytest.mark.parametrize("architecture", ARCHITECTURES)

@@ -12,21 +12,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 import SimpleITK as sitk
-from phantom import AXIAL, ball_patient, points_mm
+from phantom import ball_dose, ball_patient
 from tiny import TINY, tiny_weights
 
 from DosePredictionLib.cli.evaluate import score_patient
 from DosePredictionLib.cli.main import main
 from DosePredictionLib.patient.structure import StructureRole
-from DosePredictionLib.patient.volume import Volume
 from DosePredictionLib.patient.writer_folder import write_patient_folder
-
-
-def dose_gy(shift_mm: float = 0.0) -> Volume:
-    """A dose around the high target of the ball."""
-    distance = np.linalg.norm(points_mm(AXIAL) - (8.0 + shift_mm, -10.0, 4.0), axis=-1)
-    body = ball_patient().structures[0].mask.array > 0
-    return Volume((70.0 * np.exp(-((distance / 40.0) ** 2)) * body).astype(np.float32), AXIAL)
 
 
 @pytest.fixture(scope="module")
@@ -37,7 +29,7 @@ def weights(tmp_path_factory):
 @pytest.fixture(scope="module")
 def case(tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("cases") / "ball"
-    write_patient_folder(replace(ball_patient(), reference_dose=dose_gy()), folder)
+    write_patient_folder(replace(ball_patient(), reference_dose=ball_dose()), folder)
     return folder
 
 
@@ -82,18 +74,18 @@ def test_predict_several_cases_in_openkbp_layout(case, weights, tmp_path, capsys
 
 def test_evaluate_scores_predictions_as_the_challenge_does(case, tmp_path):
     predictions = tmp_path / "predictions"
-    dose_gy(shift_mm=4.0).write(predictions / "ball" / "dose.nrrd")
+    ball_dose(shift_mm=4.0).write(predictions / "ball" / "dose.nrrd")
     out = tmp_path / "scores"
     assert main(["evaluate", str(case.parent), "--predictions", str(predictions), "-o", str(out)]) == 0
     summary = json.loads((out / "summary.json").read_text())
     body = ball_patient().structures[0].mask.array > 0
-    wanted = np.abs(dose_gy(4.0).array - dose_gy().array).sum(dtype=np.float64) / body.sum()
+    wanted = np.abs(ball_dose(4.0).array - ball_dose().array).sum(dtype=np.float64) / body.sum()
     assert summary["dose_score_gy"] == pytest.approx(wanted, abs=1e-4)
     rows = list(csv.DictReader(open(out / "scores.csv", newline="")))
     assert [row["patient"] for row in rows] == ["ball", "mean"]
     assert float(rows[0]["dose_score_gy"]) == pytest.approx(wanted, abs=1e-6)
     cord = ball_patient().structures[3].mask.array > 0
-    mean = abs(dose_gy(4.0).array[cord].mean() - dose_gy().array[cord].mean())
+    mean = abs(ball_dose(4.0).array[cord].mean() - ball_dose().array[cord].mean())
     assert float(rows[0]["SpinalCord mean"]) == pytest.approx(mean, abs=1e-3)
     assert rows[0]["Larynx mean"] == ""
 
@@ -105,7 +97,7 @@ def test_evaluate_tells_what_is_odd_about_a_case(case, tmp_path, capsys):
         (odd / path.name).write_bytes(path.read_bytes())
     plan = json.loads((case / "prescription.json").read_text())
     (odd / "prescription.json").write_text(json.dumps({**plan, "colour": "blue"}))
-    dose_gy().write(tmp_path / "predictions" / "ball" / "dose.nrrd")
+    ball_dose().write(tmp_path / "predictions" / "ball" / "dose.nrrd")
     arguments = ["evaluate", str(odd.parent), "--predictions", str(tmp_path / "predictions")]
     assert main([*arguments, "-o", str(tmp_path / "scores")]) == 0
     assert "Warning: ball: prescription.json: the key 'colour'" in capsys.readouterr().err
@@ -119,8 +111,8 @@ def test_evaluate_predicts_when_no_predictions_are_given(case, weights, tmp_path
 
 
 def test_a_perfect_prediction_scores_zero():
-    patient = replace(ball_patient(), reference_dose=dose_gy())
-    scores = score_patient(patient, dose_gy())
+    patient = replace(ball_patient(), reference_dose=ball_dose())
+    scores = score_patient(patient, ball_dose())
     assert scores.dose_score == 0.0 and scores.dvh_score == 0.0
 
 
@@ -189,6 +181,6 @@ def test_help_runs_as_a_module_and_says_research_use():
 
 
 def test_the_external_stands_in_for_the_dose_region():
-    patient = replace(ball_patient(), reference_dose=dose_gy())
+    patient = replace(ball_patient(), reference_dose=ball_dose())
     assert not patient.with_role(StructureRole.DOSE_REGION)
-    assert score_patient(patient, dose_gy(1.0)).dose_score > 0
+    assert score_patient(patient, ball_dose(1.0)).dose_score > 0

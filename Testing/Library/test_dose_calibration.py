@@ -9,7 +9,7 @@ from dataclasses import asdict, replace
 import numpy as np
 import pytest
 import torch
-from phantom import AXIAL, ball_patient, points_mm
+from phantom import ball_dose, ball_patient
 from tiny import tiny_weights
 
 from DosePredictionLib.cli.main import main
@@ -21,7 +21,6 @@ from DosePredictionLib.inference.options import PredictionOptions
 from DosePredictionLib.inference.weights import load_weights, read_weights, save_weights
 from DosePredictionLib.inference.weights_header import WeightsHeader
 from DosePredictionLib.patient.structure import StructureRole
-from DosePredictionLib.patient.volume import Volume
 from DosePredictionLib.patient.writer_folder import write_patient_folder
 from DosePredictionLib.systems.adaptive_calibration import AdaptiveCalibration, structures_mask
 from DosePredictionLib.training.calibration_stage import CalibrationStage
@@ -31,15 +30,8 @@ from DosePredictionLib.training.export import export_weights
 from DosePredictionLib.training.loop import TrainingRun
 
 
-def clinical() -> Volume:
-    """A dose that falls off from the high target."""
-    distance = np.linalg.norm(points_mm(AXIAL) - (8.0, -10.0, 4.0), axis=-1)
-    body = ball_patient().structures[0].mask.array > 0
-    return Volume((70.0 * np.exp(-((distance / 40.0) ** 2)) * body).astype(np.float32), AXIAL)
-
-
 def patient():
-    return replace(ball_patient(), reference_dose=clinical())
+    return replace(ball_patient(), reference_dose=ball_dose())
 
 
 @pytest.fixture(scope="module")
@@ -167,7 +159,7 @@ def test_the_engine_calibrates_after_sampling(calibrated_run, weights):
     assert refined.provenance.dose_calibration == "weights.safetensors"
     assert len(refined.provenance.dose_calibration_sha256) == 64
     cord = ball_patient().structures[3].mask.array > 0
-    truth = clinical().array
+    truth = ball_dose().array
     assert np.abs(refined.dose.array - truth)[cord].mean() < 0.6 * np.abs(plain.dose.array - truth)[cord].mean()
 
 

@@ -7,7 +7,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from phantom import AXIAL, ball_patient, points_mm
+from ball_case import ball_case
+from phantom import ball_patient
 
 from DosePredictionLib.conditioning.channels import CHANNELS
 from DosePredictionLib.dosimetry.slice_smoothness import slice_smoothness
@@ -15,11 +16,9 @@ from DosePredictionLib.errors import InputError
 from DosePredictionLib.inference.engine import PredictionEngine
 from DosePredictionLib.inference.options import PredictionOptions
 from DosePredictionLib.inference.weights import default_weights, load_weights
-from DosePredictionLib.patient.volume import Volume
 from DosePredictionLib.systems import magdiff_adc
 from DosePredictionLib.systems.magdiff_adc import MagdiffAdcSystem
 from DosePredictionLib.systems.registry import system_from_config
-from DosePredictionLib.training.case_cache import training_case
 from DosePredictionLib.training.config import TrainingConfig
 from DosePredictionLib.training.export import export_weights
 from DosePredictionLib.training.loop import TrainingRun
@@ -32,17 +31,9 @@ PAPER = {"widths": [128, 256, 384, 512], "blocks": [2, 2, 2, 2], "radii": [1, 2,
          "hidden": 128, "prediction": "epsilon"}  # fmt: skip
 
 
-def case(shift_mm: float = 0.0):
-    """A ball with a dose that falls off from its target."""
-    patient = ball_patient()
-    distance = np.linalg.norm(points_mm(AXIAL) - (8.0 + shift_mm, -10.0, 4.0), axis=-1)
-    dose = 70.0 * np.exp(-((distance / 40.0) ** 2)) * (patient.structures[0].mask.array > 0)
-    return training_case(replace(patient, reference_dose=Volume(dose.astype(np.float32), AXIAL)), CHANNELS)
-
-
 @pytest.fixture(scope="module")
 def cases():
-    return [case(), case(4.0)]
+    return [ball_case(), ball_case(4.0)]
 
 
 def config(folder="", **changes) -> TrainingConfig:

@@ -8,7 +8,8 @@ from dataclasses import asdict, replace
 import numpy as np
 import pytest
 import torch
-from phantom import AXIAL, ball_patient, points_mm
+from ball_case import ball_case
+from phantom import AXIAL, ball_patient
 from tiny import TINY
 from torch import nn
 
@@ -18,9 +19,7 @@ from DosePredictionLib.dosimetry.scorecard_reading import find_scorecard
 from DosePredictionLib.errors import InputError
 from DosePredictionLib.inference.weights import WeightsHeader, load_weights, save_weights
 from DosePredictionLib.networks.low_rank import NONE, OLD, add_low_rank, changes_of, merged_state, move_old, version
-from DosePredictionLib.patient.volume import Volume
 from DosePredictionLib.systems.registry import SYSTEMS
-from DosePredictionLib.training.case_cache import training_case
 from DosePredictionLib.training.config import TrainingConfig
 from DosePredictionLib.training.dose_policy import Seen
 from DosePredictionLib.training.export import export_weights
@@ -39,10 +38,7 @@ SETTINGS = {"samples": 2, "sampling_steps": 2}
 
 @pytest.fixture(scope="module")
 def case():
-    patient = ball_patient()
-    distance = np.linalg.norm(points_mm(AXIAL) - (8.0, -10.0, 4.0), axis=-1)
-    dose = 75.0 * np.exp(-((distance / 40.0) ** 2)) * (patient.structures[0].mask.array > 0)
-    return training_case(replace(patient, reference_dose=Volume(dose.astype(np.float32), AXIAL)), CHANNELS)
+    return ball_case(peak_gy=75.0)
 
 
 def weights_of(folder, name):

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from ball_case import ball_case
 from phantom import AXIAL, ball_patient, points_mm
 from tiny import TINY
 
@@ -30,17 +31,9 @@ from DosePredictionLib.training.loop import TrainingRun
 from DosePredictionLib.training.losses import ScoredStructure, dose_error_gy, dvh_errors_gy, structure_doses
 
 
-def case(shift_mm: float = 0.0):
-    """A ball with a dose that falls off from its target."""
-    patient = ball_patient()
-    distance = np.linalg.norm(points_mm(AXIAL) - (8.0 + shift_mm, -10.0, 4.0), axis=-1)
-    dose = 70.0 * np.exp(-((distance / 40.0) ** 2)) * (patient.structures[0].mask.array > 0)
-    return training_case(replace(patient, reference_dose=Volume(dose.astype(np.float32), AXIAL)), CHANNELS)
-
-
 @pytest.fixture(scope="module")
 def cases():
-    return [case(), case(3.0), case(-3.0)]
+    return [ball_case(), ball_case(3.0), ball_case(-3.0)]
 
 
 def config(folder, **changes) -> TrainingConfig:

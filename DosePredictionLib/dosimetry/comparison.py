@@ -16,7 +16,7 @@ from DosePredictionLib.dosimetry.gamma import (
     gamma_analysis,
     gamma_is_available,
 )
-from DosePredictionLib.dosimetry.goals import GoalResult, GoalSet, evaluate_goals
+from DosePredictionLib.dosimetry.goals import GoalResult, GoalSet, GoalStructures, evaluate_goals
 from DosePredictionLib.dosimetry.isodose import USUAL_LEVELS_PERCENT, IsodoseAgreement, isodose_agreement
 from DosePredictionLib.dosimetry.named_dose import NamedDose
 from DosePredictionLib.dosimetry.voxel_statistics import (
@@ -137,7 +137,8 @@ def compare_doses(
     dvhs = _dvhs(patient, doses)
     judged = {}
     if goals is not None:
-        judged = {dose.name: evaluate_goals(goals, patient, dose.dose, dvhs[dose.name]) for dose in doses}
+        named = GoalStructures(patient)
+        judged = {dose.name: evaluate_goals(goals, patient, dose.dose, dvhs[dose.name], named) for dose in doses}
     mask_name, inside = comparison_mask(patient, reference.dose.geometry, reference.dose)
     measured = within_region(patient, reference.dose)
     region = mask_name if measured is not reference.dose else ""

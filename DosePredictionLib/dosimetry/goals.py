@@ -65,7 +65,37 @@ def format_value(value: float, unit: str) -> str:
     return f"{value:.2f} {unit}" if unit else f"{value:.3f}"
 
 
-def evaluate_goals(goals: GoalSet, patient: Patient, dose: Volume, dvhs: Mapping[str, Dvh]) -> list[GoalResult]:
+class GoalStructures:
+    """A patient's structures by what goals call them, made once: rings and margins take longer than judging a dose.
+
+    Args:
+        patient: the patient.
+    """
+
+    def __init__(self, patient: Patient) -> None:
+        self._patient = patient
+        self._found: dict[str, list[Structure] | NotThereError] = {}
+
+    def called(self, expression: str) -> list[Structure]:
+        """What `structures_named` says.
+
+        Raises:
+            NotThereError: the patient has no such structure.
+        """
+        if expression not in self._found:
+            try:
+                self._found[expression] = structures_named(expression, self._patient)
+            except NotThereError as error:
+                self._found[expression] = error
+        answer = self._found[expression]
+        if isinstance(answer, NotThereError):
+            raise answer
+        return answer
+
+
+def evaluate_goals(
+    goals: GoalSet, patient: Patient, dose: Volume, dvhs: Mapping[str, Dvh], structures: GoalStructures | None = None
+) -> list[GoalResult]:
     """Judge a dose by each goal, in the set's order; "each target" gives one result a target, highest dose first.
 
     Of goals that differ only in the number of fractions they are for, those for the patient's number count. Where
@@ -78,6 +108,7 @@ def evaluate_goals(goals: GoalSet, patient: Patient, dose: Volume, dvhs: Mapping
             (`structure_expression.py`). Without a number of fractions nothing is carried over.
         dose: Gy, the dose of the whole course.
         dvhs: DVHs of this dose by structure name; those that are missing are computed where a goal needs them.
+        structures: of the same patient, where several doses are judged.
 
     Raises:
         InputError: the dose inside a structure is not a number somewhere.
@@ -94,30 +125,18 @@ def evaluate_goals(goals: GoalSet, patient: Patient, dose: Volume, dvhs: Mapping
             shelf[structure.name] = compute_dvh(dose, structure)
         return shelf[structure.name]
 
-    found: dict[str, list[Structure] | NotThereError] = {}
-
-    def structures_of(goal: Goal) -> list[Structure]:
-        if goal.structure not in found:
-            try:
-                found[goal.structure] = structures_named(goal.structure, patient)
-            except NotThereError as error:
-                found[goal.structure] = error
-        answer = found[goal.structure]
-        if isinstance(answer, NotThereError):
-            raise answer
-        return answer
-
+    named = structures or GoalStructures(patient)
     results: list[GoalResult] = []
     for goal in goals_for_fractions(goals, patient.fractions):
         if isinstance(goal, UnknownFractions):
             results.append(_not_applicable(goal.goal, goal.goal.structure, goal.reason))
             continue
         try:
-            structures = structures_of(goal.goal)
+            asked = named.called(goal.goal.structure)
         except NotThereError as error:
             results.append(_not_applicable(goal.goal, goal.goal.structure, f"the patient has {error}"))
             continue
-        judged = [_judge(goal, structure, dvh_of(structure), dose, patient) for structure in structures]
+        judged = [_judge(goal, structure, dvh_of(structure), dose, patient) for structure in asked]
         several = goal.goal.structure.lower().startswith(EACH)
         results.extend(judged if several else [_best(judged)])
     return results

@@ -24,7 +24,7 @@ from pathlib import Path
 import numpy as np
 
 from DosePredictionLib.dosimetry.dvh import compute_dvh
-from DosePredictionLib.dosimetry.goals import GoalSet, Verdict, evaluate_goals
+from DosePredictionLib.dosimetry.goals import GoalSet, GoalStructures, Verdict, evaluate_goals
 from DosePredictionLib.dosimetry.indices import conformity_index_paddick, homogeneity_index
 from DosePredictionLib.dosimetry.isodose import USUAL_LEVELS_PERCENT, isodose_agreement
 from DosePredictionLib.dosimetry.voxel_statistics import comparison_mask, voxel_statistics
@@ -131,13 +131,16 @@ def plan_figures(patient: Patient, dose: Volume, goals: GoalSet | None = None) -
             if label.startswith(begins):
                 add(f"V{threshold_gy:g}Gy", label, "%", *(dvh.volume_at_dose_percent(threshold_gy) for dvh in pair))
     if goals is not None:
-        add(COMPLIANCE, "", "%", *(compliance_percent(patient, one, goals) for one in (reference, dose)))
+        named = GoalStructures(patient)
+        add(COMPLIANCE, "", "%", *(compliance_percent(patient, one, goals, named) for one in (reference, dose)))
     return found
 
 
-def compliance_percent(patient: Patient, dose: Volume, goals: GoalSet) -> float:
+def compliance_percent(
+    patient: Patient, dose: Volume, goals: GoalSet, structures: GoalStructures | None = None
+) -> float:
     """How many of the goals that apply to a patient a dose meets, %; NaN when none applies."""
-    verdicts = [result.verdict for result in evaluate_goals(goals, patient, dose, {})]
+    verdicts = [result.verdict for result in evaluate_goals(goals, patient, dose, {}, structures)]
     applicable = [verdict for verdict in verdicts if verdict is not Verdict.NOT_APPLICABLE]
     met = sum(verdict is Verdict.PASS for verdict in applicable)
     return 100.0 * met / len(applicable) if applicable else float("nan")

@@ -9,10 +9,20 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from DosePredictionLib.dosimetry import goals as goals_module
 from DosePredictionLib.dosimetry.dvh import compute_dvh
 from DosePredictionLib.dosimetry.goal_reading import bundled_goals, read_goals
-from DosePredictionLib.dosimetry.goals import Goal, GoalResult, GoalSet, Metric, Verdict, evaluate_goals
+from DosePredictionLib.dosimetry.goals import (
+    Goal,
+    GoalResult,
+    GoalSet,
+    GoalStructures,
+    Metric,
+    Verdict,
+    evaluate_goals,
+)
 from DosePredictionLib.dosimetry.metric import MetricKind
+from DosePredictionLib.dosimetry.structure_expression import structures_named
 from DosePredictionLib.errors import InputError
 from DosePredictionLib.patient.geometry import Geometry
 from DosePredictionLib.patient.patient import Patient
@@ -370,3 +380,25 @@ def test_goals_file_that_cannot_be_read(tmp_path: Path) -> None:
     binary.write_bytes(b"\xff\xfe\x00{")
     with pytest.raises(InputError, match="not text in UTF-8"):
         read_goals(binary)
+
+
+def test_several_doses_are_judged_with_structures_that_are_made_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    made: list[str] = []
+
+    def counted(expression: str, of: Patient) -> list[Structure]:
+        made.append(expression)
+        return structures_named(expression, of)
+
+    set_ = bundled_goals("addiff-dose")
+    whole, half = dose(), Volume(dose().array * np.float32(0.5), GRID)
+    alone = [evaluate_goals(set_, patient(), one, {}) for one in (whole, half)]
+    monkeypatch.setattr(goals_module, "structures_named", counted)
+    one = patient()
+    named = GoalStructures(one)
+    together = [evaluate_goals(set_, one, each, {}, named) for each in (whole, half)]
+    assert len(made) == len(set(made)) > 20 and "SpinalCord_PRV05" in made
+    for ours, theirs in zip(together, alone, strict=True):
+        assert [(r.structure_label, r.verdict, r.value) for r in ours if r.verdict is not Verdict.NOT_APPLICABLE] == [
+            (r.structure_label, r.verdict, r.value) for r in theirs if r.verdict is not Verdict.NOT_APPLICABLE
+        ]
+    assert [r.verdict for r in together[0]] != [r.verdict for r in together[1]]

@@ -1,4 +1,4 @@
-"""The goals that ship: valid by schema and reader, complete, sourced; and which of them suit a patient."""
+"""The goals that ship: valid by schema and reader, complete, sourced."""
 
 from __future__ import annotations
 
@@ -8,20 +8,14 @@ from pathlib import Path
 
 import jsonschema
 import pytest
-from phantom import ball_patient
 
-from DosePredictionLib.dosimetry.constraints import ConstraintKind, constraints_of
-from DosePredictionLib.dosimetry.goal import FractionRange, Goal
-from DosePredictionLib.dosimetry.goal_choice import best_goal_set, suitable_goal_sets
+from DosePredictionLib.dosimetry.goal import Goal
 from DosePredictionLib.dosimetry.goal_fractions import GoalForPlan, goals_for_fractions
-from DosePredictionLib.dosimetry.goal_reading import bundled_goal_names, bundled_goals, goals_of, read_goals
+from DosePredictionLib.dosimetry.goal_reading import bundled_goal_names, bundled_goals, read_goals
 from DosePredictionLib.dosimetry.goal_writing import write_goals
-from DosePredictionLib.dosimetry.goals import Verdict, evaluate_goals
-from DosePredictionLib.dosimetry.metric import Metric, MetricKind
+from DosePredictionLib.dosimetry.metric import MetricKind
 from DosePredictionLib.dosimetry.structure_expression import names_in
-from DosePredictionLib.errors import InputError
 from DosePredictionLib.patient.naming import match_structure_name, role_of_standard_name
-from DosePredictionLib.patient.volume import Volume
 from DosePredictionLib.resources import resource_path
 
 NAMES = (
@@ -270,208 +264,3 @@ def test_notes_and_priorities(name: str) -> None:
         assert goal.tolerance is None or goal.tolerance != goal.limit
         if goal.structure.split("_PRV")[0] in {"SpinalCord", "Brainstem", "OpticChiasm"} and goal.active:
             assert goal.priority <= 2, goal
-
-
-# Which suit
-
-
-def choices(**plan: object) -> dict[str, bool]:
-    unknown = {"site": None, "technique": None, "fractions": None}
-    patient = replace(ball_patient(), **{**unknown, **plan})  # type: ignore[arg-type]
-    return {choice.name: choice.suits for choice in suitable_goal_sets(patient)}
-
-
-def test_sets_that_suit_come_first() -> None:
-    found = choices(site="head-and-neck", fractions=35)
-    assert list(found)[0] == "head-and-neck"
-    assert {name for name, suits in found.items() if suits} == {
-        "addiff-dose", "head-and-neck", "nrg-hn004", "quantec", "rtog-0615", "rtog-1016",
-    }  # fmt: skip
-    assert list(found.values()) == sorted(found.values(), reverse=True)
-
-
-def test_stereotactic_lung() -> None:
-    found = choices(site="thorax", fractions=5)
-    assert {name for name, suits in found.items() if suits} == {"rtog-0813", "tg-101"}
-    assert {name for name, suits in choices(site="thorax", fractions=4).items() if suits} == {"rtog-0915"}
-
-
-def test_nothing_known_rules_nothing_out() -> None:
-    assert all(choices().values())
-
-
-@pytest.mark.parametrize(
-    ("site", "fractions", "wanted", "words"),
-    [
-        ("head-and-neck", 35, "head-and-neck", "for head-and-neck; for 25-45 fractions"),
-        ("Head and Neck", 20, "head-and-neck", "none suits, this is the nearest: for 25-45 fractions, not 20"),
-        ("thorax", 30, "rtog-0617", "for thorax; for 30-37 fractions"),
-        ("thorax", 4, "rtog-0915", "for thorax; for 1, 4 fractions"),
-        ("thorax", 5, "rtog-0813", "for thorax; for 5 fractions"),
-        ("pelvis", 28, "quantec", "for 25-45 fractions"),
-        ("pelvis", 8, "tg-101", "none suits, this is the nearest: for 1, 3, 5 fractions, not 8"),
-        (None, 35, "head-and-neck", "for head-and-neck; for 25-45 fractions; the case does not state its site"),
-        (None, 3, "tg-101", "for 1, 3, 5 fractions; the case does not state its site"),
-        (None, None, "head-and-neck",
-         "for head-and-neck; for 25-45 fractions; the case does not state its site or fractions"),
-    ],
-)  # fmt: skip
-def test_who_chooses_no_goals_gets_those_of_site_and_fractions(
-    site: str | None, fractions: int | None, wanted: str, words: str
-) -> None:
-    patient = replace(ball_patient(), site=site, technique=None, fractions=fractions)
-    best = best_goal_set(patient)
-    assert (best.name, best.reason, best.suits) == (wanted, words, "nearest" not in words)
-    assert best.name == suitable_goal_sets(patient)[0].name, "as the form offers it first"
-
-
-def test_own_sets_join_and_bad_files_do_not(tmp_path: Path) -> None:
-    goals = replace(bundled_goals("quantec"), name="ours", title="Ours", sites=("pelvis",), techniques=("VMAT",))
-    write_goals(goals, tmp_path / "ours.json")
-    (tmp_path / "broken.json").write_text("{", encoding="utf-8")
-    patient = replace(ball_patient(), site="pelvis", technique="VMAT", fractions=28)
-    found = suitable_goal_sets(patient, tmp_path)
-    assert (found[0].name, found[0].title, found[0].suits) == (str(tmp_path / "ours.json"), "Ours", True)
-    assert found[0].reason == "for pelvis; for VMAT; for 25-45 fractions"
-    assert len(found) == len(NAMES) + 1
-    assert next(c for c in found if c.name == "tg-101").reason == "for 1, 3, 5 fractions, not 28"
-
-
-def test_names_and_files_are_told_apart(tmp_path: Path) -> None:
-    write_goals(bundled_goals("quantec"), tmp_path / "mine.json")
-    assert goals_of("quantec") == goals_of(tmp_path / "mine.json")
-    with pytest.raises(
-        InputError, match="no goals called 'lungs'; choose one of addiff-dose, .*tg-101, or give the path"
-    ):
-        goals_of("lungs")
-    with pytest.raises(InputError, match="Cannot read goals from .*none.json"):
-        goals_of(tmp_path / "none.json")
-
-
-@pytest.mark.parametrize("name", NAMES)
-@pytest.mark.parametrize("fractions", [35, 5, None])
-def test_every_set_judges_a_patient(name: str, fractions: int | None) -> None:
-    """No goal of any set fails to be asked, whatever the patient has."""
-    patient = replace(ball_patient(), fractions=fractions)
-    dose = Volume((patient.structures[1].mask.array * 50.0).astype("float32"), patient.geometry)
-    results = evaluate_goals(bundled_goals(name), patient, dose, {})
-    assert len(results) >= sum(1 for _ in goals_for_fractions(bundled_goals(name), fractions)) - 2
-    assert any(r.verdict is not Verdict.NOT_APPLICABLE for r in results) or (name, fractions) == ("tg-101", None)
-    assert all(r.reason.endswith(".") for r in results)
-
-
-# What reader and schema refuse alike
-
-GOOD = {"structure": "SpinalCord", "metric": "D0.03cc", "comparator": "<=", "limit": 45, "source": "somewhere 2010"}
-
-
-@pytest.mark.parametrize(
-    ("change", "sentence"),
-    [
-        ({"year": "2010"}, "has 'year' = '2010'; give the source's year as a whole number, like 2010."),
-        ({"year": 20100}, "has 'year' = 20100; give the source's year"),
-        ({"fractions": 0}, "has 'fractions' = 0; give a whole number from 1, or [fewest, most]"),
-        ({"fractions": [5]}, "has 'fractions' = [5]; give a whole number"),
-        ({"fractions": [5.5, 7]}, "has 'fractions' = [5.5, 7]; give a whole number"),
-        ({"checked": "yes"}, "has 'checked' = 'yes'; give true or false."),
-        ({"active": 1}, "has 'active' = 1; give true or false."),
-        ({"note": 3}, "has 'note' = 3; give a text."),
-        ({"priority": 0}, "has priority 0; give a whole number from 1"),
-        ({"comparator": "="}, "compares with '='; use one of <=, >=, <, >."),
-        ({"limit": "45"}, "has 'limit' = '45'; give a number that is not negative."),
-        ({"colour": "red"}, "has an unknown entry 'colour'; use only active, checked"),
-    ],
-)
-def test_reader_and_schema_refuse_the_same(tmp_path: Path, change: dict, sentence: str) -> None:
-    content = {"goals": [GOOD, {**GOOD, **change}]}
-    with pytest.raises(jsonschema.ValidationError):
-        jsonschema.validate(content, schema())
-    path = tmp_path / "bad.json"
-    path.write_text(json.dumps(content), encoding="utf-8")
-    with pytest.raises(InputError) as caught:
-        read_goals(path)
-    assert f"Goal 2 (SpinalCord) of {path}" in str(caught.value)
-    assert sentence in str(caught.value)
-
-
-@pytest.mark.parametrize(
-    ("change", "sentence"),
-    [
-        ({"sites": "thorax"}, "has 'sites' = 'thorax'; give a list of texts, like [\"thorax\"]."),
-        ({"techniques": [""]}, "has 'techniques' = [''];"),
-        ({"fractions": "25-35"}, "has 'fractions' = '25-35';"),
-        ({"author": "me"}, "has an unknown entry 'author'"),
-    ],
-)
-def test_reader_and_schema_refuse_the_same_sets(tmp_path: Path, change: dict, sentence: str) -> None:
-    content = {"goals": [GOOD], **change}
-    with pytest.raises(jsonschema.ValidationError):
-        jsonschema.validate(content, schema())
-    path = tmp_path / "bad.json"
-    path.write_text(json.dumps(content), encoding="utf-8")
-    with pytest.raises(InputError) as caught:
-        read_goals(path)
-    assert sentence in str(caught.value)
-
-
-@pytest.mark.parametrize(
-    ("text", "sentence"),
-    [
-        ('{"goals": [{"limit": 1e999}]}', "has no 'structure'"),
-        (json.dumps({"goals": [GOOD]}).replace("45", "1e999"), "'limit' = inf"),
-        ('{"name": "a", "name": "b", "goals": []}', "gives 'name' twice in one place; keep one of the two."),
-        (json.dumps({"goals": [{**GOOD, "structure": "ring of PTV"}]}), "is no ring"),
-    ],
-)  # fmt: skip
-def test_reader_refuses_what_a_schema_cannot(tmp_path: Path, text: str, sentence: str) -> None:
-    path = tmp_path / "bad.json"
-    path.write_text(text, encoding="utf-8")
-    with pytest.raises(InputError) as caught:
-        read_goals(path)
-    assert sentence in str(caught.value)
-
-
-# For losses
-
-
-def test_constraints_are_plain_numbers() -> None:
-    constraints = constraints_of(bundled_goals("addiff-dose").goals)
-    assert len(constraints) == sum(g.active for g in bundled_goals("addiff-dose").goals)
-    by_name = {(c.structure, c.kind, c.amount): c for c in constraints}
-    cord = by_name["SpinalCord", ConstraintKind.MAXIMUM_DOSE, None]
-    assert (cord.limit, cord.upper, cord.priority, cord.weight, cord.limit_of_prescription) == (
-        45.0,
-        True,
-        1,
-        1.0,
-        False,
-    )
-    lungs = by_name["Lungs-GTV", ConstraintKind.VOLUME_PERCENT_AT_DOSE, 20.0]
-    assert (lungs.limit, lungs.amount_of_prescription, lungs.weight) == (30.0, False, 1.0)
-    target = by_name["each target", ConstraintKind.VOLUME_PERCENT_AT_DOSE, 100.0]
-    assert (target.limit, target.amount_of_prescription, target.upper) == (95.0, True, False)
-    assert by_name["highest target", ConstraintKind.DOSE_AT_VOLUME_PERCENT, 95.0].limit_of_prescription
-    assert by_name["Glnd_Submand_L or Glnd_Submand_R", ConstraintKind.MEAN_DOSE, None].any_of
-    kinds = {c.kind for c in constraints_of(bundled_goals("tg-101").goals)}
-    assert kinds == {ConstraintKind.DOSE_AT_VOLUME_CC}
-
-
-def test_complements_as_constraints() -> None:
-    def only(metric: str, comparator: str, limit: float):  # noqa: ANN202
-        return constraints_of([Goal("Lungs", Metric.parse(metric), comparator, limit)])
-
-    (volume,) = only("CV20Gy", ">=", 70.0)
-    assert (volume.kind, volume.amount, volume.limit, volume.upper) == (
-        ConstraintKind.VOLUME_PERCENT_AT_DOSE, 20.0, 30.0, True,
-    )  # fmt: skip
-    (dose,) = only("DC40%", "<=", 20.0)
-    assert (dose.kind, dose.amount, dose.limit) == (ConstraintKind.DOSE_AT_VOLUME_PERCENT, 60.0, 20.0)
-    assert only("CV12.5Gy[cc]", ">=", 1500.0) == only("HI", "<=", 0.1) == only("CI", ">=", 0.8) == []
-
-
-def test_fraction_ranges() -> None:
-    span = FractionRange(25, 45)
-    assert [span.holds(n) for n in (24, 25, 45, 46)] == [False, True, True, False]
-    assert [span.nearest(n) for n in (5, 30, 60)] == [25, 30, 45]
-    assert [span.distance(n) for n in (20, 30, 50)] == [5, 0, 5]
-    assert FractionRange(25, None).text == "25 or more" and FractionRange(3, 3).text == "3"

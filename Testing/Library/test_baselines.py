@@ -11,11 +11,13 @@ from ball_case import ball_case
 
 from DosePredictionLib.inference.weights import load_weights
 from DosePredictionLib.networks.baselines import DeepLabV3Plus
+from DosePredictionLib.systems.baseline import BaselineSystem
 from DosePredictionLib.training.baseline_stage import AdversarialPair
 from DosePredictionLib.training.config import TrainingConfig
 from DosePredictionLib.training.export import export_weights
 from DosePredictionLib.training.loop import TrainingRun
 
+SEEN = (48, 48, 48)
 ARCHITECTURES = ("unet", "pix2pix", "deeplabv3plus", "dosenet")
 
 
@@ -27,7 +29,8 @@ def case():
 @pytest.mark.parametrize("architecture", ARCHITECTURES)
 def test_a_baseline_learns_and_its_weights_predict(tmp_path, case, architecture):
     told = TrainingConfig(
-        "", "", str(tmp_path), system="baseline", system_config={"architecture": architecture, "width": 8, "drop": 0.0},
+        "", "", str(tmp_path), system="baseline", canvas=SEEN,
+        system_config={"architecture": architecture, "width": 8, "drop": 0.0, "field_of_view": SEEN},
         steps=25, decay_steps=5, warmup_steps=2, learning_rate=5e-3, ema=0.8, turn_probability=0.0, threads=1,
         device="cpu", validate_every=100, checkpoint_every=100,
     )  # fmt: skip
@@ -44,6 +47,19 @@ def test_a_baseline_learns_and_its_weights_predict(tmp_path, case, architecture)
     assert dose.shape == case.inputs.region.shape and dose.min() >= 0 and not dose[~case.inputs.region].any()
     error = float(np.abs(dose - case.dose_gy.astype(np.float32))[case.inputs.region].mean())
     assert error == pytest.approx(after, rel=0.05)
+
+
+def test_a_network_sees_windows_of_the_size_it_was_trained_with(case):
+    """Whatever the patient's size: its norms would take a larger or smaller volume for another patient."""
+    system = BaselineSystem(architecture="unet", width=8, field_of_view=(32, 48, 32))
+    network, seen = system.build_network().eval(), []
+    network.register_forward_pre_hook(lambda _, inputs: seen.append(tuple(inputs[0].shape[2:])))
+    assert case.inputs.region.shape[0] > 32 and case.inputs.region.shape[2] > 32
+    whole = system.sample_dose(network, case.inputs, 1, 0)
+    small = case.inputs.cropped((8, 8, 8), (20, 20, 20))
+    part = system.sample_dose(network, small, 1, 0)
+    assert len(seen) > 4 and set(seen) == {(32, 48, 32)}
+    assert whole.shape == case.inputs.region.shape and part.shape == (20, 20, 20)
 
 
 def test_each_player_is_pulled_by_its_own_loss_only():

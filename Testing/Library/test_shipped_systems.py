@@ -18,8 +18,9 @@ from DosePredictionLib.patient.patient import Patient
 from DosePredictionLib.patient.structure import StructureRole
 from DosePredictionLib.resources import resource_path
 
-#: Dose and DVH score on the validation patients, Gy, that the weights have to hold.
-SHIPPED = {"magdiff_adc": (2.9, 1.8)}
+#: Dose and DVH score on the validation patients, Gy, that the weights have to hold, and how rough their doses may be
+#: from slice to slice, over the clinical dose's own (patches at half the resolution leave a faint grid).
+SHIPPED = {"magdiff_adc": (2.9, 1.8, 1.2), "addiff_dose": (3.9, 2.7, 1.35)}
 #: Systems with an Adaptive Dose Calibration.
 CALIBRATED = ("default", "magdiff_adc")
 
@@ -42,7 +43,7 @@ def predictor(system: str) -> Iterator[Predictor]:
 
 def test_the_header_says_what_the_weights_are(system: str) -> None:
     header = load_weights(default_weights(system)).header
-    dose_score_gy, dvh_score_gy = SHIPPED[system]
+    dose_score_gy, dvh_score_gy, _ = SHIPPED[system]
     assert header.system == system and header.training["patients"] == 196
     assert header.validation["patients"] == 40 and header.validation["dataset"] == "validation"
     assert float(str(header.validation["dose_score_gy"])) < dose_score_gy
@@ -52,16 +53,16 @@ def test_the_header_says_what_the_weights_are(system: str) -> None:
     assert len(header.commit) == 40
 
 
-def test_the_predicted_dose_is_that_of_this_patient(predictor: Predictor, patient: Patient) -> None:
+def test_the_predicted_dose_is_that_of_this_patient(system: str, predictor: Predictor, patient: Patient) -> None:
     assert patient.reference_dose is not None
     dose = predictor.predict(patient, seed=0).dose
     scores = score_patient(patient, dose)
     assert scores.dose_score < 4.0 and scores.dvh_score < 4.0
     region = patient.with_role(StructureRole.DOSE_REGION)[0].mask.on_grid(patient.geometry, nearest=True).array > 0
     assert dose.array[~region].max() == 0.0
-    # Slice by slice, but without jumps.
+    # Slice by slice or patch by patch, but without jumps.
     reference = patient.reference_dose.on_grid(patient.geometry).array
-    assert 0.6 < slice_smoothness(dose.array, reference, region).ratio < 1.2
+    assert 0.6 < slice_smoothness(dose.array, reference, region).ratio < SHIPPED[system][2]
 
 
 @pytest.mark.parametrize("system", CALIBRATED)

@@ -70,6 +70,8 @@ def test_contours_have_their_segments_colours(phantom) -> None:
     body = segmentation.GetSegmentation()
     body.GetSegment(body.GetSegmentIdBySegmentName("PTV70")).SetColor(1.0, 1.0, 1.0)
     body.GetSegment(body.GetSegmentIdBySegmentName("BODY")).SetColor(0.0, 0.0, 1.0)
+    # Colours that nobody chose follow from how many segments there were before, in other tests too.
+    body.GetSegment(body.GetSegmentIdBySegmentName("SpinalCord")).SetColor(1.0, 0.0, 0.0)
     picture = draw(phantom, opacity=0.0)
     white = (picture.min(axis=2) > 230).nonzero()
     reach = np.hypot(white[0] - SIZE / 2, white[1] - SIZE / 2) * 200.0 / SIZE

@@ -63,11 +63,11 @@ def save_weights(state: dict[str, Tensor], header: WeightsHeader, path: str | Pa
     from safetensors.torch import save_file
 
     packed = to_eight_bits(state) if bits == 8 else state
-    half = {name: _stored(name, value.detach().cpu()) for name, value in packed.items()}
+    stored = {name: _stored(name, value.detach().cpu()) for name, value in packed.items()}
     described = json.dumps(asdict(header), sort_keys=True)
-    metadata = {"format": FORMAT, "header": described, "sha256": _checksum(half, described)}
+    metadata = {"format": FORMAT, "header": described, "sha256": _checksum(stored, described)}
     with whole_file(path) as temporary:
-        save_file(half, temporary, metadata=metadata)
+        save_file(stored, temporary, metadata=metadata)
 
 
 @dataclass(frozen=True)

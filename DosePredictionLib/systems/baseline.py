@@ -32,9 +32,8 @@ class BaselineSystem(TuplesFromJson):
         architecture: see `networks.baselines.baseline_network`.
         width: channels of the finest level.
         drop: probability that an optional condition (CT, beams) is left out of a training draw.
-        field_of_view: voxels (z, y, x) that the network sees at a time; give what it was trained with (the training
-            configuration's canvas). Instance norms answer to how much of a volume is empty: with another size errors
-            grew by up to 2 Gy.
+        field_of_view: voxels (z, y, x) that the network sees at a time, in training and after it: instance norms answer
+            to how much of a volume is empty.
     """
 
     channels: tuple[str, ...] = CHANNELS

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import cast
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
+from DosePredictionLib.errors import InputError
 from DosePredictionLib.systems.baseline import SIZE_MULTIPLE, BaselineSystem
 from DosePredictionLib.systems.registry import system_from_config
 from DosePredictionLib.training.case_cache import TrainingCase
@@ -55,14 +57,22 @@ class AdversarialPair(nn.Module):
 class BaselineStage:
     """The dose error in the dose region; for pix2pix also what its discriminator makes of it.
 
-    Drawn, augmented and judged as the other systems are, so that equal steps are an equal budget.
+    Drawn, augmented and judged as the other systems are, so that equal steps are an equal budget. Patients are cut or
+    padded to what the network sees after training too.
+
+    Raises:
+        InputError: the configuration has another canvas.
     """
 
     score_name = "validation_dose_score_gy"
 
     def __init__(self, config: TrainingConfig) -> None:
-        self.config = config
         self.system = cast(BaselineSystem, system_from_config(config.system, config.system_config))
+        seen = self.system.field_of_view
+        if config.canvas not in (None, seen):
+            raise InputError(f"A baseline is trained on what it sees, {seen}, and not on the canvas {config.canvas}; "
+                             "leave the canvas out, or give it as the system's field_of_view.")  # fmt: skip
+        self.config = replace(config, canvas=seen)
 
     @property
     def channels(self) -> tuple[str, ...]:

@@ -9,10 +9,11 @@ import pytest
 import torch
 from ball_case import ball_case
 
+from DosePredictionLib.errors import InputError
 from DosePredictionLib.inference.weights import load_weights
 from DosePredictionLib.networks.baselines import DeepLabV3Plus
 from DosePredictionLib.systems.baseline import BaselineSystem
-from DosePredictionLib.training.baseline_stage import AdversarialPair
+from DosePredictionLib.training.baseline_stage import AdversarialPair, BaselineStage
 from DosePredictionLib.training.config import TrainingConfig
 from DosePredictionLib.training.export import export_weights
 from DosePredictionLib.training.loop import TrainingRun
@@ -29,7 +30,7 @@ def case():
 @pytest.mark.parametrize("architecture", ARCHITECTURES)
 def test_a_baseline_learns_and_its_weights_predict(tmp_path, case, architecture):
     told = TrainingConfig(
-        "", "", str(tmp_path), system="baseline", canvas=SEEN,
+        "", "", str(tmp_path), system="baseline",
         system_config={"architecture": architecture, "width": 8, "drop": 0.0, "field_of_view": SEEN},
         steps=25, decay_steps=5, warmup_steps=2, learning_rate=5e-3, ema=0.8, turn_probability=0.0, threads=1,
         device="cpu", validate_every=100, checkpoint_every=100,
@@ -62,6 +63,14 @@ def test_a_network_sees_windows_of_the_size_it_was_trained_with(case):
     assert whole.shape == case.inputs.region.shape and part.shape == (20, 20, 20)
 
 
+def test_a_network_is_trained_on_what_it_sees_later(case):
+    told = TrainingConfig("", "", "", system="baseline", batch=2, system_config={"field_of_view": [32, 48, 32]})
+    batch = BaselineStage(told).draw([case, case], [(0, 0), (0, 1)])
+    assert batch.conditions.shape == (2, len(case.inputs.names), 32, 48, 32) and not len(batch.structures.count)
+    with pytest.raises(InputError, match=r"sees, \(32, 48, 32\), and not on the canvas \(64, 64, 64\)"):
+        BaselineStage(replace(told, canvas=(64, 64, 64)))
+
+
 def test_each_player_is_pulled_by_its_own_loss_only():
     pair = AdversarialPair(torch.nn.Conv3d(2, 1, 1), Discriminator())
     predicted, fooling, told_apart = pair(torch.randn(1, 2, 4, 4, 4), torch.randn(1, 1, 4, 4, 4))
@@ -77,7 +86,8 @@ def test_each_player_is_pulled_by_its_own_loss_only():
 def test_a_loud_discriminator_takes_nothing_from_the_generators_step(tmp_path, case, monkeypatch):
     """Clipped together, a discriminator with a gradient of length 80 would leave the generator an eightieth."""
     told = TrainingConfig(
-        "", "", str(tmp_path), system="baseline", system_config={"architecture": "pix2pix", "width": 8, "drop": 0.0},
+        "", "", str(tmp_path), system="baseline",
+        system_config={"architecture": "pix2pix", "width": 8, "drop": 0.0, "field_of_view": SEEN},
         turn_probability=0.0, threads=1, device="cpu",
     )  # fmt: skip
     run = TrainingRun(told, [case], [case])

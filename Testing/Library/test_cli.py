@@ -17,6 +17,7 @@ from tiny import TINY, tiny_weights
 
 from DosePredictionLib.cli.evaluate import score_patient
 from DosePredictionLib.cli.main import main
+from DosePredictionLib.inference.weights import read_weights
 from DosePredictionLib.patient.structure import StructureRole
 from DosePredictionLib.patient.writer_folder import write_patient_folder
 
@@ -116,10 +117,11 @@ def test_a_perfect_prediction_scores_zero():
     assert scores.dose_score == 0.0 and scores.dvh_score == 0.0
 
 
-def test_train_then_evaluate_then_release(case, tmp_path, capsys):
+@pytest.mark.parametrize("bits", [16, 8])
+def test_train_then_evaluate_then_release(case, tmp_path, capsys, bits):
     config = {
         "train": str(case.parent), "validation": str(case.parent), "output": str(tmp_path / "run"),
-        "system_config": TINY, "steps": 4, "decay_steps": 2, "threads": 1, "device": "cpu",
+        "system_config": TINY, "steps": 4, "decay_steps": 2, "threads": 1, "device": "cpu", "weight_bits": bits,
     }  # fmt: skip
     path = tmp_path / "config.json"
     path.write_text(json.dumps(config))
@@ -130,6 +132,7 @@ def test_train_then_evaluate_then_release(case, tmp_path, capsys):
     released = tmp_path / "release" / "ball.safetensors"
     summary = tmp_path / "scores" / "summary.json"
     assert main(["release", str(trained), "--summary", str(summary), "--data", "one ball", "-o", str(released)]) == 0
+    assert read_weights(trained).bits == read_weights(released).bits == bits
     card = released.with_suffix(".md").read_text()
     assert "not for clinical decisions" in card and "one ball" in card and "dose score" in card
     other = tiny_weights(tmp_path / "other.safetensors")

@@ -19,6 +19,16 @@ def schema() -> dict:
     return json.loads(resource_path("Goals", "schema.json").read_text(encoding="utf-8"))
 
 
+def refusal(path: Path, content: dict) -> str:
+    """What the reader says of goals that the schema refuses too."""
+    with pytest.raises(jsonschema.ValidationError):
+        jsonschema.validate(content, schema())
+    path.write_text(json.dumps(content), encoding="utf-8")
+    with pytest.raises(InputError) as caught:
+        read_goals(path)
+    return str(caught.value)
+
+
 @pytest.mark.parametrize(
     ("change", "sentence"),
     [
@@ -38,14 +48,8 @@ def schema() -> dict:
 )
 def test_reader_and_schema_refuse_the_same(tmp_path: Path, change: dict, sentence: str) -> None:
     content = {"goals": [GOOD, {**GOOD, **change}]}
-    with pytest.raises(jsonschema.ValidationError):
-        jsonschema.validate(content, schema())
-    path = tmp_path / "bad.json"
-    path.write_text(json.dumps(content), encoding="utf-8")
-    with pytest.raises(InputError) as caught:
-        read_goals(path)
-    assert f"Goal 2 (SpinalCord) of {path}" in str(caught.value)
-    assert sentence in str(caught.value)
+    said = refusal(tmp_path / "bad.json", content)
+    assert f"Goal 2 (SpinalCord) of {tmp_path / 'bad.json'}" in said and sentence in said
 
 
 @pytest.mark.parametrize(
@@ -59,13 +63,7 @@ def test_reader_and_schema_refuse_the_same(tmp_path: Path, change: dict, sentenc
 )
 def test_reader_and_schema_refuse_the_same_sets(tmp_path: Path, change: dict, sentence: str) -> None:
     content = {"goals": [GOOD], **change}
-    with pytest.raises(jsonschema.ValidationError):
-        jsonschema.validate(content, schema())
-    path = tmp_path / "bad.json"
-    path.write_text(json.dumps(content), encoding="utf-8")
-    with pytest.raises(InputError) as caught:
-        read_goals(path)
-    assert sentence in str(caught.value)
+    assert sentence in refusal(tmp_path / "bad.json", content)
 
 
 @pytest.mark.parametrize(

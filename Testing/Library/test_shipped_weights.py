@@ -53,7 +53,7 @@ def test_the_model_card_tells_the_same_figures():
 
 
 def test_all_shipped_weights_together_stay_small():
-    megabytes = sum(path.stat().st_size for path in resource_path("Models").glob("*.safetensors")) / 1e6
+    megabytes = sum(path.stat().st_size for path in resource_path("Models").rglob("*.safetensors")) / 1e6
     assert 1 < megabytes < 45
 
 

@@ -14,6 +14,7 @@ import numpy as np
 
 from DosePredictionLib.cli.dose_options import tell_warnings
 from DosePredictionLib.cli.predict import add_model_options, check_writable, chosen_calibration, predict_with_bar
+from DosePredictionLib.cli.scorecard import print_mean
 from DosePredictionLib.cli.structure_tables import (
     StructureScores,
     score_structures,
@@ -30,6 +31,8 @@ from DosePredictionLib.dosimetry.openkbp_score import (
     dvh_score,
 )
 from DosePredictionLib.dosimetry.plan_figures import PlanFigure, plan_figures, write_plan_figures, write_summary
+from DosePredictionLib.dosimetry.scorecard_reading import find_scorecard
+from DosePredictionLib.dosimetry.scorecard_table import PatientTotal, write_patient_totals
 from DosePredictionLib.errors import InputError
 from DosePredictionLib.inference.options import PredictionOptions, Provenance
 from DosePredictionLib.inference.uncertainty import (
@@ -107,6 +110,9 @@ def add_parser(commands: Any) -> None:
                         help="write plan_figures.csv and plan_figures.json, too: MAE, Dice and HD95 of isodoses, D98 "
                         "to CI of the highest target, organ doses, and compliance with GOALS (a bundled set or a JSON "
                         "file)")  # fmt: skip
+    parser.add_argument("--scorecard", metavar="NAME_OR_FILE",
+                        help="score the doses on a scorecard (head-and-neck, lung, or a JSON file) and write "
+                        "scorecard.csv, too: percents of the dose and of the reference")  # fmt: skip
     add_model_options(parser)
     parser.set_defaults(run=run)
 
@@ -115,13 +121,15 @@ def run(arguments: argparse.Namespace) -> int:
     """Carry the command out."""
     check_writable(arguments.output)
     options = PredictionOptions(arguments.samples, arguments.steps, arguments.seed)
+    goals = None if arguments.plan_figures is None else goals_of(arguments.plan_figures)
+    card = None if arguments.scorecard is None else find_scorecard(arguments.scorecard)
     predictor = None
     if arguments.predictions is None:
         calibrate = chosen_calibration(arguments)
         predictor = Predictor(arguments.system, arguments.weights, arguments.device, calibrate=calibrate)
     elif not arguments.predictions.is_dir():
         raise InputError(f"There is no folder {arguments.predictions}; give the folder that holds the predictions.")
-    goals = None if arguments.plan_figures is None else goals_of(arguments.plan_figures)
+    totals: list[PatientTotal] = []
     figures: list[PlanFigure] = []
     scores: list[PatientScores] = []
     structures: list[StructureScores] = []
@@ -154,6 +162,8 @@ def run(arguments: argparse.Namespace) -> int:
             scores.append(scored)
             if goals is not None:
                 figures += plan_figures(patient, dose, goals)
+            if card is not None:
+                totals.append(PatientTotal.of(card, patient, dose))
             structures.append(score_structures(patient, _masks(patient)[1], dose, uncalibrated))
     finally:
         if predictor is not None:
@@ -173,6 +183,9 @@ def run(arguments: argparse.Namespace) -> int:
         write_plan_figures(figures, arguments.output / "plan_figures.csv")
         write_summary(figures, arguments.output / "plan_figures.json")
     write_structure_tables(structures, arguments.output)
+    if card is not None:
+        write_patient_totals(totals, arguments.output / "scorecard.csv")
+        print_mean(totals, card)
     if "coverage" in settings:
         covered = settings["coverage"]
         print(f"truth within the 68 % interval: {covered['voxel_68']} % of the voxels, {covered['dvh_68']} % of the "

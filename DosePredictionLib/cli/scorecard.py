@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import argparse
-import csv
+import math
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,10 +12,15 @@ from DosePredictionLib.dosimetry.dose_file import read_dose_file
 from DosePredictionLib.dosimetry.scorecard import Scorecard
 from DosePredictionLib.dosimetry.scorecard_reading import find_scorecard
 from DosePredictionLib.dosimetry.scorecard_scoring import score_dose
-from DosePredictionLib.dosimetry.scorecard_table import format_scorecard_table, write_scorecard_csv
+from DosePredictionLib.dosimetry.scorecard_table import (
+    PatientTotal,
+    format_scorecard_table,
+    means_of,
+    write_patient_totals,
+    write_scorecard_csv,
+)
 from DosePredictionLib.errors import InputError
 from DosePredictionLib.patient.reading import find_cases, read_patient
-from DosePredictionLib.whole_file import whole_file
 
 
 def add_parser(commands: Any) -> None:
@@ -57,19 +63,21 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _run_many(arguments: argparse.Namespace, card: Scorecard) -> int:
-    rows = []
+    totals = []
     for case in find_cases(arguments.case):
         patient = read_patient(case)
         dose = read_dose_file(arguments.predictions / patient.identifier / "dose.nrrd", patient.geometry)
-        result = score_dose(card, patient, dose)
-        rows.append((patient.identifier, result.score, result.maximum, result.percent))
-        print(f"{patient.identifier}: {result.score:.1f} of {result.maximum:g}, {result.percent:.1f} %")
-    mean = sum(row[3] for row in rows) / len(rows)
-    print(f"{len(rows)} patients: {mean:.2f} % on average ({card.name})")
+        total = PatientTotal.of(card, patient, dose)
+        totals.append(total)
+        print(f"{total.identifier}: {total.score:.1f} of {total.maximum:g}, {total.percent:.1f} %")
+    print_mean(totals, card)
     if arguments.output is not None:
-        with whole_file(arguments.output) as path, open(path, "w", newline="", encoding="utf-8") as stream:
-            writer = csv.writer(stream)
-            writer.writerow(["patient", "score", "maximum", "percent"])
-            writer.writerows([name, f"{score:.3f}", f"{most:g}", f"{part:.3f}"] for name, score, most, part in rows)
-            writer.writerow(["mean", "", "", f"{mean:.3f}"])
+        write_patient_totals(totals, arguments.output)
     return 0
+
+
+def print_mean(totals: Sequence[PatientTotal], card: Scorecard) -> None:
+    """Tell the patients' mean, and that of their own doses."""
+    mean, own = means_of(totals)
+    reference = "" if math.isnan(own) else f"; their own doses {own:.2f} %"
+    print(f"{len(totals)} patients: {mean:.2f} % on average ({card.name}){reference}")

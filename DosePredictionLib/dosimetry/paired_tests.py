@@ -19,6 +19,8 @@ COLUMNS = (
 )  # fmt: skip
 #: Tables of an evaluation with a row a patient and a column a figure.
 SCORE_TABLES = ("scores.csv", "slices.csv")
+#: Such a table that both evaluations may have, and its column that is compared.
+SCORECARD_TABLE, SCORECARD_PERCENT = "scorecard.csv", "scorecard_percent"
 
 
 @dataclass(frozen=True)
@@ -83,7 +85,7 @@ def paired_plan_figures(a: Sequence[PlanFigure], b: Sequence[PlanFigure]) -> lis
 
 
 def paired_scores(a: str | Path, b: str | Path) -> list[PairedTest]:
-    """Test the scores of two evaluations' folders, and how their doses change from slice to slice.
+    """Test the scores of two evaluations' folders, how their doses change from slice to slice, and their scorecards.
 
     Raises:
         InputError: a table isn't there or isn't one that `evaluate` writes.
@@ -95,6 +97,10 @@ def paired_scores(a: str | Path, b: str | Path) -> list[PairedTest]:
             if name in second:
                 unit = "" if name.endswith("_ratio") else "Gy"
                 found.append(paired_test(name.removesuffix("_gy"), unit, values, second[name]))
+    cards = [Path(folder) / SCORECARD_TABLE for folder in (a, b)]
+    if all(path.exists() for path in cards):
+        percents = [_columns(path).get(SCORECARD_PERCENT, {}) for path in cards]
+        found.append(paired_test(SCORECARD_PERCENT, "%", *percents))
     return found
 
 

@@ -4,12 +4,70 @@ from __future__ import annotations
 
 import csv
 import math
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
-from DosePredictionLib.dosimetry.scorecard_scoring import ScorecardResult, TemplateScore
+from DosePredictionLib.dosimetry.scorecard import Scorecard
+from DosePredictionLib.dosimetry.scorecard_scoring import ScorecardResult, TemplateScore, score_dose
+from DosePredictionLib.patient.patient import Patient
+from DosePredictionLib.patient.volume import Volume
 from DosePredictionLib.whole_file import whole_file
 
 COLUMNS = ("structure", "patient_structure", "metric", "value", "unit", "score", "maximum", "reason", "comment")
+#: Of a table with a row a patient. The last column is of the patient's own dose, empty where there is none.
+PATIENT_COLUMNS = ("patient", "score", "maximum", "scorecard_percent", "reference_percent")
+
+
+@dataclass(frozen=True)
+class PatientTotal:
+    """What a patient's dose earns on a scorecard, and what the patient's own (clinical) dose does.
+
+    Attributes:
+        identifier: of the patient.
+        score, maximum: points earned, and the most that could have been.
+        percent: the one in % of the other; NaN when nothing was scored.
+        reference_percent: the same of the patient's reference dose; NaN without one.
+    """
+
+    identifier: str
+    score: float
+    maximum: float
+    percent: float
+    reference_percent: float
+
+    @classmethod
+    def of(cls, card: Scorecard, patient: Patient, dose: Volume) -> PatientTotal:
+        """Score a patient's dose."""
+        result = score_dose(card, patient, dose)
+        own = patient.reference_dose
+        reference = math.nan if own is None else score_dose(card, patient, own).percent
+        return cls(patient.identifier, result.score, result.maximum, result.percent, reference)
+
+
+def means_of(totals: Sequence[PatientTotal]) -> tuple[float, float]:
+    """Mean percent of the doses and of the reference doses, of the patients that have any; NaN where none has."""
+
+    def mean(values: list[float]) -> float:
+        known = [value for value in values if not math.isnan(value)]
+        return sum(known) / len(known) if known else math.nan
+
+    return mean([one.percent for one in totals]), mean([one.reference_percent for one in totals])
+
+
+def write_patient_totals(totals: Sequence[PatientTotal], path: str | Path) -> None:
+    """Write a row a patient (`PATIENT_COLUMNS`) and the mean percents.
+
+    Raises:
+        InputError: the file cannot be written.
+    """
+    with whole_file(path) as temporary, open(temporary, "w", newline="", encoding="utf-8") as stream:
+        writer = csv.writer(stream)
+        writer.writerow(PATIENT_COLUMNS)
+        for one in totals:
+            percents = [_number(one.percent), _number(one.reference_percent)]
+            writer.writerow([one.identifier, f"{one.score:.3f}", f"{one.maximum:g}", *percents])
+        writer.writerow(["mean", "", "", *(_number(value) for value in means_of(totals))])
 
 
 def write_scorecard_csv(result: ScorecardResult, path: str | Path) -> None:
@@ -53,3 +111,7 @@ def _cells(row: TemplateScore) -> tuple[str, ...]:
 
 def _percent(result: ScorecardResult) -> str:
     return "-" if math.isnan(result.percent) else f"{result.percent:.1f} %"
+
+
+def _number(value: float) -> str:
+    return "" if math.isnan(value) else f"{value:.3f}"

@@ -8,6 +8,7 @@ full-resolution convolutions.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import torch
 import torch.nn.functional as functional
@@ -78,6 +79,34 @@ class ModulatedInstanceNorm(nn.Module):
         return torch.addcmul(shift, functional.instance_norm(x), 1 + scale)
 
 
+class ModulatedChannelNorm(nn.Module):
+    """Layer norm over the channels of each voxel, whose scale and shift come from the time embedding.
+
+    Unlike an instance norm it doesn't know the rest of the volume: a patient's dose does not change with how much of
+    the volume around the patient is empty.
+    """
+
+    def __init__(self, channels: int, embedding: int) -> None:
+        super().__init__()
+        self.project = nn.Linear(embedding, 2 * channels)
+        _start_at_zero(self.project)
+
+    def forward(self, x: Tensor, embedding: Tensor) -> Tensor:
+        """(N, C, Z, Y, X) and (N, embedding) to (N, C, Z, Y, X)."""
+        scale, shift = (part.to(x.dtype) for part in self.project(embedding).float().chunk(2, dim=1))
+        channels_last = x.permute(0, 2, 3, 4, 1)
+        length = channels_last.shape[-1:]
+        if x.shape[0] == 1:
+            # The kernel takes the affine of one item along.
+            return functional.layer_norm(channels_last, length, 1 + scale[0], shift[0]).permute(0, 4, 1, 2, 3)
+        scale, shift = (part[:, None, None, None] for part in (scale, shift))
+        return torch.addcmul(shift, functional.layer_norm(channels_last, length), 1 + scale).permute(0, 4, 1, 2, 3)
+
+
+#: The norms that a denoiser can be built with.
+NORMS: dict[str, Callable[[int, int], nn.Module]] = {"instance": ModulatedInstanceNorm, "channel": ModulatedChannelNorm}
+
+
 class SpatialGuidance(nn.Module):
     """Scale and shift maps from the anatomy at one level (SPADE, Park et al., CVPR 2019, section 3.1).
 
@@ -105,11 +134,11 @@ class SpatialGuidance(nn.Module):
 class ResidualBlock(nn.Module):
     """Norm, activation and convolution twice, around a skip; time and (optionally) anatomy modulate the norms."""
 
-    def __init__(self, inputs: int, outputs: int, embedding: int) -> None:
+    def __init__(self, inputs: int, outputs: int, embedding: int, norm: str = "instance") -> None:
         super().__init__()
-        self.norm_in = ModulatedInstanceNorm(inputs, embedding)
+        self.norm_in = NORMS[norm](inputs, embedding)
         self.conv_in = nn.Conv3d(inputs, outputs, 3, padding=1)
-        self.norm_out = ModulatedInstanceNorm(outputs, embedding)
+        self.norm_out = NORMS[norm](outputs, embedding)
         self.conv_out = nn.Conv3d(outputs, outputs, 3, padding=1)
         self.skip = nn.Conv3d(inputs, outputs, 1) if inputs != outputs else nn.Identity()
         _start_at_zero(self.conv_out)

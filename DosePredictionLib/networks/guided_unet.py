@@ -9,7 +9,7 @@ import torch.nn.functional as functional
 from torch import Tensor, nn
 
 from DosePredictionLib.networks.blocks import (
-    ModulatedInstanceNorm,
+    NORMS,
     ResidualBlock,
     SpatialGuidance,
     TimeEmbedding,
@@ -44,6 +44,7 @@ class GuidedUNet(nn.Module):
         blocks: residual blocks of each level, in the encoder and again in the decoder.
         embedding: length of the time embedding.
         guidance: width of the guidance maps' hidden layer; 0 leaves the guidance out (for ablation).
+        norm: one of `NORMS`.
 
     Volumes must have sizes that are multiples of `size_multiple`.
     """
@@ -56,6 +57,7 @@ class GuidedUNet(nn.Module):
         blocks: Sequence[int] = (1, 2, 2, 1),
         embedding: int = 128,
         guidance: int = 16,
+        norm: str = "instance",
     ) -> None:
         super().__init__()
         levels = len(channels)
@@ -64,7 +66,7 @@ class GuidedUNet(nn.Module):
         self.stem = nn.Conv3d((conditions + 1) * 8, channels[0], 3, padding=1)
         self.guidance = nn.ModuleList(SpatialGuidance(conditions, width, guidance) for width in channels if guidance)
         self.encoder = nn.ModuleList(
-            ResidualLevel(ResidualBlock(width, width, embedding) for _ in range(count))
+            ResidualLevel(ResidualBlock(width, width, embedding, norm) for _ in range(count))
             for width, count in zip(channels, blocks, strict=True)
         )
         self.downsample = nn.ModuleList(
@@ -75,12 +77,12 @@ class GuidedUNet(nn.Module):
         )
         self.decoder = nn.ModuleList(
             ResidualLevel(
-                ResidualBlock(channels[level] * (2 if index == 0 else 1), channels[level], embedding)
+                ResidualBlock(channels[level] * (2 if index == 0 else 1), channels[level], embedding, norm)
                 for index in range(blocks[level])
             )
             for level in range(levels - 1)
         )
-        self.norm = ModulatedInstanceNorm(channels[0], embedding)
+        self.norm = NORMS[norm](channels[0], embedding)
         self.head = nn.Conv3d(channels[0], 8, 3, padding=1)
 
     def guide(self, conditions: Tensor) -> list[tuple[Tensor, Tensor] | None]:

@@ -13,6 +13,8 @@ from torch import Tensor, nn
 from DosePredictionLib.conditioning.channels import CHANNELS, SCALARS, ModelInput
 from DosePredictionLib.conditioning.padding import centred_offset, pad_to, padded_shape, window
 from DosePredictionLib.diffusion.sampler import sample
+from DosePredictionLib.errors import InputError
+from DosePredictionLib.networks.blocks import NORMS
 from DosePredictionLib.networks.guided_unet import GuidedUNet
 from DosePredictionLib.systems.tuples_from_json import TuplesFromJson
 
@@ -28,6 +30,8 @@ class DefaultSystem(TuplesFromJson):
         widths: channels of the U-Net's levels.
         blocks: residual blocks of each level.
         guidance: width of the anatomical guidance; 0 for none.
+        norm: "channel", of each voxel's channels, or "instance", of each channel's voxels. The latter is what weights
+            were trained with whose configuration doesn't say.
         pure_noise: share of the training draws that start from pure noise.
         drop: probability that an optional condition (CT, beams) is left out of a training draw.
     """
@@ -36,11 +40,17 @@ class DefaultSystem(TuplesFromJson):
     widths: tuple[int, ...] = (32, 64, 128, 192)
     blocks: tuple[int, ...] = (1, 2, 2, 2)
     guidance: int = 16
+    norm: str = "instance"
     pure_noise: float = 0.5
     drop: float = 0.05
 
     name: ClassVar[str] = "default"
     optional_conditions: ClassVar[tuple[str, ...]] = ("ct", "beams")
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.norm not in NORMS:
+            raise InputError(f"The default system has no norm {self.norm!r}; choose one of: {', '.join(NORMS)}.")
 
     def build_network(self) -> GuidedUNet:
         """The denoiser with fresh weights, in the memory layout that its convolutions are fastest in."""
@@ -50,6 +60,7 @@ class DefaultSystem(TuplesFromJson):
             channels=self.widths,
             blocks=self.blocks,
             guidance=self.guidance,
+            norm=self.norm,
         )
         return network.to(memory_format=torch.channels_last_3d)  # type: ignore[call-overload, no-any-return]
 

@@ -13,13 +13,11 @@ from __future__ import annotations
 
 import argparse
 import csv
-import json
 import sys
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
-ROOT = HERE.parents[1]
-sys.path.insert(0, str(ROOT))
+sys.path[:0] = [str(HERE.parents[1]), str(HERE)]
 
 GOALS = "addiff-dose"
 AUTOENCODER = "addiff_dose-ct_vae"
@@ -42,25 +40,23 @@ COLUMNS = ("MAE", "Dice mean", "HD95 mean", "D98% highest target", "D2% highest 
 
 def main() -> int:
     """Train, evaluate, test, write."""
+    from equal_runs import add_run_options, trained, write_table
+
     from DosePredictionLib.dosimetry.paired_tests import paired_plan_figures
     from DosePredictionLib.dosimetry.plan_figures import read_plan_figures
 
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--steps", type=int, default=4000, help="optimiser steps of every system (default: 4000)")
     parser.add_argument("--autoencoder-steps", type=int, default=1500, help="of the CT autoencoder (default: 1500)")
-    parser.add_argument("--output", type=Path, default=Path("runs/addiff-table"))
-    parser.add_argument("--train", default="openkbp/train")
-    parser.add_argument("--validation", default="openkbp/validation")
-    parser.add_argument("--cache", type=Path, help="folder of conditioned patients (default: cache in the output)")
+    add_run_options(parser, "runs/addiff-table")
     parser.add_argument("--sampling-steps", type=int, nargs="+", default=[1, 4], metavar="N",
                         help="denoiser calls a sample, one row each (default: 1 4)")  # fmt: skip
-    parser.add_argument("--threads", type=int, default=0, help="processor threads (default: PyTorch's choice)")
     arguments = parser.parse_args()
-    trained(AUTOENCODER, arguments, arguments.autoencoder_steps)
+    trained(AUTOENCODER, arguments.autoencoder_steps, arguments)
     found = {}
     most = max(arguments.sampling_steps)
     for title, name in SYSTEMS.items():
-        weights = trained(name, arguments, arguments.steps)
+        weights = trained(name, arguments.steps, arguments, AUTOENCODER if samples(name) else None)
         for steps in sorted(set(arguments.sampling_steps)) if samples(name) else [1]:
             scores = evaluated(name, weights, steps, arguments)
             seconds = mean_seconds(scores / "scores.csv")
@@ -75,46 +71,20 @@ def main() -> int:
                  for column in COLUMNS]  # fmt: skip
         rows.append([title, str(steps) if samples(SYSTEMS[title]) else "", *cells, f"{seconds:.2f}"])
     heads = ["", "sampling steps", *COLUMNS, "seconds"]
-    with open(arguments.output / "table.csv", "w", newline="", encoding="utf-8") as stream:
-        csv.writer(stream).writerows([heads, *rows])
-    lines = ["| " + " | ".join(row) + " |" for row in (heads, ["---"] * len(heads), *rows)]
-    text = "\n".join(lines) + (
-        f"\n\n{arguments.steps} steps of two patients each, seed 0. Figures of targets are mean absolute differences "
+    note = (
+        f"{arguments.steps} steps of two patients each, seed 0. Figures of targets are mean absolute differences "
         "from the reference; MAE in Gy over the dose region or the body; Dice and HD95 (mm) are means over isodoses "
         f"of 20, 50, 80, 95 and 100 %; compliance is the part of the goals ({GOALS}) that are met, %. * p < 0.05, "
         f"** p < 0.01, *** p < 0.001 against {PROPOSED} with as many sampling steps (networks without any: with "
-        f"{most}), paired t-test.\n"
+        f"{most}), paired t-test."
     )
-    (arguments.output / "table.md").write_text(text, encoding="utf-8")
-    print(text)
+    write_table(heads, rows, note, arguments.output)
     return 0
 
 
 def samples(name: str) -> bool:
     """Whether a configuration is of a diffusion, which is sampled in steps."""
     return name.startswith("addiff")
-
-
-def trained(name: str, arguments: argparse.Namespace, steps: int) -> Path:
-    """The weights of a configuration, trained for so many steps."""
-    from DosePredictionLib.cli.main import main as command
-
-    output = arguments.output / name
-    weights = output / "weights.safetensors"
-    if weights.exists():
-        return weights
-    config = json.loads((HERE / f"{name}.json").read_text(encoding="utf-8"))
-    config |= {"steps": steps, "decay_steps": int(0.3 * steps), "output": str(output), "threads": arguments.threads,
-               "train": arguments.train, "validation": arguments.validation,
-               "cache": str(arguments.cache or arguments.output / "cache")}  # fmt: skip
-    if "from_weights" in config:
-        config["from_weights"] = str(arguments.output / AUTOENCODER / "weights.safetensors")
-    output.mkdir(parents=True, exist_ok=True)
-    (output / "config.json").write_text(json.dumps(config, indent=2), encoding="utf-8")
-    print(f"--- {name}", flush=True)
-    if command(["train", str(output / "config.json")]):
-        raise SystemExit(2)
-    return weights
 
 
 def evaluated(name: str, weights: Path, steps: int, arguments: argparse.Namespace) -> Path:

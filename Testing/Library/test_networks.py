@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
+import pytest
 import torch
 
-from DosePredictionLib.networks.blocks import ModulatedInstanceNorm, SpatialGuidance, depth_to_space, space_to_depth
+from DosePredictionLib.networks.blocks import (
+    ModulatedChannelNorm,
+    ModulatedInstanceNorm,
+    SpatialGuidance,
+    depth_to_space,
+    space_to_depth,
+)
 from DosePredictionLib.networks.guided_unet import GuidedUNet
 
 
@@ -25,9 +32,36 @@ def test_modulated_norm_is_instance_norm_for_each_item():
     assert torch.allclose(norm(x, torch.randn(3, 8)), wanted, atol=1e-4)
 
 
-def small_unet(guidance: int = 4) -> GuidedUNet:
+def test_channel_norm_evens_out_each_voxel_and_scales_by_the_embedding():
     torch.manual_seed(0)
-    return GuidedUNet(3, 2, channels=(8, 12, 16), blocks=(1, 1, 1), embedding=16, guidance=guidance)
+    norm = ModulatedChannelNorm(6, 8)
+    torch.nn.init.normal_(norm.project.weight)
+    x, embedding = torch.randn(2, 6, 3, 4, 5) * 7 + 2, torch.randn(2, 8)
+    scale, shift = norm.project(embedding).reshape(2, 2, 6, 1, 1, 1).unbind(1)
+    even = (x - x.mean(1, keepdim=True)) / (x.var(1, keepdim=True, unbiased=False) + 1e-5).sqrt()
+    wanted = even * (1 + scale) + shift
+    assert torch.allclose(norm(x, embedding), wanted, atol=1e-4)
+    assert torch.allclose(norm(x[:1], embedding[:1]), wanted[:1], atol=1e-4)  # one item takes another way
+
+
+def test_a_channel_norms_denoiser_is_blind_to_how_much_is_empty():
+    # What an instance norm says of a voxel hangs on the rest of the volume.
+    for norm, alike in (("channel", True), ("instance", False)):
+        network = small_unet(norm=norm).eval()
+        for parameter in network.parameters():
+            torch.nn.init.normal_(parameter, std=0.2)
+        noisy, conditions, time, scalars = inputs()
+        noisy, conditions = noisy.repeat(1, 1, 1, 1, 5), conditions.repeat(1, 1, 1, 1, 5)
+        wide = [torch.nn.functional.pad(part, (0, 64)) for part in (noisy, conditions)]
+        with torch.no_grad():
+            near, far = network(noisy, conditions, time, scalars), network(*wide, time, scalars)
+        # The last columns see the padding through the convolutions; the first ones don't.
+        assert torch.allclose(near[..., :8], far[..., :8], rtol=1e-4, atol=1e-4) == alike
+
+
+def small_unet(guidance: int = 4, norm: str = "instance") -> GuidedUNet:
+    torch.manual_seed(0)
+    return GuidedUNet(3, 2, channels=(8, 12, 16), blocks=(1, 1, 1), embedding=16, guidance=guidance, norm=norm)
 
 
 def inputs(seed: int = 1) -> tuple[torch.Tensor, ...]:
@@ -40,8 +74,9 @@ def inputs(seed: int = 1) -> tuple[torch.Tensor, ...]:
     )
 
 
-def test_output_has_the_shape_of_the_dose_and_every_parameter_learns():
-    network = small_unet()
+@pytest.mark.parametrize("norm", ["instance", "channel"])
+def test_output_has_the_shape_of_the_dose_and_every_parameter_learns(norm):
+    network = small_unet(norm=norm)
     # Modulations and residual ends start at zero: after one step every parameter must receive a gradient.
     optimiser = torch.optim.SGD(network.parameters(), lr=0.05)
     for _ in range(3):

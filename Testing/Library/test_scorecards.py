@@ -259,7 +259,29 @@ def test_the_command_scores_many_predictions(tmp_path, capsys):
     assert main([*arguments, "-o", str(tmp_path / "cards.csv")]) == 0
     assert "1 patients: " in capsys.readouterr().out
     one, mean = csv.DictReader(open(tmp_path / "cards.csv", encoding="utf-8"))
-    assert one["patient"] == SAMPLE.name and one["percent"] == mean["percent"] and 50 < float(mean["percent"]) < 95
+    assert one["patient"] == SAMPLE.name and one["scorecard_percent"] == mean["scorecard_percent"]
+    # The patient's own dose was the prediction.
+    assert 50 < float(mean["scorecard_percent"]) < 95 and mean["reference_percent"] == mean["scorecard_percent"]
+
+
+def test_evaluate_scores_on_a_card_and_significance_compares_two(tmp_path, capsys):
+    import SimpleITK as sitk
+
+    for name, factor in (("own", 1.0), ("hotter", 1.1)):
+        (tmp_path / name).mkdir()
+        dose = sitk.ReadImage(str(SAMPLE / "dose.nrrd")) * factor
+        sitk.WriteImage(dose, str(tmp_path / name / f"{SAMPLE.name}.nrrd"))
+        arguments = ["evaluate", str(SAMPLE.parent), "--predictions", str(tmp_path / name)]
+        assert main([*arguments, "--scorecard", "head-and-neck", "-o", str(tmp_path / f"{name}-scores")]) == 0
+    assert "their own doses" in capsys.readouterr().out
+    own, hotter = (next(csv.DictReader(open(tmp_path / f"{name}-scores" / "scorecard.csv", encoding="utf-8")))
+                   for name in ("own", "hotter"))  # fmt: skip
+    assert own["scorecard_percent"] == own["reference_percent"] == hotter["reference_percent"]
+    assert float(hotter["scorecard_percent"]) < float(own["scorecard_percent"])
+    assert main(["significance", str(tmp_path / "own-scores"), str(tmp_path / "hotter-scores")]) == 0
+    assert "scorecard_percent" in capsys.readouterr().out
+    assert main([*arguments, "--scorecard", "neck", "-o", str(tmp_path / "nothing")]) == 2
+    assert not (tmp_path / "nothing").exists()
 
 
 def test_an_ignored_structure_is_missing(tmp_path):

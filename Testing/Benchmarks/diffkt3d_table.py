@@ -1,0 +1,111 @@
+"""What DiffKT3D's parts are worth on one's own patients: pre-training, role, slot, post-training.
+
+    python Testing/Benchmarks/diffkt3d_table.py --output runs/diffkt3d-table
+
+trains any-to-any without a step on the dose, then the dose after it and from nothing, without the role embedding and
+without the slot among the rotary positions, all for equal steps on the dose; then post-trains the first on a scorecard,
+and its control on clinical doses alone. Every one is evaluated on the same validation patients, tested against the run
+that it is to be held against with the paired t-test, and written to table.md and table.csv. What is already there is
+not done again, so that the command goes on where it stopped. Patients are conditioned once, for all runs.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent
+sys.path[:0] = [str(HERE.parents[1]), str(HERE)]
+
+SCORECARD = "head-and-neck"
+#: Figures of the table: as the paired tests call them, and how the table does.
+COLUMNS = {"dose_score": "dose score, Gy", "dvh_score": "DVH score, Gy", "scorecard_percent": "scorecard, %"}
+
+
+@dataclass(frozen=True)
+class Run:
+    """A row of the table.
+
+    Attributes:
+        title: of the row.
+        name: of the configuration.
+        before: the run whose weights it starts from.
+        against: the run that it is tested against.
+    """
+
+    title: str
+    name: str
+    before: str | None
+    against: str | None
+
+
+PRETRAINING = "diffkt3d-any-to-any"
+RUNS = (
+    Run("dose from nothing", "diffkt3d-from-scratch", None, None),
+    Run("dose after any-to-any", "diffkt3d", PRETRAINING, "diffkt3d-from-scratch"),
+    Run("from nothing, no role embedding", "diffkt3d-no-role", None, "diffkt3d-from-scratch"),
+    Run("from nothing, no slot in the positions", "diffkt3d-no-slot", None, "diffkt3d-from-scratch"),
+    Run("after any-to-any, post-trained", "diffkt3d-post-training", "diffkt3d", "diffkt3d"),
+    Run("the same without the policy's loss", "diffkt3d-post-training-control", "diffkt3d", "diffkt3d"),
+)
+
+
+def main() -> int:
+    """Train, evaluate, test, write."""
+    from equal_runs import add_run_options, trained, write_table
+
+    from DosePredictionLib.dosimetry.paired_tests import paired_scores
+
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--pretraining-steps", type=int, default=1000, help="any to any (default: 1000)")
+    parser.add_argument("--steps", type=int, default=1200, help="on the dose, of every run (default: 1200)")
+    parser.add_argument("--post-training-steps", type=int, default=300, help="(default: 300)")
+    parser.add_argument("--sampling-steps", type=int, default=10, metavar="N",
+                        help="denoiser calls a sample (default: 10)")  # fmt: skip
+    add_run_options(parser, "runs/diffkt3d-table")
+    arguments = parser.parse_args()
+    trained(PRETRAINING, arguments.pretraining_steps, arguments)
+    scores: dict[str, Path] = {}
+    rows = []
+    for run in RUNS:
+        steps = arguments.post_training_steps if "post-training" in run.name else arguments.steps
+        weights = trained(run.name, steps, arguments, run.before)
+        scores[run.name] = evaluated(run.name, weights, arguments)
+        tests = {test.figure: test for test in paired_scores(scores[run.name], scores[run.against or run.name])}
+        cells = []
+        for figure in COLUMNS:
+            test = tests[figure]
+            chance = "" if run.against is None else f" ({test.mean_a - test.mean_b:+.3f}, p = {test.t_p:.2g})"
+            cells.append(f"{test.mean_a:.3f}{chance}")
+        rows.append([run.title, titles()[run.against] if run.against else "", *cells])
+    note = (
+        f"{arguments.steps} steps on the dose, {arguments.pretraining_steps} of any-to-any before, "
+        f"{arguments.post_training_steps} of post-training after; one patient a step, seed 0; one sample of "
+        f"{arguments.sampling_steps} steps. In brackets the difference from the run beside the name, and the paired "
+        f"t-test's p. The scorecard is {SCORECARD}."
+    )
+    write_table(["", "against", *COLUMNS.values()], rows, note, arguments.output)
+    return 0
+
+
+def titles() -> dict[str, str]:
+    """Configuration to row."""
+    return {run.name: run.title for run in RUNS}
+
+
+def evaluated(name: str, weights: Path, arguments: argparse.Namespace) -> Path:
+    """The folder of a configuration's scores."""
+    from DosePredictionLib.cli.main import main as command
+
+    scores: Path = arguments.output / name / f"scores-{arguments.sampling_steps}"
+    if not (scores / "scorecard.csv").exists():
+        if command(["evaluate", arguments.validation, "--weights", str(weights), "--samples", "1", "--steps",
+                    str(arguments.sampling_steps), "--scorecard", SCORECARD, "-o", str(scores)]):  # fmt: skip
+            raise SystemExit(2)
+    return scores
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,68 @@
+"""Runs that a table compares: the repository's configurations, trained for equal steps on equal patients."""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+HERE = Path(__file__).resolve().parent
+
+
+def add_run_options(parser: argparse.ArgumentParser, output: str) -> None:
+    """Options of every such table.
+
+    Args:
+        parser: of the script.
+        output: the folder to write to unless another is named.
+    """
+    parser.add_argument("--output", type=Path, default=Path(output))
+    parser.add_argument("--train", default="openkbp/train")
+    parser.add_argument("--validation", default="openkbp/validation")
+    parser.add_argument("--cache", type=Path, help="folder of conditioned patients (default: cache in the output)")
+    parser.add_argument("--threads", type=int, default=0, help="processor threads (default: PyTorch's choice)")
+
+
+def trained(name: str, steps: int, arguments: argparse.Namespace, before: str | None = None) -> Path:
+    """The weights of a configuration, trained for so many steps; those that are there, if they are.
+
+    Args:
+        name: of the configuration, and of its folder in the output.
+        steps: of the optimiser; over the last 30 % the learning rate falls.
+        arguments: see `add_run_options`.
+        before: name of the run whose weights it starts from.
+
+    Raises:
+        SystemExit: the training ended with an error.
+    """
+    from DosePredictionLib.cli.main import main as command
+
+    output: Path = arguments.output / name
+    weights = output / "weights.safetensors"
+    if weights.exists():
+        return weights
+    config: dict[str, Any] = json.loads((HERE / f"{name}.json").read_text(encoding="utf-8"))
+    config |= {"steps": steps, "decay_steps": int(0.3 * steps), "output": str(output), "threads": arguments.threads,
+               "train": arguments.train, "validation": arguments.validation,
+               "cache": str(arguments.cache or arguments.output / "cache")}  # fmt: skip
+    if before is not None:
+        config["from_weights"] = str(arguments.output / before / "weights.safetensors")
+    output.mkdir(parents=True, exist_ok=True)
+    (output / "config.json").write_text(json.dumps(config, indent=2), encoding="utf-8")
+    print(f"--- {name}", flush=True)
+    if command(["train", str(output / "config.json")]):
+        raise SystemExit(2)
+    return weights
+
+
+def write_table(heads: Sequence[str], rows: Sequence[Sequence[str]], note: str, output: Path) -> None:
+    """Write table.csv and table.md, which ends with a note, and print the latter."""
+    with open(output / "table.csv", "w", newline="", encoding="utf-8") as stream:
+        csv.writer(stream).writerows([heads, *rows])
+    lines = ["| " + " | ".join(row) + " |" for row in (heads, ["---"] * len(heads), *rows)]
+    text = "\n".join(lines) + f"\n\n{note}\n"
+    (output / "table.md").write_text(text, encoding="utf-8")
+    print(text)

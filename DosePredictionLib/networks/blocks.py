@@ -7,6 +7,7 @@ full-resolution convolutions.
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Callable
 
@@ -29,8 +30,11 @@ def _start_at_zero(layer: nn.Linear | nn.Conv3d) -> None:
 def space_to_depth(x: Tensor) -> Tensor:
     """(N, C, Z, Y, X) to (N, 8 C, Z/2, Y/2, X/2) in the channels-last layout; the sizes must be even."""
     n, c, z, y, w = x.shape
-    x = x.reshape(n, c, z // 2, 2, y // 2, 2, w // 2, 2).permute(0, 2, 4, 6, 1, 3, 5, 7)
-    return x.reshape(n, z // 2, y // 2, w // 2, c * 8).permute(0, 4, 1, 2, 3)
+    packed = x.new_empty((n, z // 2, y // 2, w // 2, c, 8))
+    # Eight copies of every second voxel: a permutation of eight axes in one copy is several times slower.
+    for place, (dz, dy, dx) in enumerate(itertools.product((0, 1), repeat=3)):
+        packed[..., place] = x[:, :, dz::2, dy::2, dx::2].permute(0, 2, 3, 4, 1)
+    return packed.flatten(4).permute(0, 4, 1, 2, 3)
 
 
 def depth_to_space(x: Tensor) -> Tensor:

@@ -15,7 +15,7 @@ from DosePredictionLib.conditioning.padding import centred_offset, pad_to, padde
 from DosePredictionLib.diffusion.sampler import sample
 from DosePredictionLib.errors import InputError
 from DosePredictionLib.networks.blocks import NORMS
-from DosePredictionLib.networks.guided_unet import GuidedUNet
+from DosePredictionLib.networks.guided_unet import JOINS, STEMS, GuidedUNet
 from DosePredictionLib.systems.tuples_from_json import TuplesFromJson
 
 
@@ -30,8 +30,9 @@ class DefaultSystem(TuplesFromJson):
         widths: channels of the U-Net's levels.
         blocks: residual blocks of each level.
         guidance: width of the anatomical guidance; 0 for none.
-        norm: "channel", of each voxel's channels, or "instance", of each channel's voxels. The latter is what weights
-            were trained with whose configuration doesn't say.
+        norm: "channel", of each voxel's channels, or "instance", of each channel's voxels.
+        stem, join: see `GuidedUNet`. What stands here of these and of the norm is what weights were trained with whose
+            configuration doesn't say.
         pure_noise: share of the training draws that start from pure noise.
         drop: probability that an optional condition (CT, beams) is left out of a training draw.
     """
@@ -41,6 +42,8 @@ class DefaultSystem(TuplesFromJson):
     blocks: tuple[int, ...] = (1, 2, 2, 2)
     guidance: int = 16
     norm: str = "instance"
+    stem: str = "space-to-depth"
+    join: str = "concatenate"
     pure_noise: float = 0.5
     drop: float = 0.05
 
@@ -49,8 +52,10 @@ class DefaultSystem(TuplesFromJson):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.norm not in NORMS:
-            raise InputError(f"The default system has no norm {self.norm!r}; choose one of: {', '.join(NORMS)}.")
+        known = {"norm": tuple(NORMS), "stem": STEMS, "join": JOINS}
+        for name, values in known.items():
+            if (value := getattr(self, name)) not in values:
+                raise InputError(f"The default system has no {name} {value!r}; choose one of: {', '.join(values)}.")
 
     def build_network(self) -> GuidedUNet:
         """The denoiser with fresh weights, in the memory layout that its convolutions are fastest in."""
@@ -61,6 +66,8 @@ class DefaultSystem(TuplesFromJson):
             blocks=self.blocks,
             guidance=self.guidance,
             norm=self.norm,
+            stem=self.stem,
+            join=self.join,
         )
         return network.to(memory_format=torch.channels_last_3d)  # type: ignore[call-overload, no-any-return]
 

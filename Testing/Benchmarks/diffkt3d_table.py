@@ -54,7 +54,7 @@ RUNS = (
 
 def main() -> int:
     """Train, evaluate, test, write."""
-    from equal_runs import add_run_options, trained, write_table
+    from equal_runs import add_run_options, against, trained, write_table
 
     from DosePredictionLib.dosimetry.paired_tests import paired_scores
 
@@ -74,11 +74,7 @@ def main() -> int:
         weights = trained(run.name, steps, arguments, run.before)
         scores[run.name] = evaluated(run.name, weights, arguments)
         tests = {test.figure: test for test in paired_scores(scores[run.name], scores[run.against or run.name])}
-        cells = []
-        for figure in COLUMNS:
-            test = tests[figure]
-            chance = "" if run.against is None else f" ({test.mean_a - test.mean_b:+.3f}, p = {test.t_p:.2g})"
-            cells.append(f"{test.mean_a:.3f}{chance}")
+        cells = [against(tests[figure], run.against is not None) for figure in COLUMNS]
         rows.append([run.title, titles()[run.against] if run.against else "", *cells])
     note = (
         f"{arguments.steps} steps on the dose, {arguments.pretraining_steps} of any-to-any before, "

@@ -5,9 +5,12 @@ from __future__ import annotations
 import argparse
 import csv
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from DosePredictionLib.dosimetry.paired_tests import PairedTest
 
 HERE = Path(__file__).resolve().parent
 
@@ -26,21 +29,30 @@ def add_run_options(parser: argparse.ArgumentParser, output: str) -> None:
     parser.add_argument("--threads", type=int, default=0, help="processor threads (default: PyTorch's choice)")
 
 
-def trained(name: str, steps: int, arguments: argparse.Namespace, before: str | None = None) -> Path:
+def trained(
+    name: str,
+    steps: int,
+    arguments: argparse.Namespace,
+    before: str | None = None,
+    changes: Mapping[str, Any] | None = None,
+    folder: str | None = None,
+) -> Path:
     """The weights of a configuration, trained for so many steps; those that are there, if they are.
 
     Args:
-        name: of the configuration, and of its folder in the output.
+        name: of the configuration.
         steps: of the optimiser; over the last 30 % the learning rate falls.
         arguments: see `add_run_options`.
         before: name of the run whose weights it starts from.
+        changes: what is different from the configuration; a ``system_config`` is changed field by field.
+        folder: of the run in the output; None for one with the configuration's name.
 
     Raises:
         SystemExit: the training ended with an error.
     """
     from DosePredictionLib.cli.main import main as command
 
-    output: Path = arguments.output / name
+    output: Path = arguments.output / (folder or name)
     weights = output / "weights.safetensors"
     if weights.exists():
         return weights
@@ -48,11 +60,13 @@ def trained(name: str, steps: int, arguments: argparse.Namespace, before: str | 
     config |= {"steps": steps, "decay_steps": int(0.3 * steps), "output": str(output), "threads": arguments.threads,
                "train": arguments.train, "validation": arguments.validation,
                "cache": str(arguments.cache or arguments.output / "cache")}  # fmt: skip
+    for key, value in (changes or {}).items():
+        config[key] = {**config.get(key, {}), **value} if isinstance(value, dict) else value
     if before is not None:
         config["from_weights"] = str(arguments.output / before / "weights.safetensors")
     output.mkdir(parents=True, exist_ok=True)
     (output / "config.json").write_text(json.dumps(config, indent=2), encoding="utf-8")
-    print(f"--- {name}", flush=True)
+    print(f"--- {folder or name}", flush=True)
     if command(["train", str(output / "config.json")]):
         raise SystemExit(2)
     return weights
@@ -66,3 +80,8 @@ def write_table(heads: Sequence[str], rows: Sequence[Sequence[str]], note: str, 
     text = "\n".join(lines) + f"\n\n{note}\n"
     (output / "table.md").write_text(text, encoding="utf-8")
     print(text)
+
+
+def against(test: PairedTest, other: bool) -> str:
+    """A cell of the table: the mean, and in brackets its difference from another run's and the t-test's p."""
+    return f"{test.mean_a:.3f}" + (f" ({test.mean_a - test.mean_b:+.3f}, p = {test.t_p:.2g})" if other else "")

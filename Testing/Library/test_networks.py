@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
+from DosePredictionLib.errors import InputError
 from DosePredictionLib.networks.blocks import (
     ModulatedChannelNorm,
     ModulatedInstanceNorm,
@@ -13,6 +14,7 @@ from DosePredictionLib.networks.blocks import (
     space_to_depth,
 )
 from DosePredictionLib.networks.guided_unet import GuidedUNet
+from DosePredictionLib.systems.default import DefaultSystem
 
 
 def test_depth_to_space_undoes_space_to_depth():
@@ -59,9 +61,9 @@ def test_a_channel_norms_denoiser_is_blind_to_how_much_is_empty():
         assert torch.allclose(near[..., :8], far[..., :8], rtol=1e-4, atol=1e-4) == alike
 
 
-def small_unet(guidance: int = 4, norm: str = "instance") -> GuidedUNet:
+def small_unet(guidance: int = 4, norm: str = "instance", **built: str) -> GuidedUNet:
     torch.manual_seed(0)
-    return GuidedUNet(3, 2, channels=(8, 12, 16), blocks=(1, 1, 1), embedding=16, guidance=guidance, norm=norm)
+    return GuidedUNet(3, 2, channels=(8, 12, 16), blocks=(1, 1, 1), embedding=16, guidance=guidance, norm=norm, **built)
 
 
 def inputs(seed: int = 1) -> tuple[torch.Tensor, ...]:
@@ -74,9 +76,9 @@ def inputs(seed: int = 1) -> tuple[torch.Tensor, ...]:
     )
 
 
-@pytest.mark.parametrize("norm", ["instance", "channel"])
-def test_output_has_the_shape_of_the_dose_and_every_parameter_learns(norm):
-    network = small_unet(norm=norm)
+@pytest.mark.parametrize("built", [{}, {"norm": "channel", "stem": "strided", "join": "add"}])
+def test_output_has_the_shape_of_the_dose_and_every_parameter_learns(built):
+    network = small_unet(**built)
     # Modulations and residual ends start at zero: after one step every parameter must receive a gradient.
     optimiser = torch.optim.SGD(network.parameters(), lr=0.05)
     for _ in range(3):
@@ -118,3 +120,12 @@ def test_without_guidance_there_are_no_maps():
     network = small_unet(guidance=0)
     assert list(network.guidance) == []
     assert network(*inputs()).shape == (1, 1, 16, 8, 24)
+
+
+def test_an_unknown_part_is_named_with_the_known_ones():
+    with pytest.raises(InputError, match="no join 'glue'; choose one of: add, concatenate"):
+        DefaultSystem(join="glue")
+    # Weights that don't say were trained before these were to be chosen.
+    assert (DefaultSystem().norm, DefaultSystem().stem, DefaultSystem().join) == (
+        "instance", "space-to-depth", "concatenate"
+    )  # fmt: skip

@@ -1,0 +1,105 @@
+"""What the default system's parts are worth: one change at a time, at equal steps.
+
+    python Testing/Benchmarks/default_table.py --steps 500 --output runs/default-table
+
+trains default.json and every change of `CHANGES` for the same number of steps on the same patients and draws, evaluates
+each with one sample of one step on the same validation patients, tests each against the unchanged run with the paired
+t-test, and writes table.md and table.csv. What is already there is not done again, so that the command goes on where it
+stopped; `--only NAME` does a part. Patients are conditioned once, for all runs.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+HERE = Path(__file__).resolve().parent
+sys.path[:0] = [str(HERE.parents[1]), str(HERE)]
+
+CONFIGURATION = "default"
+#: Figures of the table: as the paired tests call them, and how the table does.
+COLUMNS = {"dose_score": "dose score, Gy", "dvh_score": "DVH score, Gy"}
+
+
+@dataclass(frozen=True)
+class Change:
+    """A row of the table.
+
+    Attributes:
+        name: of the run's folder.
+        title: of the row.
+        changes: fields of the configuration that differ.
+        without: the system's channels that are left out, by the beginnings of their names.
+    """
+
+    name: str
+    title: str
+    changes: dict[str, Any] = field(default_factory=dict)
+    without: tuple[str, ...] = ()
+
+
+CHANGES = (
+    Change("default", "default"),
+    Change("instance-norm", "instance norm", {"system_config": {"norm": "instance"}}),
+    Change("packed-stem", "space-to-depth before the stem", {"system_config": {"stem": "space-to-depth"}}),
+    Change("concatenated", "levels concatenated", {"system_config": {"join": "concatenate"}}),
+    Change("adamw", "AdamW", {"optimiser": "adamw"}),
+    Change("no-guidance", "no guidance below the input", {"system_config": {"guidance": 0}}),
+    Change("no-beams", "no beam channels", without=("beams_",)),
+    Change("no-distances", "no distances", without=("distance_",)),
+    Change("no-dvh-terms", "dose error alone", {"curve_weight": 0.0, "criteria_weight": 0.0}),
+    Change("no-turns", "no turns, no resizing", {"turn_probability": 0.0}),
+    Change("always-noise", "always from pure noise", {"system_config": {"pure_noise": 1.0}}),
+)
+
+
+def main() -> int:
+    """Train, evaluate, test, write."""
+    from equal_runs import add_run_options, against, trained, write_table
+
+    from DosePredictionLib.dosimetry.paired_tests import paired_scores
+    from DosePredictionLib.systems.default import DefaultSystem
+
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--steps", type=int, default=500, help="of every run (default: 500)")
+    parser.add_argument("--only", nargs="+", choices=[change.name for change in CHANGES], metavar="NAME",
+                        help="these changes, besides the unchanged run (default: all)")  # fmt: skip
+    add_run_options(parser, "runs/default-table")
+    arguments = parser.parse_args()
+    first, *others = CHANGES
+    chosen = [first, *(change for change in others if arguments.only is None or change.name in arguments.only)]
+    rows = []
+    for change in chosen:
+        changes = dict(change.changes)
+        if change.without:
+            kept = [name for name in DefaultSystem().channels if not name.startswith(change.without)]
+            changes["system_config"] = {**changes.get("system_config", {}), "channels": kept}
+        weights = trained(CONFIGURATION, arguments.steps, arguments, changes=changes, folder=change.name)
+        tests = {test.figure: test for test in paired_scores(evaluated(change.name, weights, arguments),
+                                                             arguments.output / first.name / "scores")}  # fmt: skip
+        rows.append([change.title, *(against(tests[figure], change is not first) for figure in COLUMNS)])
+    note = (
+        f"{arguments.steps} steps of one patient each, seed 0; one sample of one step. In brackets the difference from "
+        "the first row and the paired t-test's p."
+    )
+    write_table(["", *COLUMNS.values()], rows, note, arguments.output)
+    return 0
+
+
+def evaluated(name: str, weights: Path, arguments: argparse.Namespace) -> Path:
+    """The folder of a run's scores."""
+    from DosePredictionLib.cli.main import main as command
+
+    scores: Path = arguments.output / name / "scores"
+    if not (scores / "scores.csv").exists():
+        if command(["evaluate", arguments.validation, "--weights", str(weights), "--samples", "1", "--steps", "1",
+                    "-o", str(scores)]):  # fmt: skip
+            raise SystemExit(2)
+    return scores
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -35,6 +35,7 @@ from DosePredictionLib.errors import InputError
 from DosePredictionLib.networks.any_to_any import AnyToAnyNetwork
 from DosePredictionLib.networks.block_codec import BlockCodec
 from DosePredictionLib.networks.dose_transformer import DoseTransformer, TransformerShape
+from DosePredictionLib.patient.geometry import index3
 from DosePredictionLib.systems.tuples_from_json import TuplesFromJson
 
 #: Cosine coefficients along each axis of a cube of 8 voxels: all of the dose's, what matters of the others'.
@@ -161,6 +162,21 @@ class DiffKT3DSystem(TuplesFromJson):
         z, y, x = (padded_shape((n,), step)[0] for n, step in zip(shape, multiple, strict=True))
         return (z, y, x)
 
+    def placed(self, size: tuple[int, int, int], seed: int) -> tuple[tuple[int, int, int], tuple[int, int, int]]:
+        """The padded volume of a sample, and where the patient lies in it.
+
+        A cube's cosine coefficients know nothing of the next cube's, so that a restored dose jumps a little at the
+        cubes' faces. With every seed the cubes lie elsewhere, evenly (Roberts' additive sequence in three dimensions),
+        and the mean of several samples has no jumps (cycle spinning: Coifman and Donoho, "Translation-invariant
+        de-noising", 1995). Learned codecs overlap and stay where they are.
+        """
+        if self.codec != "blocks":
+            shape = self.padded(size)
+            return shape, index3(centred_offset(size, shape))
+        edge = int(self.codec_config["size"])
+        shape = self.padded(index3(n + edge - 1 for n in size))
+        return shape, index3(int(edge * ((0.5 + (seed + 1) * share) % 1.0)) for share in (0.8192, 0.6711, 0.5497))
+
     def sample_modality(
         self,
         network: nn.Module,
@@ -190,8 +206,7 @@ class DiffKT3DSystem(TuplesFromJson):
             raise InputError(f"There is no modality {target!r}; choose one of: {', '.join(MODALITY_CHANNELS)}.")
         assert isinstance(network, AnyToAnyNetwork)
         device = next(network.parameters()).device
-        shape = self.padded(inputs.region.shape)
-        offset = centred_offset(inputs.region.shape, shape)
+        shape, offset = self.placed(inputs.region.shape, seed)
         shown = set(modalities_of(inputs)) - {target}
         shown &= shown if visible is None else set(visible)
         channels = inputs.padded_channels(shape, offset)

@@ -62,8 +62,9 @@ def main() -> int:
     parser.add_argument("--pretraining-steps", type=int, default=1000, help="any to any (default: 1000)")
     parser.add_argument("--steps", type=int, default=1200, help="on the dose, of every run (default: 1200)")
     parser.add_argument("--post-training-steps", type=int, default=300, help="(default: 300)")
-    parser.add_argument("--sampling-steps", type=int, default=10, metavar="N",
-                        help="denoiser calls a sample (default: 10)")  # fmt: skip
+    parser.add_argument("--samples", type=int, default=8, metavar="K", help="doses whose mean is scored (default: 8)")
+    parser.add_argument("--sampling-steps", type=int, default=1, metavar="N",
+                        help="denoiser calls a sample (default: 1)")  # fmt: skip
     add_run_options(parser, "runs/diffkt3d-table")
     arguments = parser.parse_args()
     trained(PRETRAINING, arguments.pretraining_steps, arguments)
@@ -78,8 +79,8 @@ def main() -> int:
         rows.append([run.title, titles()[run.against] if run.against else "", *cells])
     note = (
         f"{arguments.steps} steps on the dose, {arguments.pretraining_steps} of any-to-any before, "
-        f"{arguments.post_training_steps} of post-training after; one patient a step, seed 0; one sample of "
-        f"{arguments.sampling_steps} steps. In brackets the difference from the run beside the name, and the paired "
+        f"{arguments.post_training_steps} of post-training after; one patient a step, seed 0; the mean of "
+        f"{arguments.samples} samples of {arguments.sampling_steps} step(s). In brackets the difference from the run beside the name, and the paired "
         f"t-test's p. The scorecard is {SCORECARD}."
     )
     write_table(["", "against", *COLUMNS.values()], rows, note, arguments.output)
@@ -95,10 +96,10 @@ def evaluated(name: str, weights: Path, arguments: argparse.Namespace) -> Path:
     """The folder of a configuration's scores."""
     from DosePredictionLib.cli.main import main as command
 
-    scores: Path = arguments.output / name / f"scores-{arguments.sampling_steps}"
+    scores: Path = arguments.output / name / f"scores-{arguments.samples}-{arguments.sampling_steps}"
     if not (scores / "scorecard.csv").exists():
-        if command(["evaluate", arguments.validation, "--weights", str(weights), "--samples", "1", "--steps",
-                    str(arguments.sampling_steps), "--scorecard", SCORECARD, "-o", str(scores)]):  # fmt: skip
+        if command(["evaluate", arguments.validation, "--weights", str(weights), "--samples",
+                    str(arguments.samples), "--steps", str(arguments.sampling_steps), "--scorecard", SCORECARD, "-o", str(scores)]):  # fmt: skip
             raise SystemExit(2)
     return scores
 

@@ -166,16 +166,16 @@ class DiffKT3DSystem(TuplesFromJson):
         """The padded volume of a sample, and where the patient lies in it.
 
         A cube's cosine coefficients know nothing of the next cube's, so that a restored dose jumps a little at the
-        cubes' faces. With every seed the cubes lie elsewhere, evenly (Roberts' additive sequence in three dimensions),
-        and the mean of several samples has no jumps (cycle spinning: Coifman and Donoho, "Translation-invariant
-        de-noising", 1995). Learned codecs overlap and stay where they are.
+        cubes' faces. With every seed the cubes lie elsewhere, each axis evenly, and the mean of several samples has no
+        jumps (cycle spinning: Coifman and Donoho, "Translation-invariant de-noising", 1995). Learned codecs overlap and
+        stay where they are.
         """
         if self.codec != "blocks":
             shape = self.padded(size)
             return shape, index3(centred_offset(size, shape))
         edge = int(self.codec_config["size"])
         shape = self.padded(index3(n + edge - 1 for n in size))
-        return shape, index3(int(edge * ((0.5 + (seed + 1) * share) % 1.0)) for share in (0.8192, 0.6711, 0.5497))
+        return shape, index3((edge // 2 + seed * stride) % edge for stride in (1, 3, 5))
 
     def sample_modality(
         self,

@@ -252,6 +252,24 @@ def test_samples_depend_on_the_seed_and_stay_in_the_region(cases):
 # Training
 
 
+def test_every_seeds_cubes_lie_elsewhere_and_the_dose_on_its_voxels(cases, monkeypatch):
+    system = DiffKT3DSystem(**SMALL)
+    network, inputs = system.build_network(), cases[0].inputs
+    places = []
+
+    def perfect(self, network, target, conditions, region, steps, seeds, on_step=None):
+        places.append(tuple(int(n) for n in region[0, 0].nonzero().amin(dim=0)))
+        return network.encode(target, torch.where(region, 1.0, -1.0))
+
+    monkeypatch.setattr(DiffKT3DSystem, "sample_latents", perfect)
+    for seed in range(8):
+        dose_gy = system.sample_dose(network, inputs, 1, seed)
+        assert np.allclose(dose_gy, np.where(inputs.region, inputs.prescription_gy, 0.0), atol=1e-3)
+    first = np.array(places) - np.argwhere(inputs.region).min(axis=0)
+    # Eight samples in a row have their cubes' faces at every place along every axis.
+    assert all(sorted(axis) == list(range(8)) for axis in first.T)
+
+
 def test_draws_cover_the_modalities_and_follow_the_curriculum(cases):
     stage = AnyToAnyStage(config("", stage="any-to-any", steps=400, system_config={**SMALL, "hidden": 0.5}))
     early = [stage.draw([cases[0]], [(0, 2, drawn)]) for drawn in range(40)]

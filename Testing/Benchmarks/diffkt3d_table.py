@@ -80,8 +80,8 @@ def main() -> int:
     note = (
         f"{arguments.steps} steps on the dose, {arguments.pretraining_steps} of any-to-any before, "
         f"{arguments.post_training_steps} of post-training after; one patient a step, seed 0; the mean of "
-        f"{arguments.samples} samples of {arguments.sampling_steps} step(s). In brackets the difference from the run beside the name, and the paired "
-        f"t-test's p. The scorecard is {SCORECARD}."
+        f"{arguments.samples} samples, {arguments.sampling_steps} denoiser calls each. In brackets the difference from "
+        f"the run beside the name, and the paired t-test's p. The scorecard is {SCORECARD}."
     )
     write_table(["", "against", *COLUMNS.values()], rows, note, arguments.output)
     return 0
@@ -98,8 +98,9 @@ def evaluated(name: str, weights: Path, arguments: argparse.Namespace) -> Path:
 
     scores: Path = arguments.output / name / f"scores-{arguments.samples}-{arguments.sampling_steps}"
     if not (scores / "scorecard.csv").exists():
-        if command(["evaluate", arguments.validation, "--weights", str(weights), "--samples",
-                    str(arguments.samples), "--steps", str(arguments.sampling_steps), "--scorecard", SCORECARD, "-o", str(scores)]):  # fmt: skip
+        drawn = ["--samples", str(arguments.samples), "--steps", str(arguments.sampling_steps)]
+        if command(["evaluate", arguments.validation, "--weights", str(weights), *drawn, "--scorecard", SCORECARD,
+                    "-o", str(scores)]):  # fmt: skip
             raise SystemExit(2)
     return scores
 

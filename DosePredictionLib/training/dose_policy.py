@@ -62,6 +62,9 @@ class DosePolicy(Protocol):
     def doses_gy(self, network: nn.Module, seen: Seen, samples: Tensor) -> np.ndarray:
         """The doses of samples in Gy (K, Z, Y, X), on the patient's grid."""
 
+    def changed(self, network: nn.Module, samples: Tensor, factors: Tensor) -> Tensor:
+        """Samples whose doses are multiplied by factors (K, 1, Z, Y, X) of the padded volume."""
+
     def draw_time(self, uniform: Tensor) -> Tensor:
         """Training times."""
 
@@ -139,6 +142,11 @@ class DiffKT3DPolicy:
         assert isinstance(network, AnyToAnyNetwork)
         return seen.dose_gy(network.decode(DOSE, samples))
 
+    def changed(self, network: nn.Module, samples: Tensor, factors: Tensor) -> Tensor:
+        """See `DosePolicy`."""
+        assert isinstance(network, AnyToAnyNetwork)
+        return network.encode(DOSE, (network.decode(DOSE, samples) + 1) * factors - 1)
+
     def draw_time(self, uniform: Tensor) -> Tensor:
         """See `DosePolicy`."""
         return self.process.draw_time(uniform)
@@ -190,6 +198,10 @@ class DefaultPolicy:
     def doses_gy(self, network: nn.Module, seen: Seen, samples: Tensor) -> np.ndarray:
         """See `DosePolicy`."""
         return seen.dose_gy(samples)
+
+    def changed(self, network: nn.Module, samples: Tensor, factors: Tensor) -> Tensor:
+        """See `DosePolicy`."""
+        return (samples.float() + 1) * factors - 1
 
     def draw_time(self, uniform: Tensor) -> Tensor:
         """See `DosePolicy`."""

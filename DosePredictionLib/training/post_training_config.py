@@ -22,6 +22,10 @@ class PostTrainingConfig:
             it needs clean doses and what they earn, not their likelihood under the policy, so that doses may come from
             elsewhere (off-policy; Zheng et al., arXiv:2509.16117, section 3). At r = 1/2 it draws to the old policy
             whatever the sample is; only what a sample earns beside the others moves the policy along its deviation.
+        exploration: standard deviation of the relative change that each target, each organ and all the rest of a sample
+            get, at random and fading over their edges (`exploration.dose_factors`); 0 for none. What few-step samples
+            differ by is a noise that no scorecard asks for: it asks for a colder parotid or a fuller target, and here
+            are doses that have them, with what they earn.
         mix: b, how far the implicit policies lie from the old one.
         policy: weight of the loss on the rewarded samples; 0 is the control that learns from the clinical doses alone.
         anchor: weight of the diffusion loss on the clinical dose. Small, since clinical doses pull one way at every
@@ -37,7 +41,8 @@ class PostTrainingConfig:
     scorecard: str = "head-and-neck"
     samples: int = 6
     sampling_steps: int = 5
-    widening: float = 3.0
+    widening: float = 1.0
+    exploration: float = 0.03
     mix: float = 1.0
     policy: float = 1.0
     anchor: float = 0.05
@@ -54,6 +59,10 @@ class PostTrainingConfig:
             raise InputError("post_training needs a mix in (0, 1] and an old_decay in [0, 1).")
         if self.widening < 1 or self.policy < 0 or self.anchor < 0 or self.policy + self.anchor == 0:
             raise InputError("post_training needs a widening of at least 1, and a policy or an anchor above 0.")
+        if not 0 <= self.exploration <= 0.3:
+            raise InputError(
+                f"post_training has an exploration of {self.exploration:g}; a dose is changed by a part, from 0 to 0.3."
+            )
 
     @classmethod
     def of(cls, values: dict[str, Any]) -> PostTrainingConfig:

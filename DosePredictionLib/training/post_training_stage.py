@@ -19,6 +19,7 @@ from DosePredictionLib.training.case_cache import TrainingCase
 from DosePredictionLib.training.config import TrainingConfig
 from DosePredictionLib.training.dose_policy import policy_of
 from DosePredictionLib.training.draw import augmented
+from DosePredictionLib.training.exploration import dose_factors
 from DosePredictionLib.training.post_training_config import PostTrainingConfig
 from DosePredictionLib.training.reward import dose_figures, optimality, patient_on_grid, reward
 from DosePredictionLib.training.stage import StageLoss
@@ -47,9 +48,9 @@ class PostTrainingStage:
         v+ = (1 - b) v_old + b v,    v- = (1 + b) v_old - b v,
         loss = r |v+ - v*|^2 + (1 - r) |v- - v*|^2 + anchor * (diffusion loss on the clinical dose).
 
-    The samples are widened before, see `PostTrainingConfig.widening`. No likelihoods and no stochastic sampler are
-    needed, so any deterministic few-step sampling will do. The weights are frozen; low-rank changes are learnt
-    (`low_rank`), and added to the weights on release.
+    The samples are widened and changed before, see ``widening`` and ``exploration`` of `PostTrainingConfig`. No
+    likelihoods and no stochastic sampler are needed, so any deterministic few-step sampling will do. The weights are
+    frozen; low-rank changes are learnt (`low_rank`), and added to the weights on release.
     """
 
     score_name = "validation_dose_score_gy"
@@ -121,12 +122,16 @@ class PostTrainingStage:
                 samples = self.policy.sample(plain, seen, settings.sampling_steps, seeds)
             centre = samples.mean(dim=0, keepdim=True)
             wide = centre + settings.widening * (samples - centre)
+            if settings.exploration:
+                shape, count = tuple(seen.region.shape[2:]), len(wide)
+                factors = dose_factors(case, shape, seen.offset, count, settings.exploration, seed)
+                wide = self.policy.changed(plain, wide, factors.to(device))
             doses_gy = self.policy.doses_gy(plain, seen, torch.cat([before_sample, samples[:1], wide]))
         patient = patient_on_grid(case.identifier, case.inputs)
         clinical_gy = case.dose_gy.astype(np.float32)
         # Before and now have one seed, so that their difference is what was learnt (and what bfloat16 rounds away).
         before, now, *figures = [dose_figures(dose, clinical_gy, patient, self.card) for dose in doses_gy]
-        widening_gy = figures[0].error_gy - now.error_gy
+        widening_gy = float(np.mean([one.error_gy for one in figures])) - now.error_gy
         rewards = np.array([reward(one, before, settings, widening_gy) for one in figures])
         weight = torch.from_numpy(optimality(rewards)).float().to(device)
 

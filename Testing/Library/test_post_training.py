@@ -22,6 +22,7 @@ from DosePredictionLib.networks.low_rank import NONE, OLD, add_low_rank, changes
 from DosePredictionLib.systems.registry import SYSTEMS
 from DosePredictionLib.training.config import TrainingConfig
 from DosePredictionLib.training.dose_policy import Seen
+from DosePredictionLib.training.exploration import dose_factors
 from DosePredictionLib.training.export import export_weights
 from DosePredictionLib.training.loop import TrainingRun
 from DosePredictionLib.training.post_training_config import PostTrainingConfig
@@ -33,7 +34,7 @@ SMALL = {
     "default": TINY,
     "diffkt3d": {"width": 64, "heads": 2, "layers": 2, "feed_forward": 64, "merged_hidden": 8, "drop": 0.0},
 }  # fmt: skip
-SETTINGS = {"samples": 2, "sampling_steps": 2}
+SETTINGS = {"samples": 2, "sampling_steps": 2, "exploration": 0.0}
 
 
 @pytest.fixture(scope="module")
@@ -279,6 +280,49 @@ def test_widened_samples_lie_further_from_the_same_mean_and_the_figures_are_of_t
     assert np.allclose(doses[3.0][:2], plain[0])  # before and now: the first seed, not widened
 
 
+def test_doses_are_changed_structure_by_structure_and_without_edges(case):
+    shape, offset = (48, 48, 48), (3, 2, 1)
+    factors = dose_factors(case, shape, offset, 400, 0.05, seed=0).numpy()[:, 0]
+    assert factors.shape == (400, *shape)
+    inputs = case.inputs
+    place = tuple(slice(start, start + n) for start, n in zip(offset, inputs.region.shape, strict=True))
+    inside = {name: inputs.channels[inputs.names.index(name)] > 0.5 for name in ("SpinalCord", "Parotid_R")}
+    inside["PTV70"] = inputs.channels[inputs.names.index("prescription")] > 0.99
+    means = {name: factors[(slice(None), *place)][:, mask].mean(axis=1) for name, mask in inside.items()}
+    # A ball of a few cm takes most of its change, a large structure nearly all; each its own.
+    assert 0.025 < means["PTV70"].std() < 0.05 and means["PTV70"].mean() == pytest.approx(1, abs=0.01)
+    assert abs(np.corrcoef(means["PTV70"], means["Parotid_R"])[0, 1]) < 0.2
+    within = factors[(slice(40), *place)]
+    for axis in (1, 2, 3):
+        assert np.abs(np.diff(within, axis=axis)).max() < 0.6 * np.abs(within - 1).max()
+    padded = np.ones(shape, dtype=bool)
+    padded[place] = False
+    assert (factors[:, padded] == 1).all()
+    assert (dose_factors(case, shape, offset, 2, 0.05, seed=1) != dose_factors(case, shape, offset, 2, 0.05, 2)).any()
+
+
+@pytest.mark.parametrize("name", ["default", "diffkt3d"])
+def test_explored_doses_are_the_samples_with_their_structures_changed(tmp_path, case, monkeypatch, name):
+    from DosePredictionLib.training import post_training_stage
+
+    target = case.inputs.channels[case.inputs.names.index("prescription")] > 0.99
+    found = {}
+    for exploration in (0.0, 0.1):
+        scored = []
+        monkeypatch.setattr(
+            post_training_stage, "dose_figures",
+            lambda dose, *_, scored=scored: scored.append(float(dose[target].mean())) or DoseFigures(0.0, 0.0, 0.0),
+        )  # fmt: skip
+        settings = {**SETTINGS, "samples": 12, "exploration": exploration}
+        stage = PostTrainingStage(config(tmp_path, name, post_training=settings))
+        torch.manual_seed(0)
+        stage.loss(stage.build_network(), PostTrainingBatch((case,), (5,)))
+        found[exploration] = np.array(scored)
+    assert np.allclose(found[0.1][:2], found[0.0][:2], rtol=1e-4)  # before and now are not explored
+    ratios = found[0.1][2:] / found[0.0][2:]
+    assert 0.05 < ratios.std() < 0.2 and ratios.mean() == pytest.approx(1, abs=0.1)
+
+
 def test_without_the_policys_loss_only_the_clinical_doses_teach(tmp_path, case, monkeypatch):
     rewarded_by_their_mean(monkeypatch)
     stage = PostTrainingStage(
@@ -329,6 +373,7 @@ def test_a_run_is_validated_before_its_first_step(tmp_path, case):
         ({"post_training": {"samples": 1}}, "give at least 2"),
         ({"post_training": {"sample": 4}}, "unknown field"),
         ({"post_training": {"widening": 0.5}}, "widening of at least 1"),
+        ({"post_training": {"exploration": 3.0}}, "from 0 to 0.3"),
         ({"post_training": {"policy": 0, "anchor": 0}}, "a policy or an anchor above 0"),
         ({"post_training": {"scorecard": "tarot"}}, "no scorecard called 'tarot'"),
         ({"system": "diffkt3d", "system_config": {}}, "holds weights of the system 'default'"),

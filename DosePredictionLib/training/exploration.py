@@ -44,7 +44,7 @@ def dose_factors(
         spread: standard deviation of a structure's relative change.
         seed: of the changes.
     """
-    faded = torch.from_numpy(faded_structures(case))
-    changes = torch.randn((count, len(faded)), generator=torch.Generator().manual_seed(seed)) * spread
-    changed = torch.einsum("ks,szyx->kzyx", changes, faded).clamp(min=-MOST_TAKEN).numpy()
+    faded = faded_structures(case)
+    changes = np.random.default_rng(seed).normal(0.0, spread, (count, len(faded))).astype(np.float32)
+    changed = np.maximum(np.tensordot(changes, faded, 1), -MOST_TAKEN)
     return torch.from_numpy(np.stack([1 + pad_to(one, shape, offset) for one in changed]))[:, None]

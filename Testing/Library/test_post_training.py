@@ -316,9 +316,10 @@ def test_explored_doses_are_the_samples_with_their_structures_changed(tmp_path, 
         settings = {**SETTINGS, "samples": 12, "exploration": exploration}
         stage = PostTrainingStage(config(tmp_path, name, post_training=settings))
         torch.manual_seed(0)
-        stage.loss(stage.build_network(), PostTrainingBatch((case,), (5,)))
+        with torch.autocast("cpu", dtype=torch.bfloat16):  # as in training
+            stage.loss(stage.build_network(), PostTrainingBatch((case,), (5,)))
         found[exploration] = np.array(scored)
-    assert np.allclose(found[0.1][:2], found[0.0][:2], rtol=1e-4)  # before and now are not explored
+    assert np.allclose(found[0.1][:2], found[0.0][:2], rtol=1e-3)  # before and now are not explored
     ratios = found[0.1][2:] / found[0.0][2:]
     assert 0.05 < ratios.std() < 0.2 and ratios.mean() == pytest.approx(1, abs=0.1)
 

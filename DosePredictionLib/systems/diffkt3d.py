@@ -65,6 +65,8 @@ class DiffKT3DSystem(TuplesFromJson):
         prediction: "clean" or "velocity", what the network says.
         sampling_steps: of the doses that training is validated with.
         dose_share: of the any-to-any draws, those whose target is the dose; the others share the rest evenly.
+        ct_share: of the rest, those whose target is the CT, where there is one; None for as many as of the others. What
+            the body, the targets or the beams are is soon learnt from the others, a CT is not.
         hidden: probability that a condition is hidden from an any-to-any draw, at the end of the curriculum.
         pure_noise: share of the training draws that start from pure noise.
         drop: probability that an optional condition (CT, beams) is left out of a draw for the dose.
@@ -91,6 +93,7 @@ class DiffKT3DSystem(TuplesFromJson):
     prediction: str = "clean"
     sampling_steps: int = 10
     dose_share: float = 0.4
+    ct_share: float | None = None
     hidden: float = 0.3
     pure_noise: float = 0.3
     drop: float = 0.05

@@ -29,6 +29,7 @@ from DosePredictionLib.training.stage import StageLoss
 TYPICAL_GY_PER_UNIT = 35.0
 #: Where low-rank changes are learnt.
 LOW_RANK_PARTS = ("denoiser.blocks.", "denoiser.unet.")
+CT = "ct"
 #: What a run that never asks for the dose is judged by.
 CT_SCORE = "validation_ct_error_hu"
 #: The curriculum reaches its end after this part of the run.
@@ -146,12 +147,19 @@ class AnyToAnyStage:
         others = [name for name in available if name != DOSE]
         if self.config.stage != "any-to-any":
             return DOSE, tuple(others)
-        target = DOSE if rng.random() < self.system.dose_share else str(rng.choice(others))
+        target = DOSE if rng.random() < self.system.dose_share else self._other(others, rng)
         progress = drawn / (self.config.steps * self.config.batch * self.config.devices)
         hidden = self.system.hidden * min(1.0, progress / CURRICULUM)
         rest = [name for name in available if name != target]
         visible = tuple(name for name in rest if rng.random() >= hidden)
         return target, visible or (str(rng.choice(rest)),)
+
+    def _other(self, others: list[str], rng: np.random.Generator) -> str:
+        """A target besides the dose."""
+        share = self.system.ct_share
+        if share is None or CT not in others:
+            return str(rng.choice(others))
+        return CT if rng.random() < share else str(rng.choice([name for name in others if name != CT]))
 
     def loss(self, network: nn.Module, batch: AnyToAnyBatch) -> StageLoss:
         """The error of what the network says: the clean volume's in the dose region, or the latent velocity's.
@@ -194,10 +202,10 @@ class AnyToAnyStage:
         """
         if self.score_name == CT_SCORE:
             inputs = case.inputs
-            if "ct" not in modalities_of(inputs):
+            if CT not in modalities_of(inputs):
                 return float("nan")
-            ct = self.system.sample_modality(network, inputs, "ct", self.system.sampling_steps, seed)[0]
-            own = inputs.channels[inputs.names.index("ct")].astype(np.float32)
+            ct = self.system.sample_modality(network, inputs, CT, self.system.sampling_steps, seed)[0]
+            own = inputs.channels[inputs.names.index(CT)].astype(np.float32)
             return 1000.0 * float(np.abs(ct - own)[inputs.region].mean())
         predicted = self.system.sample_dose(network, case.inputs, self.system.sampling_steps, seed)
         return float(np.abs(predicted - case.dose_gy.astype(np.float32))[case.inputs.region].mean())

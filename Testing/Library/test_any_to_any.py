@@ -406,3 +406,16 @@ def test_frozen_parts_stay_in_evaluation_mode():
     network = DiffKT3DSystem(**SMALL).build_network()
     network.codec = nn.Sequential(nn.Dropout())
     assert network.train().denoiser.training and not network.codec.training
+
+
+def test_the_ct_is_asked_for_as_often_as_the_system_says(tmp_path):
+    available = list(MODALITY_CHANNELS)
+    for told, expected in (({"dose_share": 0.0, "ct_share": 0.6}, 0.6), ({"dose_share": 0.5, "ct_share": 0.6}, 0.3),
+                           ({"dose_share": 0.0}, 1 / 6)):  # fmt: skip
+        stage = AnyToAnyStage(config(tmp_path, stage="any-to-any", system_config={**SMALL, **told}))
+        rng = np.random.default_rng(0)
+        targets = [stage._choice(available, draw, rng)[0] for draw in range(2000)]
+        assert targets.count("ct") / 2000 == pytest.approx(expected, abs=0.04)
+        assert targets.count("dose") / 2000 == pytest.approx(told["dose_share"], abs=0.04)
+        without = [stage._choice([n for n in available if n != "ct"], draw, rng)[0] for draw in range(50)]
+        assert "ct" not in without  # a patient without one

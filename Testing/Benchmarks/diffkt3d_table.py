@@ -61,7 +61,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--pretraining-steps", type=int, default=1000, help="any to any (default: 1000)")
     parser.add_argument("--steps", type=int, default=1200, help="on the dose, of every run (default: 1200)")
-    parser.add_argument("--post-training-steps", type=int, default=300, help="(default: 300)")
+    parser.add_argument("--post-training-steps", type=int, default=150, help="(default: 150)")
     parser.add_argument("--samples", type=int, default=8, metavar="K", help="doses whose mean is scored (default: 8)")
     parser.add_argument("--sampling-steps", type=int, default=1, metavar="N",
                         help="denoiser calls a sample (default: 1)")  # fmt: skip

@@ -35,7 +35,6 @@ from DosePredictionLib.errors import InputError
 from DosePredictionLib.networks.any_to_any import AnyToAnyNetwork
 from DosePredictionLib.networks.block_codec import BlockCodec
 from DosePredictionLib.networks.dose_transformer import DoseTransformer, TransformerShape
-from DosePredictionLib.patient.geometry import index3
 from DosePredictionLib.systems.tuples_from_json import TuplesFromJson
 
 #: Cosine coefficients along each axis of a cube of 8 voxels: all of the dose's, what matters of the others'.
@@ -175,10 +174,12 @@ class DiffKT3DSystem(TuplesFromJson):
         """
         if self.codec != "blocks":
             shape = self.padded(size)
-            return shape, index3(centred_offset(size, shape))
-        edge = int(self.codec_config["size"])
-        shape = self.padded(index3(n + edge - 1 for n in size))
-        return shape, index3((edge // 2 + seed * stride) % edge for stride in (1, 3, 5))
+            z, y, x = centred_offset(size, shape)
+        else:
+            edge = int(self.codec_config["size"])
+            shape = self.padded(tuple(n + edge - 1 for n in size))
+            z, y, x = ((edge // 2 + seed * stride) % edge for stride in (1, 3, 5))
+        return shape, (z, y, x)
 
     def sample_modality(
         self,

@@ -32,7 +32,7 @@ from DosePredictionLib.dosimetry.openkbp_score import (
 )
 from DosePredictionLib.dosimetry.plan_figures import PlanFigure, plan_figures, write_plan_figures, write_summary
 from DosePredictionLib.dosimetry.scorecard_reading import find_scorecard
-from DosePredictionLib.dosimetry.scorecard_table import PatientTotal, write_patient_totals
+from DosePredictionLib.dosimetry.scorecard_table import PATIENT_TABLE, PatientTotal, write_patient_totals
 from DosePredictionLib.errors import InputError
 from DosePredictionLib.inference.options import PredictionOptions, Provenance
 from DosePredictionLib.inference.uncertainty import (
@@ -184,7 +184,7 @@ def run(arguments: argparse.Namespace) -> int:
         write_summary(figures, arguments.output / "plan_figures.json")
     write_structure_tables(structures, arguments.output)
     if card is not None:
-        write_patient_totals(totals, arguments.output / "scorecard.csv")
+        write_patient_totals(totals, arguments.output / PATIENT_TABLE)
         print_mean(totals, card)
     if "coverage" in settings:
         covered = settings["coverage"]

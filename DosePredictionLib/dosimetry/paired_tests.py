@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from DosePredictionLib.dosimetry.plan_figures import PlanFigure
+from DosePredictionLib.dosimetry.scorecard_table import PATIENT_TABLE, PERCENT
 from DosePredictionLib.errors import InputError
 from DosePredictionLib.whole_file import whole_file
 
@@ -19,8 +20,6 @@ COLUMNS = (
 )  # fmt: skip
 #: Tables of an evaluation with a row a patient and a column a figure.
 SCORE_TABLES = ("scores.csv", "slices.csv")
-#: Such a table that both evaluations may have, and its column that is compared.
-SCORECARD_TABLE, SCORECARD_PERCENT = "scorecard.csv", "scorecard_percent"
 
 
 @dataclass(frozen=True)
@@ -97,10 +96,10 @@ def paired_scores(a: str | Path, b: str | Path) -> list[PairedTest]:
             if name in second:
                 unit = "" if name.endswith("_ratio") else "Gy"
                 found.append(paired_test(name.removesuffix("_gy"), unit, values, second[name]))
-    cards = [Path(folder) / SCORECARD_TABLE for folder in (a, b)]
+    cards = [Path(folder) / PATIENT_TABLE for folder in (a, b)]
     if all(path.exists() for path in cards):
-        percents = [_columns(path).get(SCORECARD_PERCENT, {}) for path in cards]
-        found.append(paired_test(SCORECARD_PERCENT, "%", *percents))
+        percents = [_columns(path).get(PERCENT, {}) for path in cards]
+        found.append(paired_test(PERCENT, "%", *percents))
     return found
 
 

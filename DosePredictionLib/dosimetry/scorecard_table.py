@@ -15,8 +15,10 @@ from DosePredictionLib.patient.volume import Volume
 from DosePredictionLib.whole_file import whole_file
 
 COLUMNS = ("structure", "patient_structure", "metric", "value", "unit", "score", "maximum", "reason", "comment")
-#: Of a table with a row a patient. The last column is of the patient's own dose, empty where there is none.
-PATIENT_COLUMNS = ("patient", "score", "maximum", "scorecard_percent", "reference_percent")
+#: The table with a row a patient: its name among an evaluation's, and the columns. The last one is of the patient's own
+#: dose, empty where there is none.
+PATIENT_TABLE, PERCENT = "scorecard.csv", "scorecard_percent"
+PATIENT_COLUMNS = ("patient", "score", "maximum", PERCENT, "reference_percent")
 
 
 @dataclass(frozen=True)

@@ -40,7 +40,7 @@ COLUMNS = ("MAE", "Dice mean", "HD95 mean", "D98% highest target", "D2% highest 
 
 def main() -> int:
     """Train, evaluate, test, write."""
-    from equal_runs import add_run_options, trained, write_table
+    from equal_runs import add_run_options, evaluated, trained, write_table
 
     from DosePredictionLib.dosimetry.paired_tests import paired_plan_figures
     from DosePredictionLib.dosimetry.plan_figures import read_plan_figures
@@ -58,7 +58,9 @@ def main() -> int:
     for title, name in SYSTEMS.items():
         weights = trained(name, arguments.steps, arguments, AUTOENCODER if samples(name) else None)
         for steps in sorted(set(arguments.sampling_steps)) if samples(name) else [1]:
-            scores = evaluated(name, weights, steps, arguments)
+            options = ["--samples", "1", "--steps", str(steps), "--plan-figures", GOALS]
+            folder = f"scores-{steps}" if samples(name) else "scores"
+            scores = evaluated(weights, arguments, options, "plan_figures.csv", folder)
             seconds = mean_seconds(scores / "scores.csv")
             found[title, steps] = (read_plan_figures(scores / "plan_figures.csv"), seconds)
     rows = []
@@ -85,18 +87,6 @@ def main() -> int:
 def samples(name: str) -> bool:
     """Whether a configuration is of a diffusion, which is sampled in steps."""
     return name.startswith("addiff")
-
-
-def evaluated(name: str, weights: Path, steps: int, arguments: argparse.Namespace) -> Path:
-    """The folder of a configuration's scores with so many sampling steps."""
-    from DosePredictionLib.cli.main import main as command
-
-    scores = arguments.output / name / (f"scores-{steps}" if samples(name) else "scores")
-    if not (scores / "plan_figures.csv").exists():
-        if command(["evaluate", arguments.validation, "--weights", str(weights), "--samples", "1", "--steps",
-                    str(steps), "--plan-figures", GOALS, "-o", str(scores)]):  # fmt: skip
-            raise SystemExit(2)
-    return scores
 
 
 def mean_seconds(table: Path) -> float:

@@ -20,6 +20,8 @@ HERE = Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE.parents[1]), str(HERE)]
 
 CONFIGURATION = "default"
+#: Of a run's folder.
+SCORES = "scores"
 #: Figures of the table: as the paired tests call them, and how the table does.
 COLUMNS = {"dose_score": "dose score, Gy", "dvh_score": "DVH score, Gy"}
 
@@ -58,9 +60,8 @@ CHANGES = (
 
 def main() -> int:
     """Train, evaluate, test, write."""
-    from equal_runs import add_run_options, against, trained, write_table
+    from equal_runs import add_run_options, evaluated, paired_cells, trained, write_table
 
-    from DosePredictionLib.dosimetry.paired_tests import paired_scores
     from DosePredictionLib.systems.default import DefaultSystem
 
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -78,27 +79,15 @@ def main() -> int:
             kept = [name for name in DefaultSystem().channels if not name.startswith(change.without)]
             changes["system_config"] = {**changes.get("system_config", {}), "channels": kept}
         weights = trained(CONFIGURATION, arguments.steps, arguments, changes=changes, folder=change.name)
-        tests = {test.figure: test for test in paired_scores(evaluated(change.name, weights, arguments),
-                                                             arguments.output / first.name / "scores")}  # fmt: skip
-        rows.append([change.title, *(against(tests[figure], change is not first) for figure in COLUMNS)])
+        scores = evaluated(weights, arguments, ["--samples", "1", "--steps", "1"], "scores.csv", SCORES)
+        other = None if change is first else arguments.output / first.name / SCORES
+        rows.append([change.title, *paired_cells(scores, other, COLUMNS)])
     note = (
         f"{arguments.steps} steps of one patient each, seed 0; one sample of one step. In brackets the difference from "
         "the first row and the paired t-test's p."
     )
     write_table(["", *COLUMNS.values()], rows, note, arguments.output)
     return 0
-
-
-def evaluated(name: str, weights: Path, arguments: argparse.Namespace) -> Path:
-    """The folder of a run's scores."""
-    from DosePredictionLib.cli.main import main as command
-
-    scores: Path = arguments.output / name / "scores"
-    if not (scores / "scores.csv").exists():
-        if command(["evaluate", arguments.validation, "--weights", str(weights), "--samples", "1", "--steps", "1",
-                    "-o", str(scores)]):  # fmt: skip
-            raise SystemExit(2)
-    return scores
 
 
 if __name__ == "__main__":

@@ -54,9 +54,9 @@ RUNS = (
 
 def main() -> int:
     """Train, evaluate, test, write."""
-    from equal_runs import add_run_options, against, trained, write_table
+    from equal_runs import add_run_options, evaluated, paired_cells, trained, write_table
 
-    from DosePredictionLib.dosimetry.paired_tests import paired_scores
+    from DosePredictionLib.dosimetry.scorecard_table import PATIENT_TABLE
 
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--pretraining-steps", type=int, default=1000, help="any to any (default: 1000)")
@@ -68,15 +68,17 @@ def main() -> int:
     add_run_options(parser, "runs/diffkt3d-table")
     arguments = parser.parse_args()
     trained(PRETRAINING, arguments.pretraining_steps, arguments)
+    titles = {run.name: run.title for run in RUNS}
+    drawn = ["--samples", str(arguments.samples), "--steps", str(arguments.sampling_steps)]
+    folder = f"scores-{arguments.samples}-{arguments.sampling_steps}"
     scores: dict[str, Path] = {}
     rows = []
     for run in RUNS:
         steps = arguments.post_training_steps if "post-training" in run.name else arguments.steps
         weights = trained(run.name, steps, arguments, run.before)
-        scores[run.name] = evaluated(run.name, weights, arguments)
-        tests = {test.figure: test for test in paired_scores(scores[run.name], scores[run.against or run.name])}
-        cells = [against(tests[figure], run.against is not None) for figure in COLUMNS]
-        rows.append([run.title, titles()[run.against] if run.against else "", *cells])
+        scores[run.name] = evaluated(weights, arguments, [*drawn, "--scorecard", SCORECARD], PATIENT_TABLE, folder)
+        cells = paired_cells(scores[run.name], scores.get(run.against or ""), COLUMNS)
+        rows.append([run.title, titles.get(run.against or "", ""), *cells])
     note = (
         f"{arguments.steps} steps on the dose, {arguments.pretraining_steps} of any-to-any before, "
         f"{arguments.post_training_steps} of post-training after; one patient a step, seed 0; the mean of "
@@ -85,24 +87,6 @@ def main() -> int:
     )
     write_table(["", "against", *COLUMNS.values()], rows, note, arguments.output)
     return 0
-
-
-def titles() -> dict[str, str]:
-    """Configuration to row."""
-    return {run.name: run.title for run in RUNS}
-
-
-def evaluated(name: str, weights: Path, arguments: argparse.Namespace) -> Path:
-    """The folder of a configuration's scores."""
-    from DosePredictionLib.cli.main import main as command
-
-    scores: Path = arguments.output / name / f"scores-{arguments.samples}-{arguments.sampling_steps}"
-    if not (scores / "scorecard.csv").exists():
-        drawn = ["--samples", str(arguments.samples), "--steps", str(arguments.sampling_steps)]
-        if command(["evaluate", arguments.validation, "--weights", str(weights), *drawn, "--scorecard", SCORECARD,
-                    "-o", str(scores)]):  # fmt: skip
-            raise SystemExit(2)
-    return scores
 
 
 if __name__ == "__main__":

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import csv
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -72,6 +72,28 @@ def trained(
     return weights
 
 
+def evaluated(weights: Path, arguments: argparse.Namespace, options: Sequence[str], table: str, folder: str) -> Path:
+    """The folder, beside a run's weights, of its scores on the validation patients; what is there is not done again.
+
+    Args:
+        weights: of the run.
+        arguments: see `add_run_options`.
+        options: of `evaluate`: samples, steps, scorecards.
+        table: the last of the tables that `evaluate` writes.
+        folder: its name.
+
+    Raises:
+        SystemExit: the evaluation ended with an error.
+    """
+    from DosePredictionLib.cli.main import main as command
+
+    scores = weights.parent / folder
+    if not (scores / table).exists():
+        if command(["evaluate", arguments.validation, "--weights", str(weights), *options, "-o", str(scores)]):
+            raise SystemExit(2)
+    return scores
+
+
 def write_table(heads: Sequence[str], rows: Sequence[Sequence[str]], note: str, output: Path) -> None:
     """Write table.csv and table.md, which ends with a note, and print the latter."""
     with open(output / "table.csv", "w", newline="", encoding="utf-8") as stream:
@@ -82,6 +104,19 @@ def write_table(heads: Sequence[str], rows: Sequence[Sequence[str]], note: str, 
     print(text)
 
 
-def against(test: PairedTest, other: bool) -> str:
-    """A cell of the table: the mean, and in brackets its difference from another run's and the t-test's p."""
-    return f"{test.mean_a:.3f}" + (f" ({test.mean_a - test.mean_b:+.3f}, p = {test.t_p:.2g})" if other else "")
+def paired_cells(scores: Path, other: Path | None, figures: Iterable[str]) -> list[str]:
+    """Cells of a table: the means, and in brackets their differences from another run's and the paired t-test's p.
+
+    Args:
+        scores: an evaluation's folder.
+        other: that of the run that it is held against; None for none.
+        figures: as the paired tests call them.
+    """
+    from DosePredictionLib.dosimetry.paired_tests import paired_scores
+
+    tests = {test.figure: test for test in paired_scores(scores, other or scores)}
+    return [_cell(tests[figure], other is not None) for figure in figures]
+
+
+def _cell(test: PairedTest, compared: bool) -> str:
+    return f"{test.mean_a:.3f}" + (f" ({test.mean_a - test.mean_b:+.3f}, p = {test.t_p:.2g})" if compared else "")

@@ -2,58 +2,34 @@
 
 from __future__ import annotations
 
-import csv
-import runpy
-import sys
 from pathlib import Path
 
 import pytest
+from benchmark_tables import PretendedCommands, write_rows
 
-from DosePredictionLib.cli import main as cli
 from DosePredictionLib.systems.default import DefaultSystem
 from DosePredictionLib.systems.registry import system_from_config
-from DosePredictionLib.training.config import TrainingConfig
 
-SCRIPT = Path(__file__).resolve().parents[1] / "Benchmarks" / "default_table.py"
+SCRIPT = "default_table.py"
 
 
 @pytest.fixture
-def commands(monkeypatch) -> list[list[str]]:
-    """The commands that the script gives, each answered with the files that it would write."""
-    given: list[list[str]] = []
+def commands(monkeypatch) -> PretendedCommands:
+    """The script's commands; every change costs a quarter of a gray."""
 
-    def answer(arguments: list[str]) -> int:
-        given.append(arguments)
-        if arguments[0] == "train":
-            (Path(arguments[1]).parent / "weights.safetensors").touch()
-            return 0
-        folder = Path(arguments[-1])
-        folder.mkdir(parents=True)
+    def evaluate(_: list[str], folder: Path) -> None:
         error = 3.0 if folder.parent.name == "default" else 3.25
-        rows = [f"p{n},{error + 0.1 * n + 0.001 * (n % 3)},2.0" for n in range(8)]
-        (folder / "scores.csv").write_text("\n".join(["patient,dose_score_gy,dvh_score_gy", *rows]) + "\n")
-        (folder / "slices.csv").write_text("patient,roughness_ratio\np0,1.0\n")
-        return 0
+        write_rows(folder / "scores.csv", {"dose_score_gy": error, "dvh_score_gy": error - 1})
+        write_rows(folder / "slices.csv", {"roughness_ratio": 1.0})
 
-    monkeypatch.setattr(cli, "main", answer)
-    return given
+    return PretendedCommands(monkeypatch, evaluate)
 
 
-def table(monkeypatch, output: Path, *options: str) -> dict[str, dict[str, str]]:
-    monkeypatch.setattr(sys, "argv", [str(SCRIPT), "--output", str(output), *options])
-    with pytest.raises(SystemExit) as ended:
-        runpy.run_path(str(SCRIPT), run_name="__main__")
-    assert ended.value.code == 0
-    with open(output / "table.csv", newline="", encoding="utf-8") as stream:
-        return {row[""]: row for row in csv.DictReader(stream)}
-
-
-def test_every_run_differs_by_its_one_change(tmp_path, monkeypatch, commands):
-    rows = table(monkeypatch, tmp_path)
+def test_every_run_differs_by_its_one_change(tmp_path, commands):
+    rows = {row[""]: row for row in commands.table(SCRIPT, tmp_path)}
     assert rows["default"]["dose score, Gy"] == "3.351"
     assert rows["instance norm"]["dose score, Gy"].startswith("3.601 (+0.250, p = 0")
-    runs = {Path(command[1]).parent.name: TrainingConfig.read(command[1]) for command in commands
-            if command[0] == "train"}  # fmt: skip
+    runs = {Path(folder).name: told for folder, told in commands.trainings().items()}
     assert len(runs) == len(rows) == 11
     plain = runs["default"]
     assert (plain.steps, plain.decay_steps, plain.seed) == (500, 150, 0)
@@ -75,8 +51,9 @@ def test_every_run_differs_by_its_one_change(tmp_path, monkeypatch, commands):
     assert not any(left_out.values())
 
 
-def test_a_part_of_the_table_can_be_asked_for_and_nothing_is_done_twice(tmp_path, monkeypatch, commands):
-    assert list(table(monkeypatch, tmp_path, "--only", "no-guidance")) == ["default", "no guidance below the input"]
-    assert len(commands) == 4
-    table(monkeypatch, tmp_path, "--only", "no-guidance", "adamw")
-    assert len(commands) == 6
+def test_a_part_of_the_table_can_be_asked_for_and_nothing_is_done_twice(tmp_path, commands):
+    rows = commands.table(SCRIPT, tmp_path, "--only", "no-guidance")
+    assert [row[""] for row in rows] == ["default", "no guidance below the input"]
+    assert len(commands.given) == 4
+    commands.table(SCRIPT, tmp_path, "--only", "no-guidance", "adamw")
+    assert len(commands.given) == 6

@@ -49,7 +49,7 @@ class GuidedUNet(nn.Module):
         guidance: width of the guidance maps' hidden layer; 0 leaves the guidance out (for ablation).
         norm: one of `NORMS`.
         stem: "strided", a convolution of 4 x 4 x 4 voxels at every second voxel, or "space-to-depth" and a convolution
-            of 3 x 3 x 3 cubes of two voxels. The latter sees a little farther and takes six times as long.
+            of 3 x 3 x 3 cubes of two voxels. The latter sees a little farther and takes longer.
         join: how a decoder's level meets the encoder's: "add", or "concatenate", which doubles the channels there.
 
     Volumes must have sizes that are multiples of `size_multiple`.

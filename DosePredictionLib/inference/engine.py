@@ -122,7 +122,10 @@ class PredictionEngine:
                 deviation = np.where(inputs.region, calibrated, np.float32(0.0))
             dose_std = to_patient_grid(deviation, inputs.region, inputs.geometry, patient)
         trained_on = str(self.loaded.header.training.get("data", ""))
-        review = review_prediction(patient, dose, dose_std, trained_on=trained_on, channels=inputs.names)
+        unusual = self.calibration.unusual_percent if self.calibration else None
+        review = review_prediction(
+            patient, dose, dose_std, trained_on=trained_on, channels=inputs.names, unusual_percent=unusual
+        )
         finished = time.perf_counter()
         seconds = {
             "conditioning": round(conditioned - began, 3),

@@ -15,6 +15,8 @@ from functools import cached_property
 import numpy as np
 
 from DosePredictionLib.dosimetry.openkbp_score import dvh_criteria
+from DosePredictionLib.review.measures import mean_percent_where_dosed
+from DosePredictionLib.review.thresholds import read_thresholds
 
 #: Predicted dose over the prescription, at the table's rows.
 DOSE_KNOTS = (0.0, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0, 1.1)
@@ -23,6 +25,8 @@ SPREAD_COLUMNS = 6
 VOXELS_PER_PATIENT = 20_000
 #: A standard deviation is never said to be smaller than this.
 SMALLEST_GY = 0.02
+#: Of the validation patients' mean standard deviations: what is above is unusual.
+UNUSUAL_PERCENTILE = 90
 
 
 @dataclass(frozen=True)
@@ -55,6 +59,9 @@ class UncertaintyCalibration:
         dvh_68, dvh_95: the same for a point of a dose-volume curve, in units of half the distance between the curves of
             mean + sigma and mean - sigma. Errors partly cancel over a structure, hence other factors.
         patients: that it was measured on.
+        unusual_percent: mean standard deviation, in % of the prescription where the dose is more than a little, that a
+            tenth of these patients exceeded: such a prediction is less certain than usual. None in weights from before
+            it was measured.
     """
 
     spread_knots_gy: tuple[float, ...]
@@ -63,6 +70,7 @@ class UncertaintyCalibration:
     dvh_68: float
     dvh_95: float
     patients: int
+    unusual_percent: float | None = None
 
     def __post_init__(self) -> None:
         # Lists come out of JSON.
@@ -139,7 +147,14 @@ def fit_calibration(cases: Sequence[ValidationCase], seed: int = 0) -> Uncertain
     table = np.maximum(table * scale, SMALLEST_GY)
     voxel_95 = float(np.quantile(scores, 0.95)) / scale
     second = UncertaintyCalibration(tuple(knots), _rows(table), voxel_95, 1.0, 1.0, len(cases))
-    ratios = np.concatenate([_dvh_ratios(case, _sigma(case, second)) for case in cases])
+    sigmas = [_sigma(case, second) for case in cases]
+    ratios = np.concatenate([_dvh_ratios(case, sigma) for case, sigma in zip(cases, sigmas, strict=True)])
+    dosed_from = read_thresholds().by_id["uncertainty-high"]["dose_from_percent"]
+    percents = [
+        mean_percent_where_dosed(case.mean_gy, sigma, case.prescription_gy, dosed_from)
+        for case, sigma in zip(cases, sigmas, strict=True)
+    ]
+    unusual = float(np.percentile([p for p in percents if not np.isnan(p)] or [100.0], UNUSUAL_PERCENTILE))
     return UncertaintyCalibration(
         tuple(float(knot) for knot in knots),
         _rows(table),
@@ -147,6 +162,7 @@ def fit_calibration(cases: Sequence[ValidationCase], seed: int = 0) -> Uncertain
         round(float(np.quantile(ratios, 0.68)), 4),
         round(float(np.quantile(ratios, 0.95)), 4),
         len(cases),
+        round(unusual, 2),
     )
 
 

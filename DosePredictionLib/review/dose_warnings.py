@@ -12,9 +12,13 @@ from DosePredictionLib.review.thresholds import Thresholds
 
 
 def dose_warnings(
-    patient: Patient, dose: Volume, dose_std: Volume | None, thresholds: Thresholds
+    patient: Patient,
+    dose: Volume,
+    dose_std: Volume | None,
+    thresholds: Thresholds,
+    unusual_percent: float | None = None,
 ) -> Iterator[ReviewWarning]:
-    """A hot spot outside the targets; a prediction less certain than usual."""
+    """A hot spot outside the targets; a prediction less certain than usual, see `review_prediction`."""
     prescription_gy = patient.prescription_gy
     if not prescription_gy > 0.0:
         return
@@ -36,12 +40,13 @@ def dose_warnings(
         return
     high = thresholds.by_id["uncertainty-high"]
     percent = mean_std_percent(dose, dose_std, prescription_gy, high["dose_from_percent"])
-    if percent >= high["at_least_percent"]:
+    limit_percent = high["at_least_percent"] if unusual_percent is None else unusual_percent
+    if percent >= limit_percent:
         yield ReviewWarning(
             "uncertainty-high",
             f"The prediction is less certain than usual: {percent:.1f} % of the prescription on average.",
             "The model is less sure of this patient than of most it was validated on. Look at the map of the standard "
             "deviation before believing a figure.",
-            {"mean_std_percent": round(percent, 2), "threshold_percent": high["at_least_percent"],
+            {"mean_std_percent": round(percent, 2), "threshold_percent": limit_percent,
              "where_dose_from_percent": high["dose_from_percent"]},
         )  # fmt: skip

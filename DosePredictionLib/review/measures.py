@@ -201,12 +201,19 @@ def hot_spot_outside_targets(patient: Patient, dose: Volume, level_gy: float, ma
 
 def mean_std_percent(dose: Volume, std: Volume, prescription_gy: float, from_percent: float) -> float:
     """Mean standard deviation, in % of the prescription, where the dose reaches ``from_percent`` % of it."""
+    return mean_percent_where_dosed(dose.array, std.on_grid(dose.geometry).array, prescription_gy, from_percent)
+
+
+def mean_percent_where_dosed(
+    dose_gy: np.ndarray, std_gy: np.ndarray, prescription_gy: float, from_percent: float
+) -> float:
+    """`mean_std_percent` of voxels; NaN where none has so much dose."""
     if not prescription_gy > 0.0:
         return float("nan")
-    inside = dose.array >= from_percent / 100.0 * prescription_gy
+    inside = dose_gy >= from_percent / 100.0 * prescription_gy
     if not inside.any():
         return float("nan")
-    return 100.0 * float(std.on_grid(dose.geometry).array[inside].mean(dtype=np.float64)) / prescription_gy
+    return 100.0 * float(std_gy[inside].mean(dtype=np.float64)) / prescription_gy
 
 
 def _box_around(mask: np.ndarray, geometry: Geometry, margin_mm: float) -> tuple[slice, slice, slice] | None:

@@ -21,6 +21,7 @@ def review_prediction(
     trained_on: str | None = None,
     channels: Sequence[str] = (),
     thresholds: Thresholds | None = None,
+    unusual_percent: float | None = None,
 ) -> tuple[ReviewWarning, ...]:
     """What a careful physicist would write beside a predicted dose.
 
@@ -32,6 +33,8 @@ def review_prediction(
             nothing is said about what the weights have seen.
         channels: the weights' channels; organs that are none of them are not missed.
         thresholds: None takes those that ship.
+        unusual_percent: mean standard deviation (`measures.mean_std_percent`) from which a prediction of these weights
+            is less certain than usual; None takes the threshold, which is that of the default system's weights.
 
     Returns:
         Warnings about the plan, the anatomy and the dose, in this order; empty for an ordinary patient.
@@ -45,7 +48,7 @@ def review_prediction(
         else:
             found += [_unknown_training(trained_on), *organs_looked_for(patient, channels)]
     found += anatomy_warnings(patient, known)
-    found += dose_warnings(patient, dose, dose_std, known)
+    found += dose_warnings(patient, dose, dose_std, known, unusual_percent)
     return tuple(found)
 
 

@@ -303,6 +303,10 @@ def test_unusually_high_uncertainty() -> None:
     assert ids(ordinary(), dose, low) == []
     above = Volume(np.full(AXIAL.shape, 0.7 * (limit_percent + 0.2), np.float32), AXIAL)
     assert ids(ordinary(), dose, above) == ["uncertainty-high"]
+    # Weights that say what is usual for them are held against that.
+    assert ids(ordinary(), dose, above, unusual_percent=limit_percent + 0.3) == []
+    (warning,) = review_prediction(ordinary(), dose, low, trained_on=OPENKBP, unusual_percent=0.6)
+    assert warning.id == "uncertainty-high" and warning.evidence["threshold_percent"] == 0.6
 
 
 def test_every_warning_has_text_reason_and_figures_and_survives_json() -> None:

@@ -65,6 +65,20 @@ def test_cross_validation_looks_at_every_patient_once():
     assert seen.voxel_68 == pytest.approx(68, abs=2)
 
 
+def test_a_tenth_of_the_patients_is_less_certain_than_usual():
+    cases = [
+        replace(one, spread_gy=one.spread_gy * factor, mean_gy=one.mean_gy)
+        for one, factor in ((patient_case(seed), 0.5 + 0.05 * seed) for seed in range(20))
+    ]
+    fitted = fit_calibration(cases)
+    dosed = [one.mean_gy >= 0.2 * 70.0 for one in cases]
+    percents = [
+        100 * fitted.standard_deviation(one.mean_gy, one.spread_gy, 70.0)[inside].mean() / 70.0
+        for one, inside in zip(cases, dosed, strict=True)
+    ]
+    assert [percent >= fitted.unusual_percent for percent in percents] == [False] * 18 + [True] * 2
+
+
 def test_weights_carry_the_calibration_and_the_engine_uses_it(tmp_path, fitted):
     raw = load_weights(tiny_weights(tmp_path / "raw.safetensors"))
     header = replace(raw.header, uncertainty=json.loads(json.dumps(asdict(fitted))))
@@ -87,3 +101,13 @@ def test_a_model_that_is_always_right_does_not_break_it():
     case = replace(patient_case(0), spread_gy=np.zeros(12_000))
     exact = replace(case, mean_gy=case.reference_gy)
     assert isinstance(fit_calibration([exact]), UncertaintyCalibration)
+
+
+@pytest.mark.parametrize("unusual_percent, warned", [(0.1, True), (99.0, False)])
+def test_weights_say_themselves_what_is_less_certain_than_usual(tmp_path, fitted, unusual_percent, warned):
+    raw = load_weights(tiny_weights(tmp_path / "raw.safetensors"))
+    told = asdict(replace(fitted, unusual_percent=unusual_percent))
+    save_weights(raw.network.state_dict(), replace(raw.header, uncertainty=told), tmp_path / "told.safetensors")
+    engine = PredictionEngine("default", tmp_path / "told.safetensors", "cpu")
+    review = engine.predict(ball_patient(), PredictionOptions(samples=2, steps=1)).provenance.review
+    assert any(warning.id == "uncertainty-high" for warning in review) == warned

@@ -34,7 +34,10 @@ class AnyToAnyNetwork(nn.Module):
     """
 
     #: Muon is for hidden layers; a modality's embedding and head learn only from draws that show or ask for it.
-    adamw_parts = ("denoiser.embeddings", "denoiser.merged", "denoiser.time", "denoiser.modulation", "denoiser.heads")
+    adamw_parts = (
+        "denoiser.embeddings", "denoiser.merged", "denoiser.time", "denoiser.modulation", "denoiser.heads",
+        "denoiser.gates",
+    )  # fmt: skip
 
     def __init__(self, codec: nn.Module, denoiser: nn.Module) -> None:
         super().__init__()

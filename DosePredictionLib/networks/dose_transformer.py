@@ -15,6 +15,8 @@ from DosePredictionLib.networks.rotary4d import rotary_angles, rotate
 #: Of all norms, as in Wan 2.1.
 EPSILON = 1e-6
 CONDITION, TARGET = 0, 1
+#: Of gates before training.
+NEARLY_CLOSED = -3.0
 
 
 @dataclass(frozen=True)
@@ -155,6 +157,9 @@ class DoseTransformer(nn.Module):
         merge: a condition's token stands for so many patches along each axis. With 1, conditions and targets share a
             modality's embedding.
         merged_hidden: see `MergedEmbedding`.
+        gated: of every number of the target's noisy patches, the network says how much passes to the output, beside
+            what it adds. A token is narrower than the noise in it, so that it could repeat no detail of what is nearly
+            clean; and only the network knows which details are in doubt. At pure noise nothing passes.
         aligned: the conditions' patches at a target token's own place are added to it. Attention can find them too,
             but a small transformer without pretraining takes long to learn where to look.
     """
@@ -167,6 +172,7 @@ class DoseTransformer(nn.Module):
         merge: int = 1,
         merged_hidden: int = 32,
         aligned: bool = False,
+        gated: bool = False,
     ) -> None:
         super().__init__()
         self.shape, self.patch, self.merge, self.aligned = shape, patch, merge, aligned
@@ -186,6 +192,12 @@ class DoseTransformer(nn.Module):
         for head in self.heads.values():
             nn.init.normal_(head.weight, std=0.02)  # type: ignore[arg-type]
             nn.init.zeros_(head.bias)  # type: ignore[arg-type]
+        self.gates: nn.ModuleDict | None = None
+        if gated:
+            self.gates = nn.ModuleDict({name: nn.Linear(width, n * voxels) for name, n in lengths.items()})
+            for gate in self.gates.values():
+                nn.init.zeros_(gate.weight)  # type: ignore[arg-type]
+                nn.init.constant_(gate.bias, NEARLY_CLOSED)  # type: ignore[arg-type]
 
     def forward(
         self, noisy: Tensor, time: Tensor, target: str, conditions: Mapping[str, Tensor], occupied: Tensor | None = None
@@ -227,6 +239,9 @@ class DoseTransformer(nn.Module):
         shift, scale = (self.table + embedding[:, TARGET, None].float()).chunk(2, dim=1)
         x = functional.layer_norm(x[:, :count], x.shape[-1:], eps=EPSILON) * (1 + scale) + shift
         said = self.heads[target](x)
+        if self.gates is not None:
+            passed = 2 * (1 - time.float())[:, None, None] * torch.sigmoid(self.gates[target](x).float())
+            said = said + passed * patches[:, fine].float()
         result = said.new_zeros((noisy.shape[0], *grid, said.shape[-1]))
         result[:, fine] = said
         return latent_of(result, self.patch)

@@ -56,7 +56,7 @@ class DiffKT3DSystem(TuplesFromJson):
         backbone_config: sizes of the U-Net.
         width, heads, layers, feed_forward: of the transformer.
         patch: latent voxels (z, y, x) of a token.
-        merge, merged_hidden, aligned: see `DoseTransformer`.
+        merge, merged_hidden, aligned, gated: see `DoseTransformer`.
         slot_width: channels of a head that turn with the slot; 0 is the ablation without a fourth dimension.
         role_embedding: False is the ablation.
         process: "rectified-flow" or "variance-preserving".
@@ -85,6 +85,7 @@ class DiffKT3DSystem(TuplesFromJson):
     merge: int = 2
     merged_hidden: int = 32
     aligned: bool = True
+    gated: bool = False
     slot_width: int = 8
     role_embedding: bool = True
     process: str = "rectified-flow"
@@ -141,7 +142,9 @@ class DiffKT3DSystem(TuplesFromJson):
                 self.width, self.heads, self.layers, self.feed_forward, slot_width=self.slot_width,
                 role_embedding=self.role_embedding,
             )  # fmt: skip
-            denoiser = DoseTransformer(lengths, shape, self.patch, self.merge, self.merged_hidden, self.aligned)
+            denoiser = DoseTransformer(
+                lengths, shape, self.patch, self.merge, self.merged_hidden, self.aligned, self.gated
+            )
         return AnyToAnyNetwork(codec, denoiser)
 
     @property

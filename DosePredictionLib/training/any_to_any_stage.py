@@ -164,7 +164,10 @@ class AnyToAnyStage:
     def loss(self, network: nn.Module, batch: AnyToAnyBatch) -> StageLoss:
         """The error of what the network says: the clean volume's in the dose region, or the latent velocity's.
 
-        A clean dose is judged as the default system's: mean absolute error in Gy and the DVH terms.
+        A clean dose is judged as the default system's: mean absolute error in Gy and the DVH terms. Any other clean
+        volume is judged by its squared error. Whether a voxel holds bone is uncertain where only the targets and organs
+        are known: what the absolute error makes of that is the median, soft tissue everywhere, at every step of a
+        sample; the squared error makes it the mean, which is what a sampler's steps stand for.
         """
         whole = _of(network)
         conditions, first = {}, 0
@@ -185,8 +188,9 @@ class AnyToAnyStage:
             return StageLoss(error, {f"velocity_{batch.target}": error.detach()})
         predicted = whole.decode(batch.target, said)
         if batch.target != DOSE:
-            inside = (predicted - batch.clean).abs().mean(dim=1, keepdim=True)[batch.region].mean()
-            return StageLoss(inside, {f"error_{batch.target}": inside.detach()})
+            apart = predicted - batch.clean
+            logged = {f"error_{batch.target}": apart.detach().abs().mean(dim=1, keepdim=True)[batch.region].mean()}
+            return StageLoss(apart.square().mean(dim=1, keepdim=True)[batch.region].mean(), logged)
         error = dose_error_gy(predicted, batch.clean, batch.region, batch.gy_per_unit)
         logged, total = {"loss_gy": error.detach()}, error
         if (self.config.curve_weight or self.config.criteria_weight) and len(batch.structures.count):

@@ -138,7 +138,7 @@ def test_networks_name_what_stays_with_adamw() -> None:
     assert not [name for name in chosen if name.startswith(embeddings)]
     assert any(name.startswith("conditional.transformer") for name in chosen)
     assert any(name.startswith("unet.down_blocks") for name in chosen)
-    transformer = system_from_config("diffkt3d", {"layers": 2}).build_network()
+    transformer = system_from_config("diffkt3d", {"layers": 2, "gated": True}).build_network()
     for part in transformer.adamw_parts:
         assert any(name.startswith(f"{part}.") for name in transformer.state_dict()), part
     hidden = [f"attention.{name}" for name in ("query", "key", "value", "out")] + ["feed_forward.0", "feed_forward.2"]

@@ -50,7 +50,7 @@ class DiffKT3DSystem(TuplesFromJson):
         channels: the patient's channels, in order.
         codec: "blocks" (cosine transform), "wan" (Wan 2.1's video autoencoder) or "maisi" (MAISI's CT autoencoder).
         codec_config: the codec's own sizes; what is missing is as published (of "blocks", cubes of 8 voxels and
-            `KEPT`).
+            `KEPT`; ``standardised``, see `BlockCodec`).
         latent_scale: latents are multiplied by this.
         backbone: "transformer", or "maisi" for MAISI's U-Net.
         backbone_config: sizes of the U-Net.
@@ -289,7 +289,7 @@ class DiffKT3DSystem(TuplesFromJson):
     def build_codec(self) -> nn.Module:
         """The codec alone, with fresh weights."""
         if self.codec == "blocks":
-            return BlockCodec(self.codec_config["size"], self.codec_config["kept"], _COUNTS, self.latent_scale)
+            return BlockCodec(channels=_COUNTS, scale=self.latent_scale, **self.codec_config)
         if self.codec == "wan":
             from DosePredictionLib.networks.wan_codec import WanCodec
 

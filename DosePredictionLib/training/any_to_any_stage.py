@@ -12,8 +12,9 @@ import torch
 from torch import Tensor, nn
 
 from DosePredictionLib.conditioning.modalities import DOSE, MODALITY_CHANNELS, modalities_of, modality_volume
-from DosePredictionLib.conditioning.padding import window
+from DosePredictionLib.conditioning.padding import pad_to, window
 from DosePredictionLib.networks.any_to_any import AnyToAnyNetwork
+from DosePredictionLib.networks.block_codec import BlockCodec
 from DosePredictionLib.networks.low_rank import add_low_rank, merged_state
 from DosePredictionLib.patient.geometry import index3
 from DosePredictionLib.systems.diffkt3d import DiffKT3DSystem
@@ -30,6 +31,8 @@ TYPICAL_GY_PER_UNIT = 35.0
 #: Where low-rank changes are learnt.
 LOW_RANK_PARTS = ("denoiser.blocks.", "denoiser.unet.")
 CT = "ct"
+#: Patients whose latents are measured, evenly from all.
+MEASURED_CASES = 24
 #: What a run that never asks for the dose is judged by.
 CT_SCORE = "validation_ct_error_hu"
 #: The curriculum reaches its end after this part of the run.
@@ -96,6 +99,29 @@ class AnyToAnyStage:
             # What a backbone brings is changed by little; the patch embeddings and heads of the modalities learn fully.
             add_low_rank(network, self.config.low_rank, lambda name: name.startswith(LOW_RANK_PARTS))
         return network
+
+    def prepare(self, network: nn.Module, cases: Sequence[TrainingCase]) -> None:
+        """Let the codec measure its latents' sizes, if it does; earlier weights bring theirs along."""
+        whole = _of(network)
+        codec = whole.codec
+        if self.config.from_weights is not None or not isinstance(codec, BlockCodec) or not codec.standardised:
+            return
+        found: dict[str, list[Tensor]] = {}
+        for case in cases[:: max(1, len(cases) // MEASURED_CASES)]:
+            inputs, unit = case.inputs, np.float32(case.inputs.prescription_gy / 2)
+            shape = self.system.padded(inputs.region.shape)
+            channels = inputs.padded_channels(shape, (0, 0, 0))
+            device = next(whole.parameters()).device
+            occupied = whole.occupied(torch.from_numpy(pad_to(inputs.region, shape, (0, 0, 0)))[None, None].to(device))
+            for name in (DOSE, *modalities_of(inputs)):
+                volume = (
+                    pad_to(case.dose_gy.astype(np.float32), shape, (0, 0, 0))[None] / unit - 1
+                    if name == DOSE else modality_volume(name, inputs.names, channels)
+                )  # fmt: skip
+                latent = whole.encode(name, torch.from_numpy(volume)[None].to(device))
+                found.setdefault(name, []).append(latent[0][:, occupied].T)
+        for name, latents in found.items():
+            codec.standardise(name, torch.cat(latents))
 
     def draw(self, cases: Sequence[TrainingCase], seeds: Sequence[tuple[int, ...]]) -> AnyToAnyBatch:
         """Augmented patients at a random place of the padded volume; all of them with one target and one choice."""

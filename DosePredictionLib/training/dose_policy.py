@@ -169,7 +169,8 @@ class DiffKT3DPolicy:
         if self.system.codec != "blocks":
             return _mean_square(difference, seen.inside)
         assert isinstance(network, AnyToAnyNetwork)
-        return _mean_square(network.decode(DOSE, difference), seen.region[0, 0])
+        nothing = network.decode(DOSE, torch.zeros_like(difference[:1]))  # a codec with means decodes it to them
+        return _mean_square(network.decode(DOSE, difference) - nothing, seen.region[0, 0])
 
 
 class DefaultPolicy:

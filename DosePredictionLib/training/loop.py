@@ -71,7 +71,8 @@ class TrainingRun:
             torch.compile(self.network, dynamic=False) if config.compile else self.network,
             *build_optimisers(config, self.network),
         )
-        if (self.output / CHECKPOINT).exists():
+        resumed = (self.output / CHECKPOINT).exists()
+        if resumed:
             self._resume()
         if cases is None or validation is None:
             # One process conditions what isn't in the cache; the others find it there.
@@ -86,6 +87,10 @@ class TrainingRun:
             raise InputError(f"{config.train} holds no case that can be trained on; each needs a dose and a target.")
         if config.validation_cases:
             self.validation = self.validation[: config.validation_cases]
+        prepare = getattr(self.stage, "prepare", None)
+        if prepare is not None and not resumed:
+            prepare(self.network, self.cases)
+            self.average = {name: value.detach().clone() for name, value in self.network.state_dict().items()}
 
     @property
     def device(self) -> torch.device:

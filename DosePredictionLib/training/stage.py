@@ -46,7 +46,11 @@ class StageLoss:
 
 
 class Stage(Protocol):
-    """One stage of a system's training; the loop knows nothing else of the system."""
+    """One stage of a system's training; the loop knows nothing else of the system.
+
+    A stage may have ``prepare(network, cases)``, too: what a run from its beginning does to a network that is on its
+    device, once it knows the training cases.
+    """
 
     #: What `score` returns, as the curves and the log name it; lower is better.
     score_name: str

@@ -31,6 +31,9 @@ class AnyToAnyNetwork(nn.Module):
     Args:
         codec: its parameters, if any, are frozen.
         denoiser: ``denoiser(noisy, time, target, conditions, occupied)`` on latents.
+        starts: modality to what a linear map of the conditions already says of it; the denoiser restores what this
+            leaves, from the noisy latent without it. The noise is then as large as what is not known yet. For a
+            straight line to noise, whose signal is 1 - t.
     """
 
     #: Muon is for hidden layers; a modality's embedding and head learn only from draws that show or ask for it.
@@ -39,9 +42,10 @@ class AnyToAnyNetwork(nn.Module):
         "denoiser.gates",
     )  # fmt: skip
 
-    def __init__(self, codec: nn.Module, denoiser: nn.Module) -> None:
+    def __init__(self, codec: nn.Module, denoiser: nn.Module, starts: Mapping[str, nn.Module] | None = None) -> None:
         super().__init__()
         self.codec, self.denoiser = codec, denoiser
+        self.starts = nn.ModuleDict(dict(starts or {}))
         for parameter in codec.parameters():
             parameter.requires_grad_(False)
 
@@ -80,4 +84,9 @@ class AnyToAnyNetwork(nn.Module):
         self, noisy: Tensor, time: Tensor, target: str, conditions: Mapping[str, Tensor], occupied: Tensor | None = None
     ) -> Tensor:
         """See `DoseTransformer.forward`."""
-        return self.denoiser(noisy, time, target, conditions, occupied)
+        if target not in self.starts:
+            return self.denoiser(noisy, time, target, conditions, occupied)
+        everywhere = torch.ones(noisy.shape[2:], dtype=torch.bool, device=noisy.device)
+        start = self.starts[target](conditions, everywhere if occupied is None else occupied)
+        left = noisy - (1 - time).reshape(-1, 1, 1, 1, 1) * start
+        return start + self.denoiser(left, time, target, conditions, occupied).float()

@@ -35,6 +35,7 @@ from DosePredictionLib.errors import InputError
 from DosePredictionLib.networks.any_to_any import AnyToAnyNetwork
 from DosePredictionLib.networks.block_codec import BlockCodec
 from DosePredictionLib.networks.dose_transformer import DoseTransformer, TransformerShape
+from DosePredictionLib.networks.linear_start import LinearStart
 from DosePredictionLib.systems.tuples_from_json import TuplesFromJson
 
 #: Cosine coefficients along each axis of a cube of 8 voxels: all of the dose's, what matters of the others'.
@@ -59,6 +60,7 @@ class DiffKT3DSystem(TuplesFromJson):
         merge, merged_hidden, aligned, gated: see `DoseTransformer`.
         slot_width: channels of a head that turn with the slot; 0 is the ablation without a fourth dimension.
         role_embedding: False is the ablation.
+        linear: modalities that start from a linear map of the others, see `LinearStart`; the dose is none of these.
         process: "rectified-flow" or "variance-preserving".
         shift: of the rectified flow's times towards noise.
         prediction: "clean" or "velocity", what the network says.
@@ -88,6 +90,7 @@ class DiffKT3DSystem(TuplesFromJson):
     gated: bool = False
     slot_width: int = 8
     role_embedding: bool = True
+    linear: tuple[str, ...] = ()
     process: str = "rectified-flow"
     shift: float = 3.0
     prediction: str = "clean"
@@ -112,6 +115,14 @@ class DiffKT3DSystem(TuplesFromJson):
         for name, values in known.items():
             if getattr(self, name) not in values:
                 raise InputError(f"DiffKT3D has no {name} {getattr(self, name)!r}; choose one of: {', '.join(values)}.")
+        if DOSE in self.linear or not set(self.linear) <= set(MODALITY_CHANNELS):
+            raise InputError(
+                f"DiffKT3D has linear {list(self.linear)}; it may name {', '.join(n for n in _COUNTS if n != DOSE)}."
+            )
+        if self.linear and (self.codec, self.process, self.prediction) != ("blocks", "rectified-flow", "clean"):
+            raise InputError(
+                'DiffKT3D starts linear with codec "blocks", process "rectified-flow", prediction "clean".'
+            )
 
     @property
     def size_multiple(self) -> tuple[int, int, int]:
@@ -145,7 +156,11 @@ class DiffKT3DSystem(TuplesFromJson):
             denoiser = DoseTransformer(
                 lengths, shape, self.patch, self.merge, self.merged_hidden, self.aligned, self.gated
             )
-        return AnyToAnyNetwork(codec, denoiser)
+        starts = {}
+        for name in self.linear:
+            given = tuple(other for other in lengths if other not in (DOSE, name))
+            starts[name] = LinearStart(name, lengths, self.codec_config["kept"], given)
+        return AnyToAnyNetwork(codec, denoiser, starts)
 
     @property
     def latent_channels(self) -> dict[str, int]:

@@ -15,6 +15,7 @@ from DosePredictionLib.conditioning.modalities import DOSE, MODALITY_CHANNELS, m
 from DosePredictionLib.conditioning.padding import pad_to, window
 from DosePredictionLib.networks.any_to_any import AnyToAnyNetwork
 from DosePredictionLib.networks.block_codec import BlockCodec
+from DosePredictionLib.networks.linear_start import LinearStart, RidgeFit
 from DosePredictionLib.networks.low_rank import add_low_rank, merged_state
 from DosePredictionLib.patient.geometry import index3
 from DosePredictionLib.systems.diffkt3d import DiffKT3DSystem
@@ -101,27 +102,44 @@ class AnyToAnyStage:
         return network
 
     def prepare(self, network: nn.Module, cases: Sequence[TrainingCase]) -> None:
-        """Let the codec measure its latents' sizes, if it does; earlier weights bring theirs along."""
+        """Measure latents and solve linear starts, which aren't trained; earlier weights bring theirs along."""
         whole = _of(network)
         codec = whole.codec
-        if self.config.from_weights is not None or not isinstance(codec, BlockCodec) or not codec.standardised:
+        if self.config.from_weights is not None or not isinstance(codec, BlockCodec):
             return
-        found: dict[str, list[Tensor]] = {}
-        for case in cases[:: max(1, len(cases) // MEASURED_CASES)]:
-            inputs, unit = case.inputs, np.float32(case.inputs.prescription_gy / 2)
-            shape = self.system.padded(inputs.region.shape)
-            channels = inputs.padded_channels(shape, (0, 0, 0))
-            device = next(whole.parameters()).device
-            occupied = whole.occupied(torch.from_numpy(pad_to(inputs.region, shape, (0, 0, 0)))[None, None].to(device))
-            for name in (DOSE, *modalities_of(inputs)):
-                volume = (
-                    pad_to(case.dose_gy.astype(np.float32), shape, (0, 0, 0))[None] / unit - 1
-                    if name == DOSE else modality_volume(name, inputs.names, channels)
-                )  # fmt: skip
-                latent = whole.encode(name, torch.from_numpy(volume)[None].to(device))
-                found.setdefault(name, []).append(latent[0][:, occupied].T)
-        for name, latents in found.items():
-            codec.standardise(name, torch.cat(latents))
+        if codec.standardised:
+            found: dict[str, list[Tensor]] = {}
+            for case in cases[:: max(1, len(cases) // MEASURED_CASES)]:
+                latents, occupied = self._latents(whole, case)
+                for name, latent in latents.items():
+                    found.setdefault(name, []).append(latent[0][:, occupied].T)
+            for name, columns in found.items():
+                codec.standardise(name, torch.cat(columns))
+        fits = {name: RidgeFit(cast(LinearStart, start)) for name, start in whole.starts.items()}
+        for number, case in enumerate(cases if fits else ()):
+            latents, occupied = self._latents(whole, case)
+            shown = np.random.default_rng((self.config.seed, number)).random(len(latents)) >= self.system.hidden / 2
+            for target, fit in fits.items():
+                visible = {name: one for (name, one), seen in zip(latents.items(), shown, strict=True)
+                           if seen and name not in (DOSE, target)}  # fmt: skip
+                if target in latents and visible:
+                    fit.see(visible, latents[target], occupied)
+        for fit in fits.values():
+            fit.solve()
+
+    def _latents(self, whole: AnyToAnyNetwork, case: TrainingCase) -> tuple[dict[str, Tensor], Tensor]:
+        """A whole case's modalities, (1, C, Z, Y, X) each, and the cubes that the dose region occupies."""
+        inputs = case.inputs
+        shape, offset = self.system.placed(inputs.region.shape, 0)
+        channels = inputs.padded_channels(shape, offset)
+        dose = pad_to(case.dose_gy.astype(np.float32), shape, offset)[None] / np.float32(inputs.prescription_gy / 2) - 1
+        volumes = {DOSE: dose} | {
+            name: modality_volume(name, inputs.names, channels) for name in modalities_of(inputs)
+        }  # fmt: skip
+        device = next(whole.parameters()).device
+        region = torch.from_numpy(pad_to(inputs.region, shape, offset))[None, None].to(device)
+        encoded = {name: whole.encode(name, torch.from_numpy(one)[None].to(device)) for name, one in volumes.items()}
+        return encoded, whole.occupied(region)
 
     def draw(self, cases: Sequence[TrainingCase], seeds: Sequence[tuple[int, ...]]) -> AnyToAnyBatch:
         """Augmented patients at a random place of the padded volume; all of them with one target and one choice."""

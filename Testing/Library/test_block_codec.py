@@ -8,8 +8,6 @@ import torch
 from ball_case import ball_case
 
 from DosePredictionLib.conditioning.channels import CHANNELS, MORE_CHANNELS
-from DosePredictionLib.conditioning.modalities import modalities_of, modality_volume
-from DosePredictionLib.conditioning.padding import pad_to
 from DosePredictionLib.networks.block_codec import LEAST, BlockCodec, coefficient_sizes
 from DosePredictionLib.systems.diffkt3d import KEPT, DiffKT3DSystem
 from DosePredictionLib.training.config import TrainingConfig
@@ -53,14 +51,8 @@ def test_measured_latents_vary_by_one_and_volumes_come_back():
 
 def test_a_run_measures_its_patients_once_and_keeps_that_with_its_weights(tmp_path, cases):
     first = TrainingRun(config(tmp_path / "a", stage="any-to-any"), cases, cases[:1])
-    codec, system = first.network.codec, first.stage.system
-    latents = []
-    for case in cases:
-        shape = system.padded(case.inputs.region.shape)
-        volume = modality_volume("ptv", case.inputs.names, case.inputs.padded_channels(shape, (0, 0, 0)))
-        region = torch.from_numpy(pad_to(case.inputs.region, shape, (0, 0, 0)))[None, None]
-        assert "ptv" in modalities_of(case.inputs)
-        latents.append(codec.encode("ptv", torch.from_numpy(volume)[None])[0][:, first.network.occupied(region)])
+    measured = [first.stage._latents(first.network, case) for case in cases]
+    latents = [latent["ptv"][0][:, occupied] for latent, occupied in measured]
     seen = torch.cat(latents, dim=1)
     assert torch.allclose(seen.mean(dim=1), torch.zeros(len(seen)), atol=1e-3)
     assert float(seen.std(dim=1).max()) == pytest.approx(1.0, abs=1e-3)

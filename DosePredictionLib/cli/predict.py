@@ -50,8 +50,7 @@ def add_parser(commands: Any) -> None:
     parser.add_argument("--report", action="store_true", help="also write report.html, a page to read and print")
     parser.add_argument("--target", default="dose", metavar="MODALITY",
                         help="dose, or with --system diffkt3d another modality (ct, ptv, oar, body, beam, angle), "
-                        "which is sampled from the others and written as MODALITY.nrrd; best with weights of the "
-                        "stage any-to-any (default: dose)")  # fmt: skip
+                        "which is sampled from the others and written as MODALITY.nrrd (default: dose)")  # fmt: skip
     parser.set_defaults(run=run)
 
 
@@ -63,8 +62,7 @@ def add_model_options(parser: argparse.ArgumentParser) -> None:
                         help="doses drawn; their mean is the prediction, their spread the uncertainty "
                         "(default: as the weights recommend)")  # fmt: skip
     parser.add_argument("--steps", type=int, metavar="N",
-                        help="denoising steps a sample (default: likewise; "
-                        "10 for other targets than the dose)")  # fmt: skip
+                        help="denoising steps a sample (default: likewise)")  # fmt: skip
     parser.add_argument("--seed", type=int, default=0, metavar="S", help="seed of the noise (default: 0)")
     parser.add_argument("--calibrate", action="store_true",
                         help="refine the dose inside targets and organs with the Adaptive Dose Calibration that ships "

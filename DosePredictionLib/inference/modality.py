@@ -50,7 +50,7 @@ def modality_warning(loaded: LoadedWeights) -> str:
 def predict_modality(
     loaded: LoadedWeights, patient: Patient, target: str, options: PredictionOptions, device: str = "auto"
 ) -> Volume:
-    """One sample of a modality on the model's grid: the box around the dose region.
+    """The mean of samples of a modality on the model's grid: the box around the dose region.
 
     "ct" in HU, air outside the region; "ptv" the prescribed dose in Gy at a voxel; "oar" a labelmap, 1, 2 ... in the
     order of `OAR_CHANNELS`; "body" and "angle" from 0 to 1; "beam" the relative dose of the open beams of the highest
@@ -60,8 +60,9 @@ def predict_modality(
         loaded: weights of a system that can.
         patient: what is asked for needn't be there, and isn't looked at where it is.
         target: see `TARGETS`.
-        options: ``samples`` is not used; without ``steps`` the system's own number. What the weights recommend was
-            chosen for the dose, whose best mean may come of a single step; that of a CT is a blur.
+        options: how many samples, how many steps each; left out, what the weights recommend, or else one sample of the
+            system's own number of steps. Several samples of one step give what is expected: a blurred CT. One of many
+            steps has a grain instead, which is made up.
         device: see `choose_device`.
 
     Raises:
@@ -72,10 +73,14 @@ def predict_modality(
         raise InputError(f"The system {loaded.header.system!r} predicts nothing but doses; use --system diffkt3d.")
     patient = check_patient(patient)
     inputs = model_input(patient, system.channels)
-    steps = options.steps or system.sampling_steps
+    recommended = loaded.header.recommended
+    samples = options.samples or recommended.get("samples", 1)
+    steps = options.steps or recommended.get("steps", system.sampling_steps)
     network = loaded.network.to(choose_device(device))
     with torch.inference_mode():
-        values = system.sample_modality(network, inputs, target, steps, options.seed)
+        # Seeds as the dose's samples have them.
+        seeds = [options.seed * 1000 + index for index in range(samples)]
+        values = np.mean([system.sample_modality(network, inputs, target, steps, seed) for seed in seeds], axis=0)
     if target == "oar":
         shown = np.where(values.max(axis=0) > 0.5, values.argmax(axis=0) + 1, 0)
         return Volume((shown * inputs.region).astype(np.uint8), inputs.geometry)

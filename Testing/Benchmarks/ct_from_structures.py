@@ -5,7 +5,7 @@
 No CT can be known from a few contours, so that its error says little by itself: soft tissue everywhere has a low one.
 Beside it stands what a sample should share with a real CT: how much of the dose region is bone and how much air, the
 mean in the mandible's contour (bone) and within 15 mm of the spinal cord (vertebrae), the standard deviation inside the
-body. One sample a patient; ct.png shows the first patients beside the CTs they have.
+body. ct.png shows the first patients beside the CTs they have.
 """
 
 from __future__ import annotations
@@ -42,12 +42,13 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("cases", type=Path, help="folder of cases; those without a CT are passed over")
     parser.add_argument("--weights", type=Path, help="default: those that ship for other targets than the dose")
-    parser.add_argument("--steps", type=int, help="denoiser calls (default: the system's)")
+    parser.add_argument("--samples", type=int, help="CTs whose mean is taken (default: as the weights recommend)")
+    parser.add_argument("--steps", type=int, help="denoiser calls each (default: likewise)")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--output", type=Path, default=Path("runs/ct-from-structures"))
     arguments = parser.parse_args()
     loaded = load_weights(arguments.weights or modality_weights("diffkt3d"))
-    options = PredictionOptions(steps=arguments.steps, seed=arguments.seed)
+    options = PredictionOptions(arguments.samples, arguments.steps, arguments.seed)
     arguments.output.mkdir(parents=True, exist_ok=True)
     rows, pictures = [], []
     for case in find_cases(arguments.cases):

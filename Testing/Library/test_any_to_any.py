@@ -351,17 +351,24 @@ def test_a_first_stage_without_steps_on_the_dose_knows_the_others(tmp_path, case
     header = load_weights(weights).header
     assert header.training["stage"] == "any-to-any" and "from_weights" not in header.training
 
-    # As a user asks for a CT: it is sampled with the system's steps, whatever is recommended for the dose.
+    # As a user asks for a CT: sampled with the system's steps, or as the weights recommend.
     file = read_weights(weights)
-    save_weights(file.state, replace(file.header, recommended={"steps": 1, "samples": 2}), weights)
     write_patient_folder(ball_patient(), tmp_path / "ball")
     asked = ["predict", str(tmp_path / "ball"), "--weights", str(weights), "--device", "cpu", "--target"]
     assert main([*asked, "ct", "-o", str(tmp_path / "ct")]) == 0
     assert main([*asked, "ct", "--steps", "2", "-o", str(tmp_path / "two")]) == 0
     assert main([*asked, "ct", "--steps", "1", "-o", str(tmp_path / "one")]) == 0
     assert "forgotten" not in capsys.readouterr().err
-    default, two, one = (read_scalar_volume(tmp_path / name / "ct.nrrd").array for name in ("ct", "two", "one"))
+    save_weights(file.state, replace(file.header, recommended={"steps": 1, "samples": 3}), weights)
+    assert main([*asked, "ct", "-o", str(tmp_path / "mean")]) == 0
+    names = ("ct", "two", "one", "mean")
+    default, two, one, mean = (read_scalar_volume(tmp_path / name / "ct.nrrd").array for name in names)
     assert np.array_equal(default, two) and not np.array_equal(default, one) and default.min() == -1000
+    asked_for, singles = model_input(ball_patient(), stage.channels), []
+    for index in range(3):
+        values = stage.system.sample_modality(load_weights(weights).network, asked_for, "ct", 1, index)[0]
+        singles.append(np.where(asked_for.region, 1000 * values, -1000))
+    assert np.allclose(mean, np.mean(singles, axis=0), atol=1.0) and not np.allclose(mean, one, atol=5.0)
     save_weights(file.state, replace(file.header, training={"stage": "dose"}), weights)
     assert main([*asked, "body", "-o", str(tmp_path / "body")]) == 0
     assert "was trained for the dose last (dose) and has forgotten" in capsys.readouterr().err

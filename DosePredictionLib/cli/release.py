@@ -17,7 +17,8 @@ def add_parser(commands: Any) -> None:
         "release",
         help="put validation figures and a model card to trained weights",
         description="Copies WEIGHTS to OUT with the figures of SUMMARY (summary.json from evaluate, run with these "
-        "very weights) in its header, and writes the model card beside it. WEIGHTS may be a dose calibration.",
+        "very weights) in its header, and writes the model card beside it. WEIGHTS may be a dose calibration, or of "
+        "the stage any-to-any, whose SUMMARY is of Testing/Benchmarks/other_modalities.py.",
     )
     parser.add_argument("weights", type=Path, metavar="WEIGHTS")
     parser.add_argument("--summary", type=Path, required=True, metavar="SUMMARY", help="summary.json of evaluate")
@@ -30,6 +31,7 @@ def run(arguments: argparse.Namespace) -> int:
     """Carry the command out."""
     from DosePredictionLib.inference.calibration import is_calibration
     from DosePredictionLib.inference.calibration_card import calibration_card
+    from DosePredictionLib.inference.modality_card import modality_card
     from DosePredictionLib.inference.model_card import model_card
     from DosePredictionLib.inference.weights import read_weights, save_weights
     from DosePredictionLib.whole_file import whole_file
@@ -53,7 +55,8 @@ def run(arguments: argparse.Namespace) -> int:
     )  # fmt: skip
     save_weights(file.state, header, arguments.output, file.bits)
     card = arguments.output.with_suffix(".md")
+    written = calibration_card if calibrates else modality_card if "target" in summary else model_card
     with whole_file(card) as path:
-        path.write_text(calibration_card(header) if calibrates else model_card(header), encoding="utf-8")
+        path.write_text(written(header), encoding="utf-8")
     print(f"{arguments.output} and {card}")
     return 0

@@ -12,10 +12,8 @@ import torch
 from torch import Tensor, nn
 
 from DosePredictionLib.conditioning.modalities import DOSE, MODALITY_CHANNELS, modalities_of, modality_volume
-from DosePredictionLib.conditioning.padding import pad_to, window
+from DosePredictionLib.conditioning.padding import window
 from DosePredictionLib.networks.any_to_any import AnyToAnyNetwork
-from DosePredictionLib.networks.block_codec import BlockCodec
-from DosePredictionLib.networks.linear_start import LinearStart, RidgeFit
 from DosePredictionLib.networks.low_rank import add_low_rank, merged_state
 from DosePredictionLib.patient.geometry import index3
 from DosePredictionLib.systems.diffkt3d import DiffKT3DSystem
@@ -26,14 +24,13 @@ from DosePredictionLib.training.config import TrainingConfig
 from DosePredictionLib.training.draw import augmented, cut, scored_structures
 from DosePredictionLib.training.losses import StructureDoses, dose_error_gy, dvh_errors_gy, structure_doses
 from DosePredictionLib.training.stage import StageLoss
+from DosePredictionLib.training.untrained_parts import measure_and_solve
 
 #: Losses in Gy are divided by this, so that gradients are those of a loss in model units at 70 Gy.
 TYPICAL_GY_PER_UNIT = 35.0
 #: Where low-rank changes are learnt.
 LOW_RANK_PARTS = ("denoiser.blocks.", "denoiser.unet.")
 CT = "ct"
-#: Patients whose latents are measured, evenly from all.
-MEASURED_CASES = 24
 #: What a run that never asks for the dose is judged by.
 CT_SCORE = "validation_ct_error_hu"
 #: The curriculum reaches its end after this part of the run.
@@ -102,44 +99,9 @@ class AnyToAnyStage:
         return network
 
     def prepare(self, network: nn.Module, cases: Sequence[TrainingCase]) -> None:
-        """Measure latents and solve linear starts, which aren't trained; earlier weights bring theirs along."""
-        whole = _of(network)
-        codec = whole.codec
-        if self.config.from_weights is not None or not isinstance(codec, BlockCodec):
-            return
-        if codec.standardised:
-            found: dict[str, list[Tensor]] = {}
-            for case in cases[:: max(1, len(cases) // MEASURED_CASES)]:
-                latents, occupied = self._latents(whole, case)
-                for name, latent in latents.items():
-                    found.setdefault(name, []).append(latent[0][:, occupied].T)
-            for name, columns in found.items():
-                codec.standardise(name, torch.cat(columns))
-        fits = {name: RidgeFit(cast(LinearStart, start)) for name, start in whole.starts.items()}
-        for number, case in enumerate(cases if fits else ()):
-            latents, occupied = self._latents(whole, case)
-            shown = np.random.default_rng((self.config.seed, number)).random(len(latents)) >= self.system.hidden / 2
-            for target, fit in fits.items():
-                visible = {name: one for (name, one), seen in zip(latents.items(), shown, strict=True)
-                           if seen and name not in (DOSE, target)}  # fmt: skip
-                if target in latents and visible:
-                    fit.see(visible, latents[target], occupied)
-        for fit in fits.values():
-            fit.solve()
-
-    def _latents(self, whole: AnyToAnyNetwork, case: TrainingCase) -> tuple[dict[str, Tensor], Tensor]:
-        """A whole case's modalities, (1, C, Z, Y, X) each, and the cubes that the dose region occupies."""
-        inputs = case.inputs
-        shape, offset = self.system.placed(inputs.region.shape, 0)
-        channels = inputs.padded_channels(shape, offset)
-        dose = pad_to(case.dose_gy.astype(np.float32), shape, offset)[None] / np.float32(inputs.prescription_gy / 2) - 1
-        volumes = {DOSE: dose} | {
-            name: modality_volume(name, inputs.names, channels) for name in modalities_of(inputs)
-        }  # fmt: skip
-        device = next(whole.parameters()).device
-        region = torch.from_numpy(pad_to(inputs.region, shape, offset))[None, None].to(device)
-        encoded = {name: whole.encode(name, torch.from_numpy(one)[None].to(device)) for name, one in volumes.items()}
-        return encoded, whole.occupied(region)
+        """Measure and solve what isn't trained; earlier weights bring it along."""
+        if self.config.from_weights is None:
+            measure_and_solve(_of(network), self.system, cases, self.config.seed)
 
     def draw(self, cases: Sequence[TrainingCase], seeds: Sequence[tuple[int, ...]]) -> AnyToAnyBatch:
         """Augmented patients at a random place of the padded volume; all of them with one target and one choice."""

@@ -13,6 +13,7 @@ from DosePredictionLib.systems.diffkt3d import KEPT, DiffKT3DSystem
 from DosePredictionLib.training.config import TrainingConfig
 from DosePredictionLib.training.export import export_weights
 from DosePredictionLib.training.loop import TrainingRun
+from DosePredictionLib.training.untrained_parts import latents_of
 
 ALL = (*CHANNELS, *MORE_CHANNELS)
 SMALL = {"width": 64, "heads": 2, "layers": 1, "feed_forward": 64, "merged_hidden": 8, "sampling_steps": 2,
@@ -51,7 +52,7 @@ def test_measured_latents_vary_by_one_and_volumes_come_back():
 
 def test_a_run_measures_its_patients_once_and_keeps_that_with_its_weights(tmp_path, cases):
     first = TrainingRun(config(tmp_path / "a", stage="any-to-any"), cases, cases[:1])
-    measured = [first.stage._latents(first.network, case) for case in cases]
+    measured = [latents_of(first.network, first.stage.system, case) for case in cases]
     latents = [latent["ptv"][0][:, occupied] for latent, occupied in measured]
     seen = torch.cat(latents, dim=1)
     assert torch.allclose(seen.mean(dim=1), torch.zeros(len(seen)), atol=1e-3)

@@ -16,6 +16,7 @@ from DosePredictionLib.systems.diffkt3d import DiffKT3DSystem
 from DosePredictionLib.training.config import TrainingConfig
 from DosePredictionLib.training.export import export_weights
 from DosePredictionLib.training.loop import TrainingRun
+from DosePredictionLib.training.untrained_parts import latents_of
 
 ALL = (*CHANNELS, *MORE_CHANNELS)
 KEPT = {"ct": 3, "oar": 2, "body": 2}
@@ -92,7 +93,7 @@ def test_the_network_sees_and_restores_what_the_start_leaves():
 def test_a_run_solves_it_before_its_first_step_and_the_weights_keep_it(tmp_path):
     cases = [ball_case(channels=ALL), ball_case(4.0, ALL)]
     run = TrainingRun(config(tmp_path / "a", weight_bits=8), cases, cases[:1])
-    latent, occupied = run.stage._latents(run.network, cases[0])
+    latent, occupied = latents_of(run.network, run.stage.system, cases[0])
     given = {name: one for name, one in latent.items() if name not in ("ct", "dose")}
     error = (run.network.starts["ct"](given, occupied) - latent["ct"])[:, :, occupied].square().mean()
     assert float(error) < 0.5 * float(latent["ct"][:, :, occupied].var())

@@ -48,7 +48,10 @@ def main() -> int:
 
     weights = resource_path("Models", "default.safetensors")
     header = read_weights_header(weights)
-    trained_on, channels = str(header.training["data"]), tuple(header.config["channels"])  # type: ignore[arg-type]
+    known = {
+        "trained_on": str(header.training["data"]), "channels": tuple(header.config["channels"]),  # type: ignore[arg-type]
+        "unusual_percent": header.uncertainty.get("unusual_percent"),
+    }  # fmt: skip
     figures: dict[str, list[float]] = {}
     found: dict[str, int] = {}
     warned = 0
@@ -61,7 +64,7 @@ def main() -> int:
             patients += 1
             for name, value in _figures(patient, dose, std).items():
                 figures.setdefault(name, []).append(value)
-            names = {w.id for w in review_prediction(patient, dose, std, trained_on=trained_on, channels=channels)}
+            names = {warning.id for warning in review_prediction(patient, dose, std, **known)}
             warned += bool(names)
             for name in names:
                 found[name] = found.get(name, 0) + 1

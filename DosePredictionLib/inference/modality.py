@@ -37,9 +37,9 @@ def modality_weights(system: str) -> Path:
 
 
 def modality_warning(loaded: LoadedWeights) -> str:
-    """One sentence where weights were trained for the dose last; empty otherwise."""
+    """One sentence where weights of a system that can were trained for the dose last; empty otherwise."""
     stage = str(loaded.header.training.get("stage", ""))
-    if stage in ("", ANY_TO_ANY):
+    if stage in ("", ANY_TO_ANY) or not isinstance(loaded.system, DiffKT3DSystem):
         return ""
     return (
         f"{loaded.path.name} was trained for the dose last ({stage}) and has forgotten much of the other modalities; "

@@ -75,3 +75,10 @@ def test_the_body_is_where_the_dose_region_is(made):
     wanted = region.on_grid(made["body"].geometry, nearest=True).array > 0
     found = made["body"].array > 0.5
     assert 2 * (found & wanted).sum() / (found.sum() + wanted.sum()) > 0.95
+
+
+def test_a_system_that_knows_doses_only_says_so_and_nothing_else(tmp_path, capsys):
+    assert main(["predict", str(SAMPLE), "--target", "ct", "--device", "cpu", "-o", str(tmp_path / "out")]) == 2
+    told = capsys.readouterr().err
+    assert "'default' predicts nothing but doses" in told and "forgotten" not in told
+    assert not (tmp_path / "out").exists()

@@ -8,12 +8,12 @@ from dataclasses import asdict, replace
 import numpy as np
 import pytest
 import torch
-from ball_case import ball_case
+from any_to_any_run import ALL_CHANNELS, SMALL, small_config, two_balls
 from phantom import ball_patient
 from torch import nn
 
 from DosePredictionLib.cli.main import main
-from DosePredictionLib.conditioning.channels import CHANNELS, MORE_CHANNELS, model_input
+from DosePredictionLib.conditioning.channels import model_input
 from DosePredictionLib.conditioning.modalities import (
     MODALITY_CHANNELS,
     channel_values,
@@ -36,27 +36,15 @@ from DosePredictionLib.patient.image_file import read_scalar_volume
 from DosePredictionLib.patient.writer_folder import write_patient_folder
 from DosePredictionLib.systems.diffkt3d import DiffKT3DSystem
 from DosePredictionLib.training.any_to_any_stage import AnyToAnyStage
-from DosePredictionLib.training.config import TrainingConfig
 from DosePredictionLib.training.export import export_weights
 from DosePredictionLib.training.loop import TrainingRun
 
-SMALL = {"width": 64, "heads": 2, "layers": 2, "feed_forward": 64, "merged_hidden": 8, "sampling_steps": 2}
-ALL = (*CHANNELS, *MORE_CHANNELS)
 PROCESSES = [RectifiedFlow(3.0), VariancePreservingVelocity()]
 
 
 @pytest.fixture(scope="module")
 def cases():
-    return [ball_case(channels=ALL), ball_case(4.0, ALL)]
-
-
-def config(folder, **changes) -> TrainingConfig:
-    values = {
-        "train": "", "validation": "", "output": str(folder), "system": "diffkt3d", "system_config": SMALL, "steps": 8,
-        "decay_steps": 4, "checkpoint_every": 4, "validate_every": 100, "warmup_steps": 2, "threads": 1,
-        "device": "cpu", "turn_probability": 0.0,
-    }  # fmt: skip
-    return TrainingConfig(**{**values, **changes})
+    return two_balls()
 
 
 # Tokens and positions
@@ -179,7 +167,7 @@ def test_the_shift_moves_times_towards_noise():
 
 
 def test_modalities_are_the_patients_and_come_back():
-    inputs = model_input(ball_patient(), ALL)
+    inputs = model_input(ball_patient(), ALL_CHANNELS)
     assert modalities_of(inputs) == ("ct", "ptv", "oar", "body", "beam", "angle")
     assert modalities_of(inputs.without("beams")) == ("ct", "ptv", "oar", "body")
     assert modalities_of(model_input(replace(ball_patient(), ct=None))) == ("ptv", "oar", "body", "beam")
@@ -192,7 +180,7 @@ def test_modalities_are_the_patients_and_come_back():
 
 
 def test_beam_lines_point_to_the_sources():
-    inputs = model_input(ball_patient(), ALL)
+    inputs = model_input(ball_patient(), ALL_CHANNELS)
     lines = inputs.channels[inputs.names.index("beams_angles")]
     targets = inputs.channels[inputs.names.index("distance_any")] < 0
     z, y, x = np.argwhere(targets).mean(axis=0)
@@ -271,7 +259,7 @@ def test_every_seeds_cubes_lie_elsewhere_and_the_dose_on_its_voxels(cases, monke
 
 
 def test_draws_cover_the_modalities_and_follow_the_curriculum(cases):
-    stage = AnyToAnyStage(config("", stage="any-to-any", steps=400, system_config={**SMALL, "hidden": 0.5}))
+    stage = AnyToAnyStage(small_config("", stage="any-to-any", steps=400, system_config={**SMALL, "hidden": 0.5}))
     early = [stage.draw([cases[0]], [(0, 2, drawn)]) for drawn in range(40)]
     late = [stage.draw([cases[0]], [(0, 2, drawn)]) for drawn in range(360, 400)]
     assert {batch.target for batch in early + late} == set(MODALITY_CHANNELS)
@@ -286,7 +274,7 @@ def test_draws_cover_the_modalities_and_follow_the_curriculum(cases):
 
 
 def test_the_dose_stage_always_asks_for_the_dose(cases):
-    stage = AnyToAnyStage(config("", system_config={**SMALL, "drop": 0.0}))
+    stage = AnyToAnyStage(small_config("", system_config={**SMALL, "drop": 0.0}))
     batch = stage.draw(cases, [(0, 2, 1), (0, 2, 2)])
     assert batch.target == "dose" and batch.visible == ("ct", "ptv", "oar", "body", "beam", "angle")
     assert batch.clean.shape[0] == 2 and all(n % 16 == 0 for n in batch.clean.shape[2:])
@@ -296,7 +284,7 @@ def test_the_dose_stage_always_asks_for_the_dose(cases):
 
 @pytest.mark.parametrize("changes", [{}, {"prediction": "velocity", "process": "variance-preserving"}])
 def test_training_lowers_the_dose_error(tmp_path, cases, changes):
-    told = config(
+    told = small_config(
         tmp_path, steps=60, decay_steps=20, learning_rate=3e-3, ema=0.8, curve_weight=0.0, criteria_weight=0.0,
         system_config={**SMALL, **changes},
     )  # fmt: skip
@@ -307,14 +295,14 @@ def test_training_lowers_the_dose_error(tmp_path, cases, changes):
 
 
 def test_stage_b_goes_on_from_stage_a_and_ends_in_weights_that_predict(tmp_path, cases):
-    first = TrainingRun(config(tmp_path / "a", stage="any-to-any"), cases, cases[:1])
+    first = TrainingRun(small_config(tmp_path / "a", stage="any-to-any"), cases, cases[:1])
     first.run()
     weights = export_weights(first)
-    second = TrainingRun(config(tmp_path / "b", from_weights=str(weights)), cases, cases[:1])
+    second = TrainingRun(small_config(tmp_path / "b", from_weights=str(weights)), cases, cases[:1])
     for name, value in second.network.state_dict().items():
         assert torch.allclose(value, first.average[name], atol=1e-3), name
     second.run(until=4)
-    resumed = TrainingRun(config(tmp_path / "b", from_weights=str(weights)), cases, cases[:1])
+    resumed = TrainingRun(small_config(tmp_path / "b", from_weights=str(weights)), cases, cases[:1])
     assert resumed.step == 4
     resumed.run()
     second.run()
@@ -329,7 +317,7 @@ def test_stage_b_goes_on_from_stage_a_and_ends_in_weights_that_predict(tmp_path,
 
 
 def test_a_first_stage_without_steps_on_the_dose_knows_the_others(tmp_path, cases, capsys):
-    told = config(
+    told = small_config(
         tmp_path / "a", stage="any-to-any", steps=3, system_config={**SMALL, "dose_share": 0.0}, validate_every=3
     )
     stage = AnyToAnyStage(told)
@@ -384,7 +372,7 @@ def test_other_targets_have_weights_of_their_own(tmp_path, monkeypatch):
 
 
 def test_low_rank_changes_leave_the_backbone_alone(tmp_path, cases):
-    run = TrainingRun(config(tmp_path, low_rank=4), cases, cases[:1])
+    run = TrainingRun(small_config(tmp_path, low_rank=4), cases, cases[:1])
     before = {name: value.clone() for name, value in run.network.state_dict().items()}
     run.run()
     after = run.network.state_dict()
@@ -399,14 +387,16 @@ def test_low_rank_changes_leave_the_backbone_alone(tmp_path, cases):
 
 
 def test_weights_of_another_size_are_refused(tmp_path, cases):
-    run = TrainingRun(config(tmp_path / "a", steps=1), cases, cases[:1])
+    run = TrainingRun(small_config(tmp_path / "a", steps=1), cases, cases[:1])
     weights = export_weights(run)
     with pytest.raises(InputError, match="another network"):
         TrainingRun(
-            config(tmp_path / "b", from_weights=str(weights), system_config={**SMALL, "layers": 3}), cases, cases[:1]
+            small_config(tmp_path / "b", from_weights=str(weights), system_config={**SMALL, "layers": 3}),
+            cases,
+            cases[:1],
         )
     with pytest.raises(InputError, match="starts from a weights file"):
-        TrainingRun(config(tmp_path / "c", from_weights=str(tmp_path)), cases, cases[:1])
+        TrainingRun(small_config(tmp_path / "c", from_weights=str(tmp_path)), cases, cases[:1])
 
 
 def test_frozen_parts_stay_in_evaluation_mode():
@@ -419,7 +409,7 @@ def test_the_ct_is_asked_for_as_often_as_the_system_says(tmp_path):
     available = list(MODALITY_CHANNELS)
     for told, expected in (({"dose_share": 0.0, "ct_share": 0.6}, 0.6), ({"dose_share": 0.5, "ct_share": 0.6}, 0.3),
                            ({"dose_share": 0.0}, 1 / 6)):  # fmt: skip
-        stage = AnyToAnyStage(config(tmp_path, stage="any-to-any", system_config={**SMALL, **told}))
+        stage = AnyToAnyStage(small_config(tmp_path, stage="any-to-any", system_config={**SMALL, **told}))
         rng = np.random.default_rng(0)
         targets = [stage._choice(available, draw, rng)[0] for draw in range(2000)]
         assert targets.count("ct") / 2000 == pytest.approx(expected, abs=0.04)

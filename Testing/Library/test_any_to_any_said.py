@@ -6,22 +6,17 @@ from dataclasses import replace
 
 import pytest
 import torch
-from ball_case import ball_case
+from any_to_any_run import SMALL, small_config, two_balls
 from torch import Tensor, nn
 
-from DosePredictionLib.conditioning.channels import CHANNELS, MORE_CHANNELS
 from DosePredictionLib.networks.dose_transformer import DoseTransformer, TransformerShape
 from DosePredictionLib.training.any_to_any_stage import AnyToAnyStage
-from DosePredictionLib.training.config import TrainingConfig
 from DosePredictionLib.training.loop import TrainingRun
-
-ALL = (*CHANNELS, *MORE_CHANNELS)
-SMALL = {"width": 64, "heads": 2, "layers": 2, "feed_forward": 64, "merged_hidden": 8, "sampling_steps": 2}
 
 
 @pytest.fixture(scope="module")
 def cases():
-    return [ball_case(channels=ALL), ball_case(4.0, ALL)]
+    return two_balls()
 
 
 def narrow(gated: bool) -> DoseTransformer:
@@ -68,10 +63,9 @@ def test_details_that_a_narrow_token_cannot_repeat_come_through_a_gate():
 
 
 def test_training_with_gates_lowers_the_dose_error(tmp_path, cases):
-    told = TrainingConfig(
-        "", "", str(tmp_path), system="diffkt3d", system_config={**SMALL, "gated": True}, steps=60, decay_steps=20,
-        warmup_steps=2, validate_every=100, learning_rate=3e-3, ema=0.8, curve_weight=0.0, criteria_weight=0.0,
-        threads=1, device="cpu", turn_probability=0.0,
+    told = small_config(
+        tmp_path, system_config={**SMALL, "gated": True}, steps=60, decay_steps=20, learning_rate=3e-3, ema=0.8,
+        curve_weight=0.0, criteria_weight=0.0,
     )  # fmt: skip
     run = TrainingRun(told, cases, cases)
     before = run.validation_score()
@@ -93,8 +87,7 @@ class AlwaysSays(nn.Module):
 
 def test_the_best_answer_about_bone_that_may_be_there_is_the_mean(cases):
     """Three in ten say bone, seven soft tissue: the median would say soft tissue, and no sample ever showed bone."""
-    told = TrainingConfig("", "", "", system="diffkt3d", system_config={**SMALL, "dose_share": 0.0, "ct_share": 1.0},
-                          stage="any-to-any", turn_probability=0.0)  # fmt: skip
+    told = small_config("", system_config={**SMALL, "dose_share": 0.0, "ct_share": 1.0}, stage="any-to-any")
     stage = AnyToAnyStage(told)
     batch = stage.draw([cases[0]], [(0, 2, 0)])
     assert batch.target == "ct"

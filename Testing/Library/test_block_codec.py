@@ -2,36 +2,22 @@
 
 from __future__ import annotations
 
-import numpy as np
 import pytest
 import torch
-from ball_case import ball_case
+from any_to_any_run import SMALL, small_config, two_balls
 
-from DosePredictionLib.conditioning.channels import CHANNELS, MORE_CHANNELS
 from DosePredictionLib.networks.block_codec import LEAST, BlockCodec, coefficient_sizes
 from DosePredictionLib.systems.diffkt3d import KEPT, DiffKT3DSystem
-from DosePredictionLib.training.config import TrainingConfig
 from DosePredictionLib.training.export import export_weights
 from DosePredictionLib.training.loop import TrainingRun
 from DosePredictionLib.training.untrained_parts import latents_of
 
-ALL = (*CHANNELS, *MORE_CHANNELS)
-SMALL = {"width": 64, "heads": 2, "layers": 1, "feed_forward": 64, "merged_hidden": 8, "sampling_steps": 2,
-         "codec_config": {"standardised": True}}  # fmt: skip
-
-
-def config(folder, **changes) -> TrainingConfig:
-    values = {
-        "train": "", "validation": "", "output": str(folder), "system": "diffkt3d", "system_config": SMALL, "steps": 2,
-        "decay_steps": 1, "validate_every": 100, "checkpoint_every": 1, "warmup_steps": 1, "threads": 1,
-        "device": "cpu", "turn_probability": 0.0,
-    }  # fmt: skip
-    return TrainingConfig(**{**values, **changes})
+STANDARDISED = {**SMALL, "codec_config": {"standardised": True}}
 
 
 @pytest.fixture(scope="module")
 def cases():
-    return [ball_case(channels=ALL), ball_case(4.0, ALL)]
+    return two_balls()
 
 
 def test_measured_latents_vary_by_one_and_volumes_come_back():
@@ -51,7 +37,7 @@ def test_measured_latents_vary_by_one_and_volumes_come_back():
 
 
 def test_a_run_measures_its_patients_once_and_keeps_that_with_its_weights(tmp_path, cases):
-    first = TrainingRun(config(tmp_path / "a", stage="any-to-any"), cases, cases[:1])
+    first = TrainingRun(small_config(tmp_path / "a", system_config=STANDARDISED, stage="any-to-any"), cases, cases[:1])
     measured = [latents_of(first.network, first.stage.system, case) for case in cases]
     latents = [latent["ptv"][0][:, occupied] for latent, occupied in measured]
     seen = torch.cat(latents, dim=1)
@@ -64,8 +50,12 @@ def test_a_run_measures_its_patients_once_and_keeps_that_with_its_weights(tmp_pa
     weights = export_weights(first)
 
     # The next stage goes on in the same latent space, whatever its own patients are; so does a run that is resumed.
-    second = TrainingRun(config(tmp_path / "b", from_weights=str(weights)), cases[:1], cases[:1])
-    resumed = TrainingRun(config(tmp_path / "a", stage="any-to-any", steps=3), cases[:1], cases[:1])
+    second = TrainingRun(
+        small_config(tmp_path / "b", system_config=STANDARDISED, from_weights=str(weights)), cases[:1], cases[:1]
+    )
+    resumed = TrainingRun(
+        small_config(tmp_path / "a", system_config=STANDARDISED, stage="any-to-any", steps=9), cases[:1], cases[:1]
+    )
     for name, value in kept.items():
         assert torch.allclose(second.network.state_dict()[name], value, rtol=2e-3, atol=2e-3), name
         assert torch.equal(resumed.network.state_dict()[name], value), name
@@ -75,10 +65,9 @@ def test_a_run_measures_its_patients_once_and_keeps_that_with_its_weights(tmp_pa
 def test_a_reward_sees_the_difference_of_doses_not_the_mean_dose(tmp_path, cases):
     from DosePredictionLib.training.dose_policy import DiffKT3DPolicy
 
-    run = TrainingRun(config(tmp_path), cases, cases[:1])
-    policy = DiffKT3DPolicy(DiffKT3DSystem(**SMALL))
+    run = TrainingRun(small_config(tmp_path, system_config=STANDARDISED), cases, cases[:1])
+    policy = DiffKT3DPolicy(DiffKT3DSystem(**STANDARDISED))
     seen = policy.see(run.network, cases[0], torch.device("cpu"))
     assert policy.squared(run.network, seen, torch.zeros_like(seen.clean)).tolist() == pytest.approx([0.0], abs=1e-9)
     hotter = run.network.encode("dose", run.network.decode("dose", seen.clean) + 0.1)
     assert policy.squared(run.network, seen, hotter - seen.clean).tolist() == pytest.approx([0.01], rel=1e-3)
-    assert np.isfinite(float(seen.clean.sum()))

@@ -4,34 +4,21 @@ from __future__ import annotations
 
 import pytest
 import torch
-from ball_case import ball_case
+from any_to_any_run import SMALL, small_config, two_balls
 from torch import Tensor, nn
 
-from DosePredictionLib.conditioning.channels import CHANNELS, MORE_CHANNELS
 from DosePredictionLib.errors import InputError
 from DosePredictionLib.inference.weights import load_weights
 from DosePredictionLib.networks.any_to_any import AnyToAnyNetwork
 from DosePredictionLib.networks.linear_start import LinearStart, RidgeFit
 from DosePredictionLib.systems.diffkt3d import DiffKT3DSystem
-from DosePredictionLib.training.config import TrainingConfig
 from DosePredictionLib.training.export import export_weights
 from DosePredictionLib.training.loop import TrainingRun
 from DosePredictionLib.training.untrained_parts import latents_of
 
-ALL = (*CHANNELS, *MORE_CHANNELS)
 KEPT = {"ct": 3, "oar": 2, "body": 2}
 LENGTHS = {"dose": 8, "ct": 27, "oar": 16, "body": 8}
-SYSTEM = {"width": 64, "heads": 2, "layers": 1, "feed_forward": 64, "merged_hidden": 8, "sampling_steps": 2,
-          "dose_share": 0.0, "linear": ["ct"], "codec_config": {"standardised": True}}  # fmt: skip
-
-
-def config(folder, **changes) -> TrainingConfig:
-    values = {
-        "train": "", "validation": "", "output": str(folder), "system": "diffkt3d", "system_config": SYSTEM, "steps": 1,
-        "decay_steps": 1, "validate_every": 100, "checkpoint_every": 1, "warmup_steps": 1, "threads": 1,
-        "stage": "any-to-any", "device": "cpu", "turn_probability": 0.0,
-    }  # fmt: skip
-    return TrainingConfig(**{**values, **changes})
+LINEAR = {**SMALL, "dose_share": 0.0, "linear": ["ct"], "codec_config": {"standardised": True}}
 
 
 def latents(seed: int) -> dict[str, Tensor]:
@@ -91,8 +78,8 @@ def test_the_network_sees_and_restores_what_the_start_leaves():
 
 
 def test_a_run_solves_it_before_its_first_step_and_the_weights_keep_it(tmp_path):
-    cases = [ball_case(channels=ALL), ball_case(4.0, ALL)]
-    run = TrainingRun(config(tmp_path / "a", weight_bits=8), cases, cases[:1])
+    cases, told = two_balls(), {"system_config": LINEAR, "stage": "any-to-any"}
+    run = TrainingRun(small_config(tmp_path / "a", steps=1, weight_bits=8, **told), cases, cases[:1])
     latent, occupied = latents_of(run.network, run.stage.system, cases[0])
     given = {name: one for name, one in latent.items() if name not in ("ct", "dose")}
     error = (run.network.starts["ct"](given, occupied) - latent["ct"])[:, :, occupied].square().mean()
@@ -102,7 +89,7 @@ def test_a_run_solves_it_before_its_first_step_and_the_weights_keep_it(tmp_path)
     assert torch.equal(run.network.starts["ct"].weight, solved), "it isn't trained"
     loaded = load_weights(export_weights(run)).network
     assert torch.allclose(loaded.starts["ct"].weight, solved, atol=0.01 * float(solved.abs().max()))
-    resumed = TrainingRun(config(tmp_path / "a", steps=2), cases[:1], cases[:1])
+    resumed = TrainingRun(small_config(tmp_path / "a", steps=2, **told), cases[:1], cases[:1])
     assert torch.equal(resumed.network.starts["ct"].weight, solved)
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from any_to_any_run import SMALL
 from phantom import ball_patient
 
 from DosePredictionLib.cli.main import main
@@ -19,7 +20,6 @@ from DosePredictionLib.patient.writer_folder import write_patient_folder
 from DosePredictionLib.systems.registry import system_from_config
 
 SCRIPT = Path(__file__).resolve().parents[1] / "Benchmarks" / "other_modalities.py"
-SMALL = {"width": 64, "heads": 2, "layers": 1, "feed_forward": 64, "merged_hidden": 8, "sampling_steps": 2}
 
 
 @pytest.fixture(scope="module")

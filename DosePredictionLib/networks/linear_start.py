@@ -17,7 +17,7 @@ _NEIGHBOURS = tuple(step for step in product(range(3), repeat=3) if step != (1, 
 
 
 class LinearStart(nn.Module):
-    """Ridge regression of a modality's cosine coefficients from those of the conditions, cube by cube.
+    """Ridge regression (Hoerl and Kennard, Technometrics 12, 1970) of a modality's latent, cube by cube.
 
     Fitted in closed form, not trained: a mandible's contour says at once where bone is, and what surrounds the spinal
     cord, where gradient steps on one patient each take thousands. A hidden condition is the mean one.

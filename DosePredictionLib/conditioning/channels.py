@@ -93,6 +93,10 @@ class ModelInput:
         order = [self.names.index(partner.get(name, name)) for name in self.names]
         return replace(self, channels=self.channels[order, :, :, ::-1], region=self.region[:, :, ::-1])
 
+    def upside_down(self) -> ModelInput:
+        """The patient mirrored in an axial plane, head to feet; coplanar beams stay the same beams."""
+        return replace(self, channels=self.channels[:, ::-1], region=self.region[::-1])
+
 
 def model_input(patient: Patient, names: Sequence[str] = CHANNELS) -> ModelInput:
     """Everything a network needs to know of a patient.

@@ -22,6 +22,7 @@ from DosePredictionLib.inference.modality import ANY_TO_ANY
 from DosePredictionLib.inference.options import PredictionOptions, Provenance
 from DosePredictionLib.inference.progress import Progress, ProgressReporter
 from DosePredictionLib.inference.uncertainty import UncertaintyCalibration
+from DosePredictionLib.inference.views import view_of_sample
 from DosePredictionLib.inference.weights import LoadedWeights, default_weights, load_weights
 from DosePredictionLib.patient.checks import check_patient
 from DosePredictionLib.patient.patient import Patient
@@ -89,8 +90,8 @@ class PredictionEngine:
     ) -> PredictedDose:
         """Predict the dose of a patient.
 
-        Every second sample sees the patient's mirror image, which the networks are trained on too: averaging both is
-        free and takes away some of the error.
+        Every second sample sees the patient's mirror image, which the networks are trained on too; networks that were
+        trained on patients upside down see those too (`views`). Averaging them takes away some of the error.
 
         Raises:
             InputError: the patient can't be predicted.
@@ -150,12 +151,10 @@ class PredictionEngine:
         """Mean and standard deviation over the samples (Welford's recurrence: no sample is kept)."""
         mean = np.zeros(inputs.region.shape, dtype=np.float32)
         squares = np.zeros_like(mean)
-        mirrored = inputs.mirrored() if samples > 1 else None
+        upside_down = bool(self.loaded.header.training.get("upside_down"))
         for index in range(samples):
-            seen = mirrored if mirrored is not None and index % 2 else inputs
-            one = self._sample(seen, steps, seed * 1000 + index, reporter)
-            if seen is mirrored:
-                one = one[:, :, ::-1]
+            view = view_of_sample(index, samples, upside_down)
+            one = view.back(self._sample(view.of(inputs), steps, seed * 1000 + index, reporter))
             change = one - mean
             mean += change / (index + 1)
             squares += change * (one - mean)

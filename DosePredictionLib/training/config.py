@@ -47,6 +47,7 @@ class TrainingConfig:
         turn_probability: of turning a patient about the long axis and resampling it in the axial plane.
         turn_degrees: most of these angles are within plus and minus this.
         resize: voxels become up to this fraction smaller or larger.
+        upside_down: probability of mirroring a patient in an axial plane, head to feet.
         curve_weight, criteria_weight: of the two DVH terms beside the dose error (`losses.dvh_errors_gy`).
         validate_every, checkpoint_every: steps.
         patience: the run ends early when so many validations in a row bring no better score; 0 for never.
@@ -87,6 +88,7 @@ class TrainingConfig:
     turn_probability: float = 0.5
     turn_degrees: float = 15.0
     resize: float = 0.1
+    upside_down: float = 0.0
     curve_weight: float = 0.25
     criteria_weight: float = 0.1
     validate_every: int = 1000

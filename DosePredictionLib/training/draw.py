@@ -68,7 +68,9 @@ def augmented(
 
     - turned about the long axis and resampled (`augmentation.draw_turn`),
     - an optional condition left out with the system's probability,
-    - mirrored left to right (paired organs and beams too) half of the time.
+    - mirrored left to right (paired organs and beams too) half of the time,
+    - mirrored head to feet with the configuration's probability: no patient lies so, but the beams' physics is the
+      same, and C3D, the winner of the OpenKBP challenge, mirrored its patients so.
     """
     turn = draw_turn(rng, config.turn_probability, config.turn_degrees, config.resize)
     if turn is not None:
@@ -79,6 +81,8 @@ def augmented(
             inputs = inputs.without(condition)
     if rng.random() < 0.5:
         inputs, dose = inputs.mirrored(), dose[:, :, ::-1]
+    if rng.random() < config.upside_down:
+        inputs, dose = inputs.upside_down(), dose[::-1]
     return TrainingCase(case.identifier, inputs, dose)
 
 

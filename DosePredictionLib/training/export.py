@@ -39,6 +39,7 @@ def export_weights(run: TrainingRun) -> Path:
             "optimiser": config.optimiser,
             "learning_rate": config.learning_rate,
             "decay_steps": config.decay_steps,
+            "upside_down": config.upside_down,
         },
         commit=_commit(),
     )  # fmt: skip

@@ -54,6 +54,7 @@ CHANGES = (
     Change("no-distances", "no distances", without=("distance_",)),
     Change("no-dvh-terms", "dose error alone", {"curve_weight": 0.0, "criteria_weight": 0.0}),
     Change("no-turns", "no turns, no resizing", {"turn_probability": 0.0}),
+    Change("never-upside-down", "never upside down", {"upside_down": 0.0}),
     Change("always-noise", "always from pure noise", {"system_config": {"pure_noise": 1.0}}),
 )
 

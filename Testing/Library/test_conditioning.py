@@ -19,6 +19,7 @@ from DosePredictionLib.conditioning.dose_region import CAUDAL_MARGIN_MM, CRANIAL
 from DosePredictionLib.conditioning.grid import NOMINAL_SPACING_MM
 from DosePredictionLib.conditioning.way_back import to_patient_grid
 from DosePredictionLib.errors import InputError
+from DosePredictionLib.inference.views import View
 from DosePredictionLib.patient.beams import Beam, BeamArrangement
 from DosePredictionLib.patient.geometry import Geometry
 from DosePredictionLib.patient.structure import Structure, StructureRole
@@ -156,15 +157,16 @@ def test_couch_turns_the_beam_out_of_the_axial_plane():
     assert np.allclose(Beam(0.0, 70.0).to_source, (0.0, -1.0, 0.0), atol=1e-12)
 
 
-def test_the_mirrored_input_is_the_input_of_the_mirrored_patient():
+@pytest.mark.parametrize("view", [View(True, False), View(False, True), View(True, True)])
+def test_the_view_of_an_input_is_the_input_of_the_mirrored_patient(view):
     patient = ball_patient()
+    partner = {"Parotid_L": "Parotid_R", "Parotid_R": "Parotid_L"} if view.mirrored else {}
 
     def mirror(volume: Volume) -> Volume:
-        # The grid is symmetric about x = 0, so the mirror image is the flipped array on the same grid.
+        # The grid is symmetric about x = 0 and z = 0, so the mirror image is the flipped array on the same grid.
         assert volume.geometry == AXIAL
-        return Volume(volume.array[:, :, ::-1].copy(), AXIAL)
+        return Volume(view.back(volume.array).copy(), AXIAL)
 
-    partner = {"Parotid_L": "Parotid_R", "Parotid_R": "Parotid_L"}
     mirrored = replace(
         patient,
         ct=mirror(patient.ct),
@@ -173,8 +175,9 @@ def test_the_mirrored_input_is_the_input_of_the_mirrored_patient():
             for s in patient.structures
         ),
     )
-    seen, wanted = model_input(patient).mirrored(), model_input(mirrored)
+    seen, wanted = view.of(model_input(patient)), model_input(mirrored)
     assert seen.channels.shape == wanted.channels.shape
+    assert np.array_equal(view.back(seen.region), model_input(patient).region)
     for name, ours, theirs in zip(CHANNELS, seen.channels, wanted.channels, strict=True):
         tolerance = 0.06 if name.startswith("beams") else 1e-6
         assert np.abs(ours - theirs).max() <= tolerance, name

@@ -30,7 +30,7 @@ def test_every_run_differs_by_its_one_change(tmp_path, commands):
     assert rows["default"]["dose score, Gy"] == "3.351"
     assert rows["instance norm"]["dose score, Gy"].startswith("3.601 (+0.250, p = 0")
     runs = {Path(folder).name: told for folder, told in commands.trainings().items()}
-    assert len(runs) == len(rows) == 11
+    assert len(runs) == len(rows) == 12
     plain = runs["default"]
     assert (plain.steps, plain.decay_steps, plain.seed) == (500, 150, 0)
     systems = {name: system_from_config(run.system, run.system_config) for name, run in runs.items()}

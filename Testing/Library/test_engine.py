@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -13,6 +15,7 @@ from DosePredictionLib.errors import InputError
 from DosePredictionLib.inference.device import choose_device
 from DosePredictionLib.inference.engine import PredictionEngine
 from DosePredictionLib.inference.options import PredictionOptions
+from DosePredictionLib.inference.weights import read_weights, save_weights
 from DosePredictionLib.systems.default import DefaultSystem
 
 
@@ -21,15 +24,25 @@ def engine(tmp_path):
     return PredictionEngine("default", tiny_weights(tmp_path / "tiny.safetensors"), "cpu")
 
 
-def test_mean_and_standard_deviation_are_those_of_the_samples(engine):
+@pytest.mark.parametrize("upside_down", [0.0, 0.25])
+def test_mean_and_standard_deviation_are_those_of_the_samples(tmp_path, upside_down):
+    """Of samples that see the patient mirrored, and upside down where the weights know such patients."""
+    weights = read_weights(tiny_weights(tmp_path / "tiny.safetensors"))
+    header = replace(weights.header, training={"upside_down": upside_down})
+    save_weights(weights.state, header, tmp_path / "told.safetensors")
+    engine = PredictionEngine("default", tmp_path / "told.safetensors", "cpu")
     patient = ball_patient()
     predicted = engine.predict(patient, PredictionOptions(samples=4, steps=1, seed=2))
     inputs = model_input(patient)
+    shown = [inputs, inputs.mirrored()] * 2
+    if upside_down:
+        shown[2:] = [seen.upside_down() for seen in shown[2:]]
     singles = np.stack([
-        DefaultSystem().sample_dose(engine.network, inputs if k % 2 == 0 else inputs.mirrored(), 1, 2000 + k)
-        for k in range(4)
+        DefaultSystem().sample_dose(engine.network, seen, 1, 2000 + k) for k, seen in enumerate(shown)
     ])  # fmt: skip
     singles[1::2] = singles[1::2, :, :, ::-1]
+    if upside_down:
+        singles[2:] = singles[2:, ::-1]
     first = np.rint(patient.geometry.index_of_lps(np.asarray(inputs.geometry.origin_mm))).astype(int)
     part = tuple(slice(a, a + n) for a, n in zip(first, inputs.region.shape, strict=True))
     assert np.allclose(predicted.dose.array[part], singles.mean(axis=0), atol=1e-3)

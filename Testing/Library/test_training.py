@@ -23,7 +23,7 @@ from DosePredictionLib.patient.volume import Volume
 from DosePredictionLib.resources import resource_path
 from DosePredictionLib.systems.default import DefaultSystem
 from DosePredictionLib.training.augmentation import Turn, turned
-from DosePredictionLib.training.case_cache import load_case, save_case, training_case
+from DosePredictionLib.training.case_cache import TrainingCase, load_case, save_case, training_case
 from DosePredictionLib.training.config import TrainingConfig
 from DosePredictionLib.training.draw import draw_batch
 from DosePredictionLib.training.export import export_weights
@@ -120,8 +120,8 @@ def test_a_case_survives_the_cache(tmp_path, cases):
     assert again.inputs.geometry.is_close(cases[0].inputs.geometry)
 
 
-def draw(case, seed, *, turn_probability=0.0, canvas=None):
-    told = config("", turn_probability=turn_probability, canvas=canvas)
+def draw(case, seed, **changes):
+    told = config("", **{"turn_probability": 0.0, **changes})
     return draw_batch([case], DefaultSystem(drop=0.0), told, 16, [(seed,)])
 
 
@@ -166,6 +166,21 @@ def test_a_draw_moves_channels_and_dose_together(cases, turn_probability):
     assert len(seen) > 3
     same = draw(cases[0], 5), draw(cases[0], 5)
     assert torch.equal(same[0].clean, same[1].clean) and same[0].noise_seed == same[1].noise_seed
+
+
+@pytest.mark.parametrize("probability", [0.0, 1.0])
+def test_a_draw_can_be_upside_down(cases, probability):
+    """The dose goes with the anatomy, and the head to the feet."""
+    inputs = cases[0].inputs.cropped((0, 0, 0), (len(cases[0].dose_gy) - 8, *cases[0].inputs.region.shape[1:]))
+    case = TrainingCase("cut", inputs, cases[0].dose_gy[:-8])
+    batch = draw(case, 4, upside_down=probability)
+    dose_gy = ((batch.clean[0, 0] + 1) * batch.gy_per_unit).numpy()
+    layers = dose_gy.sum(axis=(1, 2))
+    wanted = case.dose_gy.astype(np.float32).sum(axis=(1, 2))
+    wanted = wanted[::-1] if probability else wanted
+    found = np.flatnonzero(layers > 0)
+    assert np.allclose(layers[found[0] : found[-1] + 1], wanted[wanted > 0], rtol=1e-3)
+    assert not np.allclose(wanted, wanted[::-1], rtol=0.1), "the cut case is no mirror image of itself"
 
 
 def test_a_canvas_gives_every_batch_its_shape_and_keeps_what_fits(cases):

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from DosePredictionLib.conditioning.channels import ModelInput, model_input
+from DosePredictionLib.conditioning.padding import pad_to
 from DosePredictionLib.conditioning.resampling import resample
 from DosePredictionLib.errors import InputError
 from DosePredictionLib.patient.geometry import Geometry, index3, vector3
@@ -30,6 +31,11 @@ class TrainingCase:
     identifier: str
     inputs: ModelInput
     dose_gy: np.ndarray
+
+    def padded_dose(self, shape: tuple[int, ...], offset: tuple[int, ...]) -> np.ndarray:
+        """The dose in model units (zero dose -1, highest prescription +1), float32, laid into a larger volume."""
+        padded = pad_to(self.dose_gy.astype(np.float32), shape, offset)
+        return padded / np.float32(self.inputs.prescription_gy / 2) - 1
 
 
 def training_case(patient: Patient, channels: Sequence[str]) -> TrainingCase:

@@ -102,8 +102,7 @@ def _padded(case: TrainingCase, shape: tuple[int, ...], device: torch.device) ->
     inputs = case.inputs
     offset = centred_offset(inputs.region.shape, shape)
     region = torch.from_numpy(pad_to(inputs.region, shape, offset))[None, None].to(device)
-    dose = pad_to(case.dose_gy.astype(np.float32), shape, offset) / np.float32(inputs.prescription_gy / 2) - 1
-    return offset, region, torch.from_numpy(dose)[None, None].to(device)
+    return offset, region, torch.from_numpy(case.padded_dose(shape, offset))[None, None].to(device)
 
 
 def _mean_square(difference: Tensor, inside: Tensor) -> Tensor:

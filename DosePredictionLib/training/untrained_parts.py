@@ -62,8 +62,8 @@ def latents_of(
     inputs = case.inputs
     shape, offset = system.placed(inputs.region.shape, 0)
     channels = inputs.padded_channels(shape, offset)
-    dose = pad_to(case.dose_gy.astype(np.float32), shape, offset)[None] / np.float32(inputs.prescription_gy / 2) - 1
-    volumes = {DOSE: dose} | {name: modality_volume(name, inputs.names, channels) for name in modalities_of(inputs)}
+    volumes = {DOSE: case.padded_dose(shape, offset)[None]}
+    volumes |= {name: modality_volume(name, inputs.names, channels) for name in modalities_of(inputs)}
     device = next(network.parameters()).device
     region = torch.from_numpy(pad_to(inputs.region, shape, offset))[None, None].to(device)
     encoded = {name: network.encode(name, torch.from_numpy(one)[None].to(device)) for name, one in volumes.items()}

@@ -90,7 +90,7 @@ def main() -> int:
             pictures.append((patient.identifier, made["ct"], np.where(region, own_hu, -1000.0), inputs.geometry))
     draw(pictures, arguments.output / "ct.png")
     columns = (*CT_COLUMNS, *OTHER_COLUMNS)
-    means = np.nanmean(np.array([row[1:] for row in rows], dtype=float), axis=0)
+    means = [mean_of_known(column) for column in np.array([row[1:] for row in rows], dtype=float).T]
     with open(arguments.output / "modalities.csv", "w", newline="", encoding="utf-8") as stream:
         writer = csv.writer(stream)
         writer.writerow(["patient", *columns])
@@ -138,6 +138,12 @@ def ct_figures(
     for mask in (mandible & region, near):
         row += [mean(made, mask), mean(own, mask)]
     return [*row, float(made[body].std()), float(own[body].std())]
+
+
+def mean_of_known(figures: np.ndarray) -> float:
+    """The mean over the patients that have the figure; NaN where none has."""
+    known = figures[~np.isnan(figures)]
+    return float(known.mean()) if known.size else float("nan")
 
 
 def dice(a: np.ndarray, b: np.ndarray) -> float:

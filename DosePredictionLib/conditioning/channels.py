@@ -74,6 +74,12 @@ class ModelInput:
             geometry=self.geometry.cropped(start, shape),
         )  # fmt: skip
 
+    def only(self, names: Sequence[str]) -> ModelInput:
+        """The same patient with some of the channels, in the order of ``names``."""
+        if tuple(names) == self.names:
+            return self
+        return replace(self, names=tuple(names), channels=self.channels[[self.names.index(name) for name in names]])
+
     def without(self, condition: str) -> ModelInput:
         """The same patient with an optional condition ("ct" or "beams") missing, as `model_input` would give it."""
         channels, scalars = self.channels.copy(), self.scalars.copy()

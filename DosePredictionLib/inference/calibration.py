@@ -52,11 +52,15 @@ def is_calibration(header: WeightsHeader) -> bool:
 
 
 def parameters_sha256(weights: LoadedWeights) -> str:
-    """Of a network's parameters in half precision, so that it is the same whatever the file's header says."""
+    """Of a network's parameters in half precision, so that it is the same whatever the file's header says.
+
+    The companions' parameters belong to it.
+    """
     digest = hashlib.sha256()
-    for name, value in sorted(weights.network.state_dict().items()):
-        digest.update(f"{name}{tuple(value.shape)}".encode())
-        digest.update(value.detach().cpu().half().numpy().tobytes())
+    for member in (weights, *weights.companions):
+        for name, value in sorted(member.network.state_dict().items()):
+            digest.update(f"{name}{tuple(value.shape)}".encode())
+            digest.update(value.detach().cpu().half().numpy().tobytes())
     return digest.hexdigest()
 
 

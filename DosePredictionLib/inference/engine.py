@@ -70,7 +70,9 @@ class PredictionEngine:
                 f"{self.loaded.path} was trained on every modality but the dose; ask it for another one with predict "
                 "--target, or train the stage dose from it."
             )
-        self.network = self.loaded.network.to(self.device)
+        self.members = (self.loaded, *self.loaded.companions)
+        for member in self.members:
+            member.network.to(self.device)
         fitted: dict[str, Any] = self.loaded.header.uncertainty
         self.calibration = UncertaintyCalibration(**fitted) if fitted else None
         self.dose_calibration: DoseCalibration | None = None
@@ -91,7 +93,8 @@ class PredictionEngine:
         """Predict the dose of a patient.
 
         Every second sample sees the patient's mirror image, which the networks are trained on too; networks that were
-        trained on patients upside down see those too (`views`). Averaging them takes away some of the error.
+        trained on patients upside down see those too (`views`), and the companions of the weights draw their share of
+        the samples. Averaging them takes away some of the error.
 
         Raises:
             InputError: the patient can't be predicted.
@@ -151,19 +154,25 @@ class PredictionEngine:
         """Mean and standard deviation over the samples (Welford's recurrence: no sample is kept)."""
         mean = np.zeros(inputs.region.shape, dtype=np.float32)
         squares = np.zeros_like(mean)
-        upside_down = bool(self.loaded.header.training.get("upside_down"))
         for index in range(samples):
-            view = view_of_sample(index, samples, upside_down)
-            one = view.back(self._sample(view.of(inputs), steps, seed * 1000 + index, reporter))
+            number = index % len(self.members)
+            member = self.members[number]
+            upside_down = bool(member.header.training.get("upside_down"))
+            # A companion's first sample is the mirror image's, so that two samples differ in both.
+            view = view_of_sample(index // len(self.members) + number, samples, upside_down)
+            seen = view.of(inputs.only(member.system.channels))
+            one = view.back(self._sample(member, seen, steps, seed * 1000 + index, reporter))
             change = one - mean
             mean += change / (index + 1)
             squares += change * (one - mean)
         return mean, np.sqrt(squares / (samples - 1)) if samples > 1 else None
 
-    def _sample(self, inputs: ModelInput, steps: int, seed: int, reporter: ProgressReporter) -> np.ndarray:
-        system, done = self.loaded.system, reporter.step
+    def _sample(
+        self, member: LoadedWeights, inputs: ModelInput, steps: int, seed: int, reporter: ProgressReporter
+    ) -> np.ndarray:
+        done = reporter.step
         try:
-            return system.sample_dose(self.network, inputs, steps, seed, lambda _: reporter.advance())
+            return member.system.sample_dose(member.network, inputs, steps, seed, lambda _: reporter.advance())
         except torch.OutOfMemoryError:
             if self.device.type == "cpu":
                 raise
@@ -171,9 +180,10 @@ class PredictionEngine:
         name = describe_device(self.device)
         self._tell(f"The memory of {name} ran out; going on with the processor, which is slower.")
         self.device = torch.device("cpu")
-        self.network = self.network.to(self.device)
+        for other in self.members:
+            other.network.to(self.device)
         reporter.step = done
-        return system.sample_dose(self.network, inputs, steps, seed, lambda _: reporter.advance())
+        return member.system.sample_dose(member.network, inputs, steps, seed, lambda _: reporter.advance())
 
     def _provenance(
         self, patient: Patient, samples: int, steps: int, seed: int, seconds: dict[str, float]
@@ -182,6 +192,7 @@ class PredictionEngine:
             system=self.loaded.header.system,
             weights=self.loaded.path.name,
             weights_sha256=self.loaded.sha256,
+            companions=tuple(f"{one.path.name} (sha256 {one.sha256})" for one in self.loaded.companions),
             trained_on=str(self.loaded.header.training.get("data", "")),
             patient=patient.identifier,
             samples=samples,

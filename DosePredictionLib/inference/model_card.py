@@ -38,7 +38,7 @@ fractionation; there its doses mean nothing.
 ## Training
 - Data: {training.get("data", "")}
 - {trained}
-- Source: commit {header.commit or "unknown"}
+- Source: commit {header.commit or "unknown"}{_companions(header)}
 - Channels: {", ".join(str(name) for name in channels)}
 
 ## Validation
@@ -66,6 +66,13 @@ Where it fails (the patients with the highest dose scores):
 - {_uncertainty(header)}
 - Without a CT or without beam angles it predicts too, somewhat worse.
 """
+
+
+def _companions(header: WeightsHeader) -> str:
+    """A line on the other members of the ensemble, if there are any."""
+    if not header.companions:
+        return ""
+    return f"\n- Every other sample is drawn by {' and '.join(one['name'] for one in header.companions)}"
 
 
 def _uncertainty(header: WeightsHeader) -> str:

@@ -38,6 +38,7 @@ class Provenance:
 
     Attributes:
         system, weights, weights_sha256: what predicted.
+        companions: other weights that drew their share of the samples, each with its sha256.
         trained_on: one sentence from the weights' header.
         patient: the patient's identifier; never a person's name.
         samples, steps, seed, device, device_name: how.
@@ -65,6 +66,7 @@ class Provenance:
     seconds: dict[str, float]
     versions: dict[str, str]
     structures: tuple[str, ...] = ()
+    companions: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
     review: tuple[ReviewWarning, ...] = ()
     uncertainty: str = "not calibrated"
@@ -78,6 +80,6 @@ class Provenance:
         """Read what ``dataclasses.asdict`` made of a provenance (prediction.json); unknown entries are left out."""
         known = {field.name: values[field.name] for field in fields(cls) if field.name in values}
         known["review"] = tuple(ReviewWarning.from_dict(entry) for entry in known.get("review", ()))
-        for name in ("structures", "warnings"):
+        for name in ("structures", "companions", "warnings"):
             known[name] = tuple(known.get(name, ()))
         return cls(**known)

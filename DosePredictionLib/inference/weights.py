@@ -33,6 +33,7 @@ class LoadedWeights:
         header: see `WeightsHeader`.
         path: the file.
         sha256: of the whole file.
+        companions: the other members of their ensemble, if they belong to one (`WeightsHeader.companions`).
     """
 
     system: System
@@ -40,6 +41,7 @@ class LoadedWeights:
     header: WeightsHeader
     path: Path
     sha256: str
+    companions: tuple[LoadedWeights, ...] = ()
 
 
 def default_weights(system: str) -> Path:
@@ -88,15 +90,35 @@ class WeightsFile:
 
 
 def load_weights(path: str | Path) -> LoadedWeights:
-    """Read a weights file, check it to the last byte, and build its network.
+    """Read a weights file, check it to the last byte, and build its network; and those of its companions.
 
     Raises:
-        InputError: the file is missing, damaged, not ours, or made for other channels than this version makes.
+        InputError: the file is missing, damaged, not ours, or made for other channels than this version makes; or a
+            companion is, or is another file than the weights were released with.
     """
     path = Path(path)
     file = read_weights(path)
     system = system_from_config(file.header.system, file.header.config)
-    return LoadedWeights(system, fill_network(system.build_network(), file, path), file.header, path, file.sha256)
+    network = fill_network(system.build_network(), file, path)
+    companions = tuple(_load_companion(told, path, system) for told in file.header.companions)
+    return LoadedWeights(system, network, file.header, path, file.sha256, companions)
+
+
+def _load_companion(told: dict[str, str], path: Path, system: System) -> LoadedWeights:
+    """A companion of the weights at ``path``: beside them, or among those that ship."""
+    places = (path.parent / told["name"], resource_root() / "Models" / told["name"])
+    companion = next((place for place in places if place.is_file()), None)
+    if companion is None:
+        raise InputError(f"{path} samples together with {told['name']}, which is missing; put it into the same folder.")
+    loaded = load_weights(companion)
+    if loaded.sha256 != told["sha256"]:
+        raise InputError(
+            f"{companion} is not the file that {path.name} was released with (its sha256 begins with "
+            f"{loaded.sha256[:8]} instead of {told['sha256'][:8]}); put that file beside the weights."
+        )
+    if not set(loaded.system.channels) <= set(system.channels):
+        raise InputError(f"{companion} needs channels that {path} does not; these two can't sample together.")
+    return loaded
 
 
 def read_weights(path: str | Path) -> WeightsFile:

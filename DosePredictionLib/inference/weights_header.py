@@ -26,6 +26,8 @@ class WeightsHeader:
         commit: of the source they were trained with.
         recommended: samples and steps that the figures hold for.
         uncertainty: fields of `UncertaintyCalibration` for these samples and steps; empty when not calibrated.
+        companions: file name and sha256 of weights that draw every other sample: an ensemble, whose members err
+            differently.
     """
 
     system: str
@@ -35,6 +37,7 @@ class WeightsHeader:
     commit: str = ""
     recommended: dict[str, int] = field(default_factory=dict)
     uncertainty: dict[str, object] = field(default_factory=dict)
+    companions: list[dict[str, str]] = field(default_factory=list)
 
 
 def read_weights_header(path: str | Path) -> WeightsHeader:

@@ -382,11 +382,13 @@ def provenance_section(doses: Sequence[NamedDose]) -> str:
         seconds = known.get("seconds")
         total = seconds.get("total") if isinstance(seconds, Mapping) else None
         versions = known.get("versions")
+        companions = known.get("companions")
         listed = ", ".join(f"{k} {v}" for k, v in versions.items()) if isinstance(versions, Mapping) else ""
         facts = [
             ("System", _known(known, "system")),
             ("Weights", _known(known, "weights")),
             ("SHA-256 of the weights", _known(known, "weights_sha256")),
+            ("Sampled with", ", ".join(map(str, companions)) if isinstance(companions, (list, tuple)) else ""),
             ("Trained on", _known(known, "trained_on")),
             ("Samples, steps, seed", ", ".join(_known(known, key) for key in ("samples", "steps", "seed"))),
             ("Device", ", ".join(dict.fromkeys((_known(known, "device_name"), _known(known, "device"))))),

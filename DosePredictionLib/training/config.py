@@ -58,6 +58,7 @@ class TrainingConfig:
         device: "auto", "cpu", "cuda" ...
         devices, strategy: how many of them, and how Lightning Fabric uses them together ("ddp").
         compile: compile the network (pays on a GPU, with a canvas).
+        companions: weights files that draw every other sample together with the finished weights: an ensemble.
         weight_bits: of the finished weights' file, 16 or 8 (`inference.eight_bits`).
     """
 
@@ -102,11 +103,13 @@ class TrainingConfig:
     devices: int = 1
     strategy: str = "auto"
     compile: bool = False
+    companions: tuple[str, ...] = ()
     weight_bits: int = 16
 
     def __post_init__(self) -> None:
         if self.weight_bits not in (8, 16):
             raise InputError(f"The finished weights can have 8 or 16 bits, not {self.weight_bits}; mend weight_bits.")
+        object.__setattr__(self, "companions", tuple(self.companions))
         if self.canvas is not None:
             object.__setattr__(self, "canvas", tuple(self.canvas))  # a list in JSON
 

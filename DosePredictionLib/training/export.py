@@ -12,7 +12,7 @@ from typing import Any, cast
 
 import torch
 
-from DosePredictionLib.inference.weights import WeightsHeader, save_weights
+from DosePredictionLib.inference.weights import WeightsHeader, read_weights, save_weights
 from DosePredictionLib.inference.weights_header import read_weights_header
 from DosePredictionLib.training.loop import TrainingRun
 
@@ -42,6 +42,7 @@ def export_weights(run: TrainingRun) -> Path:
             "upside_down": config.upside_down,
         },
         commit=_commit(),
+        companions=[{"name": Path(one).name, "sha256": read_weights(one).sha256} for one in config.companions],
     )  # fmt: skip
     path = run.output / "weights.safetensors"
     save_weights(run.stage.release_state(run.average), header, path, config.weight_bits)

@@ -38,7 +38,7 @@ def test_mean_and_standard_deviation_are_those_of_the_samples(tmp_path, upside_d
     if upside_down:
         shown[2:] = [seen.upside_down() for seen in shown[2:]]
     singles = np.stack([
-        DefaultSystem().sample_dose(engine.network, seen, 1, 2000 + k) for k, seen in enumerate(shown)
+        DefaultSystem().sample_dose(engine.loaded.network, seen, 1, 2000 + k) for k, seen in enumerate(shown)
     ])  # fmt: skip
     singles[1::2] = singles[1::2, :, :, ::-1]
     if upside_down:

@@ -18,6 +18,7 @@ import torch
 from torch import Tensor, nn
 
 from DosePredictionLib.errors import InputError
+from DosePredictionLib.inference.weights_header import read_weights_header
 from DosePredictionLib.systems.registry import system_from_config
 from DosePredictionLib.training.case_cache import TrainingCase, cached_cases
 from DosePredictionLib.training.config import TrainingConfig
@@ -41,7 +42,7 @@ class TrainingRun:
         cases, validation: conditioned cases; None takes those of the configuration's folders.
 
     Raises:
-        InputError: there is nothing to train on.
+        InputError: there is nothing to train on, or a companion is missing.
     """
 
     def __init__(
@@ -51,6 +52,8 @@ class TrainingRun:
         validation: Sequence[TrainingCase] | None = None,
     ) -> None:
         self.config = config
+        for companion in config.companions:
+            read_weights_header(companion)  # a wrong path is better known now than after the last step
         self.output = Path(config.output)
         self.output.mkdir(parents=True, exist_ok=True)
         if config.threads:

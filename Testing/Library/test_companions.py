@@ -122,3 +122,8 @@ def test_a_configuration_names_the_companions(companion, tmp_path):
     loaded = load_weights(path)
     assert [one.sha256 for one in loaded.companions] == [read_weights(companion).sha256]
     assert "Every other sample is drawn by companion.safetensors" in model_card(loaded.header)
+    wrong = {**told, "companions": [str(tmp_path / "nowhere.safetensors")], "output": str(tmp_path / "other")}
+    (tmp_path / "run.json").write_text(json.dumps(wrong))
+    with pytest.raises(InputError, match="nowhere.safetensors"):
+        TrainingRun(TrainingConfig.read(tmp_path / "run.json"))
+    assert not (tmp_path / "other").exists()

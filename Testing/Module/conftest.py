@@ -31,4 +31,8 @@ def empty_scene() -> Iterator[None]:
     yield
     slicer.mrmlScene.SetUndoOff()
     slicer.mrmlScene.ClearUndoStack()
+    # Slicer keeps the items of all trees in one cache, by their nodes' addresses. Items that outlive their scene would
+    # be found for a later test's node at the same address.
+    tree = slicer.vtkMRMLSubjectHierarchyNode.GetSubjectHierarchyNode(slicer.mrmlScene)
+    tree.RemoveItemChildren(tree.GetSceneItemID(), False, True)
     slicer.mrmlScene.Clear(False)

@@ -37,7 +37,6 @@ from standin.gestures import click  # noqa: E402
 from standin.pythonqt.described import stand_ins  # noqa: E402
 from standin.session import Standin  # noqa: E402
 
-SAMPLES = 2
 #: Edge of a slice view and of the chart, height of the table, and what lies between, in pixels.
 VIEW, TABLE_HEIGHT, GAP = 480, 260, 4
 
@@ -54,7 +53,6 @@ def take_pictures(folder: Path) -> None:
             session.host.grab(folder / "panel-empty.png")
             click(panel.inputs.ui.sampleDataButton)
             session.settle()
-            panel.parameters.samples = SAMPLES
             panel.prescription.widget.collapsed = panel.model.widget.collapsed = False
             session.settle()
             click(panel.run.ui.predictButton)

@@ -111,6 +111,7 @@ def test_a_configuration_names_the_companions(companion, tmp_path):
     told = {
         "train": folder, "validation": folder, "output": str(tmp_path / "run"), "system_config": TINY, "steps": 1,
         "decay_steps": 1, "threads": 1, "device": "cpu", "validate_every": 100, "companions": [str(companion)],
+        "upside_down": 0.5,
     }  # fmt: skip
     (tmp_path / "run.json").write_text(json.dumps(told))
     run = TrainingRun(TrainingConfig.read(tmp_path / "run.json"))
@@ -121,6 +122,7 @@ def test_a_configuration_names_the_companions(companion, tmp_path):
     (path.parent / companion.name).write_bytes(companion.read_bytes())
     loaded = load_weights(path)
     assert [one.sha256 for one in loaded.companions] == [read_weights(companion).sha256]
+    assert loaded.header.training["upside_down"] == 0.5, "what the samples' views go by"
     assert "Every other sample is drawn by companion.safetensors" in model_card(loaded.header)
     wrong = {**told, "companions": [str(tmp_path / "nowhere.safetensors")], "output": str(tmp_path / "other")}
     (tmp_path / "run.json").write_text(json.dumps(wrong))

@@ -38,6 +38,7 @@ def test_the_header_says_what_the_weights_are():
     assert header.validation["patients"] == 40 and header.validation["dataset"] == "validation"
     assert header.validation["dose_score_gy"] < 2.75
     assert header.validation["dvh_score_gy"] < 1.62
+    assert header.training["upside_down"] > 0 and header.recommended["samples"] == 4, "four views of the patient"
     covered = header.validation["coverage"]
     assert covered["cross_validated"] and 66 < covered["voxel_68"] < 70 and 66 < covered["dvh_68"] < 70
     assert 93 < covered["voxel_95"] < 97 and 93 < covered["dvh_95"] < 97

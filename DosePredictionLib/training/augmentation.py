@@ -57,8 +57,9 @@ def draw_turn(rng: np.random.Generator, probability: float, widest_degrees: floa
 def turned(case: TrainingCase, turn: Turn) -> TrainingCase:
     """The case turned about its axis and resampled; distances, doses and beams keep their physical meaning.
 
-    Smooth channels and the dose are interpolated linearly, labels take their nearest voxel. The box grows to hold the
-    turned dose region.
+    Smooth channels and the dose are interpolated by cubic convolution (linear interpolation blurs a dose by 0.5 to
+    1.4 Gy, and networks learn to predict blurred doses from it), labels take their nearest voxel. The box grows to hold
+    the turned dose region.
     """
     inputs = case.inputs
     layers, height, width = inputs.region.shape
@@ -92,7 +93,7 @@ def turned(case: TrainingCase, turn: Turn) -> TrainingCase:
     smooth = [index for index, name in enumerate(inputs.names) if name in SMOOTH]
     labels = [index for index, name in enumerate(inputs.names) if name not in SMOOTH]
     channels = np.zeros((len(inputs.names), layers, new_height, new_width), dtype=np.float32)
-    interpolated = resampled(np.concatenate([inputs.channels[smooth] - far[smooth], case.dose_gy[None]]), "bilinear")
+    interpolated = resampled(np.concatenate([inputs.channels[smooth] - far[smooth], case.dose_gy[None]]), "bicubic")
     channels[smooth] = interpolated[:-1].numpy() + far[smooth]
     nearest = resampled(np.concatenate([inputs.channels[labels], inputs.region[None]]), "nearest")
     channels[labels] = nearest[:-1].numpy()
@@ -106,4 +107,5 @@ def turned(case: TrainingCase, turn: Turn) -> TrainingCase:
         inputs.geometry.direction,
     )  # fmt: skip
     new_inputs = replace(inputs, channels=channels, scalars=scalars, region=region, geometry=geometry)
-    return TrainingCase(case.identifier, new_inputs, interpolated[-1].numpy() * region)
+    # Cubic convolution swings a little below zero beside steep falls.
+    return TrainingCase(case.identifier, new_inputs, np.maximum(interpolated[-1].numpy(), 0.0) * region)

@@ -47,6 +47,8 @@ class TrainingConfig:
         turn_probability: of turning a patient about the long axis and resampling it in the axial plane.
         turn_degrees: most of these angles are within plus and minus this.
         resize: voxels become up to this fraction smaller or larger.
+        unturned_steps: over the last so many steps patients are neither turned nor resized, which fits the network to
+            doses that no interpolation has smoothed.
         upside_down: probability of mirroring a patient in an axial plane, head to feet.
         curve_weight, criteria_weight: of the two DVH terms beside the dose error (`losses.dvh_errors_gy`).
         validate_every, checkpoint_every: steps.
@@ -89,6 +91,7 @@ class TrainingConfig:
     turn_probability: float = 0.5
     turn_degrees: float = 15.0
     resize: float = 0.1
+    unturned_steps: int = 0
     upside_down: float = 0.0
     curve_weight: float = 0.25
     criteria_weight: float = 0.1

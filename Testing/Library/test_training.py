@@ -168,6 +168,16 @@ def test_a_draw_moves_channels_and_dose_together(cases, turn_probability):
     assert torch.equal(same[0].clean, same[1].clean) and same[0].noise_seed == same[1].noise_seed
 
 
+def test_the_last_steps_turn_nobody(tmp_path, cases):
+    changes = {"batch": 1, "turn_probability": 1.0, "validation_cases": 1}
+    ending = TrainingRun(config(tmp_path / "ending", **changes, unturned_steps=2), cases, cases[:1])
+    turning = TrainingRun(config(tmp_path / "turning", **changes), cases, cases[:1])
+    lying = TrainingRun(config(tmp_path / "lying", **{**changes, "turn_probability": 0.0}), cases, cases[:1])
+    seen, turned, still = ([float(batch.clean.sum()) for batch in run._batches(12)] for run in (ending, turning, lying))
+    assert seen == turned[:10] + still[10:]
+    assert not set(turned) & set(still)
+
+
 @pytest.mark.parametrize("probability", [0.0, 1.0])
 def test_a_draw_can_be_upside_down(cases, probability):
     """The dose goes with the anatomy, and the head to the feet."""

@@ -41,7 +41,8 @@ def trained(
 
     Args:
         name: of the configuration.
-        steps: of the optimiser; over the last 30 % the learning rate falls.
+        steps: of the optimiser; over the last 30 % the learning rate falls. The configuration's unturned last steps,
+            which may be more than these, are left out.
         arguments: see `add_run_options`.
         before: name of the run whose weights it starts from.
         changes: what is different from the configuration; a ``system_config`` is changed field by field.
@@ -57,8 +58,8 @@ def trained(
     if weights.exists():
         return weights
     config: dict[str, Any] = json.loads((HERE / f"{name}.json").read_text(encoding="utf-8"))
-    config |= {"steps": steps, "decay_steps": int(0.3 * steps), "output": str(output), "threads": arguments.threads,
-               "train": arguments.train, "validation": arguments.validation,
+    config |= {"steps": steps, "decay_steps": int(0.3 * steps), "unturned_steps": 0, "output": str(output),
+               "threads": arguments.threads, "train": arguments.train, "validation": arguments.validation,
                "cache": str(arguments.cache or arguments.output / "cache")}  # fmt: skip
     for key, value in (changes or {}).items():
         config[key] = {**config.get(key, {}), **value} if isinstance(value, dict) else value

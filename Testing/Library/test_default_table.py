@@ -32,7 +32,7 @@ def test_every_run_differs_by_its_one_change(tmp_path, commands):
     runs = {Path(folder).name: told for folder, told in commands.trainings().items()}
     assert len(runs) == len(rows) == 12
     plain = runs["default"]
-    assert (plain.steps, plain.decay_steps, plain.seed) == (500, 150, 0)
+    assert (plain.steps, plain.decay_steps, plain.unturned_steps, plain.seed) == (500, 150, 0, 0)
     systems = {name: system_from_config(run.system, run.system_config) for name, run in runs.items()}
     told = {name: [field for field in ("steps", "decay_steps", "optimiser", "curve_weight", "turn_probability", "seed",
                                        "learning_rate", "batch") if getattr(run, field) != getattr(plain, field)]

@@ -57,9 +57,9 @@ def draw_turn(rng: np.random.Generator, probability: float, widest_degrees: floa
 def turned(case: TrainingCase, turn: Turn) -> TrainingCase:
     """The case turned about its axis and resampled; distances, doses and beams keep their physical meaning.
 
-    Smooth channels and the dose are interpolated by cubic convolution (linear interpolation blurs a dose by 0.5 to
-    1.4 Gy, and networks learn to predict blurred doses from it), labels take their nearest voxel. The box grows to hold
-    the turned dose region.
+    Smooth channels and the dose are interpolated by cubic convolution (linear interpolation blurs a dose, and networks
+    learn to predict blurred doses from it), labels take their nearest voxel. The box grows to hold the turned dose
+    region.
     """
     inputs = case.inputs
     layers, height, width = inputs.region.shape
@@ -86,7 +86,10 @@ def turned(case: TrainingCase, turn: Turn) -> TrainingCase:
     def resampled(arrays: np.ndarray, mode: str) -> Tensor:
         planes = torch.from_numpy(np.ascontiguousarray(arrays, dtype=np.float32)).reshape(1, -1, height, width)
         new = functional.grid_sample(planes, grid, mode=mode, padding_mode="zeros", align_corners=True)
-        return new.reshape(-1, layers, new_height, new_width)
+        new = new.reshape(-1, layers, new_height, new_width)
+        # Cubic convolution swings beyond what it interpolates beside steep falls; what lies outside the box is zero.
+        lowest, highest = (bound[:, None, None, None] for bound in planes.reshape(len(new), -1).aminmax(dim=1))
+        return new.clamp_(lowest.clamp(max=0), highest.clamp(min=0))
 
     far = np.array([FARTHEST_MM / 50.0 if name.startswith("distance_") else 0.0 for name in inputs.names])
     far = far.astype(np.float32)[:, None, None, None]
@@ -107,5 +110,4 @@ def turned(case: TrainingCase, turn: Turn) -> TrainingCase:
         inputs.geometry.direction,
     )  # fmt: skip
     new_inputs = replace(inputs, channels=channels, scalars=scalars, region=region, geometry=geometry)
-    # Cubic convolution swings a little below zero beside steep falls.
-    return TrainingCase(case.identifier, new_inputs, np.maximum(interpolated[-1].numpy(), 0.0) * region)
+    return TrainingCase(case.identifier, new_inputs, interpolated[-1].numpy() * region)

@@ -60,7 +60,7 @@ class TrainingRun:
             torch.set_num_threads(config.threads)
         self.system = system_from_config(config.system, config.system_config)
         self.stage = stage_of(config)
-        self._unturned = stage_of(replace(config, turn_probability=0.0)) if config.unturned_steps else self.stage
+        self._unturned_stage = stage_of(replace(config, turn_probability=0.0)) if config.unturned_steps else self.stage
         self.fabric = _fabric(config)
         torch.manual_seed(config.seed)
         self.network = self.stage.build_network().to(self.device)
@@ -215,7 +215,7 @@ class TrainingRun:
             cases.append(self.cases[int(order[place])])
             seeds.append((self.config.seed, 2, drawn))
         ending = step >= self.config.steps - self.config.unturned_steps
-        batch = (self._unturned if ending else self.stage).draw(cases, seeds)
+        batch = (self._unturned_stage if ending else self.stage).draw(cases, seeds)
         # From pinned memory the copy to a GPU goes on beside its arithmetic.
         return map_tensors(batch, Tensor.pin_memory) if self.device.type == "cuda" else batch
 

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from ball_case import ball_case
 
+from DosePredictionLib.conditioning.distance import FARTHEST_MM
 from DosePredictionLib.training.augmentation import Turn, turned
 
 
@@ -38,5 +39,9 @@ def test_turning_keeps_a_narrow_dose_as_narrow_as_it_was(turn):
     wanted = [np.hypot(8 * np.cos(angle), 4 * np.sin(angle)), np.hypot(8 * np.sin(angle), 4 * np.cos(angle))]
     assert moments_mm(result.dose_gy, result.inputs.geometry.spacing_mm) == pytest.approx(wanted, rel=0.025)
     assert result.dose_gy.min() == 0.0
+    for name, before, after in zip(case.inputs.names, case.inputs.channels, result.inputs.channels, strict=True):
+        outside = FARTHEST_MM / 50.0 if name.startswith("distance_") else 0.0
+        low, high = min(before.min(), outside) - 1e-6, max(before.max(), outside) + 1e-6
+        assert low <= after.min() and after.max() <= high, name
     cell = np.prod(result.inputs.geometry.spacing_mm) / np.prod(spacing)
     assert result.dose_gy.sum() * cell == pytest.approx(dose.sum(), rel=0.01)

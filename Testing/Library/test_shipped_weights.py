@@ -36,8 +36,8 @@ def test_the_header_says_what_the_weights_are():
     header = load_weights(default_weights("default")).header
     assert header.training["patients"] == 196 and header.training["steps"] > 1000
     assert header.validation["patients"] == 40 and header.validation["dataset"] == "validation"
-    assert header.validation["dose_score_gy"] < 2.75
-    assert header.validation["dvh_score_gy"] < 1.62
+    assert header.validation["dose_score_gy"] < 2.65
+    assert header.validation["dvh_score_gy"] < 1.58
     assert header.training["upside_down"] > 0 and header.recommended["samples"] == 4, "four views of the patient"
     covered = header.validation["coverage"]
     assert covered["cross_validated"] and 66 < covered["voxel_68"] < 70 and 66 < covered["dvh_68"] < 70

@@ -10,6 +10,7 @@ from DosePredictionLib.networks.any_to_any import AnyToAnyNetwork
 from DosePredictionLib.networks.backbone_config import backbone_config
 from DosePredictionLib.systems.diffkt3d import DiffKT3DSystem
 from DosePredictionLib.training.config import TrainingConfig
+from DosePredictionLib.training.start_weights import load_into
 
 
 def with_backbone(config: TrainingConfig, folder: Path) -> TrainingConfig:
@@ -40,15 +41,7 @@ def start_from(source: Path, network: AnyToAnyNetwork, system: DiffKT3DSystem) -
         return
     from DosePredictionLib.inference.weights import load_weights
 
-    loaded = load_weights(source)
-    try:
-        network.load_state_dict(loaded.network.state_dict())
-    except RuntimeError as error:
-        problem = str(error).splitlines()[1].strip() if "\n" in str(error) else str(error)
-        raise InputError(
-            f"The weights {source} are of another network than the configuration asks for ({problem}); give both the "
-            "same system_config."
-        ) from error
+    load_into(network, load_weights(source))
 
 
 def _load_backbone(folder: Path, network: AnyToAnyNetwork, system: DiffKT3DSystem) -> None:

@@ -23,8 +23,9 @@ class TrainingConfig:
         system: name of the system.
         system_config: the system's own fields.
         stage: of the system's training; "dose" ends in its weights.
-        from_weights: weights file of an earlier stage that this one goes on from, or, where a system knows one, a
-            folder with a published backbone; None for stages that need none.
+        from_weights: weights file that the run goes on from: of an earlier stage, or of this one (such as those that
+            ship, to fit them to other patients); or, where a system knows one, a folder with a published backbone. None
+            begins with fresh weights, where a stage can.
         steps: optimiser steps in all.
         decay_steps: the learning rate is constant and falls to zero over these last steps (warm-up, stable, decay:
             Hu et al., MiniCPM, 2024), so a run can be prolonged from any checkpoint before the fall.

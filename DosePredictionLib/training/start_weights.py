@@ -1,0 +1,62 @@
+"""Training that goes on from finished weights: a run prolonged, or shipped weights fitted to a department's plans."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+
+from torch import nn
+
+from DosePredictionLib.errors import InputError
+from DosePredictionLib.inference.weights import LoadedWeights, load_weights
+from DosePredictionLib.systems.system import System
+
+#: Fields of a system that say how training draws and nothing of the network: a second run may have others.
+DRAWS = ("pure_noise", "drop")
+
+
+def start_from_weights(source: str | Path, network: nn.Module, system: System) -> None:
+    """Load a weights file of this project into a freshly built network.
+
+    Args:
+        source: the file; weights in eight bits are as good a start as others.
+        network: what ``system.build_network`` made.
+        system: the configuration's.
+
+    Raises:
+        InputError: there is no such file, it is damaged, or it is of another system than the configuration asks for.
+    """
+    loaded = load_weights(source)
+    if loaded.header.system != system.name:
+        raise InputError(
+            f"{source} holds weights of the system {loaded.header.system!r}, not {system.name!r}; make the two agree."
+        )
+    here, there = (
+        {name: value for name, value in asdict(one).items() if name not in DRAWS}  # type: ignore[call-overload]
+        for one in (system, loaded.system)
+    )
+    differing = [
+        f"{name} is {there[name]!r} there and {here[name]!r} here" for name in here if here[name] != there[name]
+    ]
+    if differing:
+        raise InputError(
+            f"The weights {source} are of another network than the configuration asks for ({'; '.join(differing)}); "
+            "give both the same system_config."
+        )
+    load_into(network, loaded)
+
+
+def load_into(network: nn.Module, loaded: LoadedWeights) -> None:
+    """Load the state of a weights file into a network.
+
+    Raises:
+        InputError: the network has other parameters.
+    """
+    try:
+        network.load_state_dict(loaded.network.state_dict())
+    except RuntimeError as error:
+        problem = str(error).splitlines()[1].strip() if "\n" in str(error) else str(error)
+        raise InputError(
+            f"The weights {loaded.path} are of another network than the configuration asks for ({problem}); give both "
+            "the same system_config."
+        ) from error

@@ -1,0 +1,68 @@
+"""Runs that go on from finished weights: nothing is lost on the way, and no other network takes them."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+import torch
+from ball_case import ball_case
+from tiny import TINY
+
+from DosePredictionLib.errors import InputError
+from DosePredictionLib.inference.weights import load_weights
+from DosePredictionLib.training.config import TrainingConfig
+from DosePredictionLib.training.export import export_weights
+from DosePredictionLib.training.loop import TrainingRun
+
+SYSTEMS = {
+    "default": TINY,
+    "magdiff_adc": {"widths": [8, 12], "blocks": [1, 1], "radii": [1, 1], "features": [8, 8], "hidden": 8},
+    "baseline": {"architecture": "unet", "field_of_view": [64, 64, 64], "width": 8},
+}
+
+
+@pytest.fixture(scope="module")
+def cases():
+    return [ball_case(), ball_case(3.0)]
+
+
+def config(folder, system="default", **changes) -> TrainingConfig:
+    told = TrainingConfig(
+        train="", validation="", output=str(folder), system=system, system_config=SYSTEMS[system], steps=6,
+        decay_steps=2, validate_every=6, warmup_steps=2, threads=1, device="cpu", slices=8, learning_rate=0.003,
+    )  # fmt: skip
+    return replace(told, **changes)
+
+
+@pytest.mark.parametrize("system", SYSTEMS)
+@pytest.mark.parametrize("bits", [16, 8])
+def test_a_second_run_begins_where_the_weights_are(tmp_path, cases, system, bits):
+    first = TrainingRun(config(tmp_path / "first", system, weight_bits=bits), cases, cases[:1])
+    fresh = first.validation_score()
+    first.run()
+    weights = export_weights(first)
+    second = TrainingRun(config(tmp_path / "second", system, from_weights=str(weights), seed=4), cases, cases[:1])
+    for name, value in load_weights(weights).network.state_dict().items():
+        assert torch.equal(second.network.state_dict()[name], value) and torch.equal(second.average[name], value), name
+    # As good as they were, but for the rounding, and not as bad as fresh weights.
+    assert second.step == 0
+    change = abs(first.validation_score() - fresh)
+    assert change > 0.05 and second.validation_score() == pytest.approx(first.validation_score(), abs=0.2 * change)
+    second.run()
+    origin = load_weights(export_weights(second)).header.training["from_weights"]
+    assert origin["system"] == system and origin["file"] == "first/weights.safetensors"
+
+
+def test_draws_may_be_others_but_the_network_may_not(tmp_path, cases):
+    run = TrainingRun(config(tmp_path / "first"), cases, cases[:1])
+    weights = str(export_weights(run))
+    TrainingRun(config(tmp_path / "a", from_weights=weights, system_config={**TINY, "pure_noise": 0.8}), cases, cases)
+    # Norms of both kinds have the same parameters: only the names of the fields tell them apart.
+    other = {**TINY, "norm": "channel" if TINY.get("norm", "instance") == "instance" else "instance"}
+    with pytest.raises(InputError, match="norm is '.*' there and '.*' here.*same system_config"):
+        TrainingRun(config(tmp_path / "b", from_weights=weights, system_config=other), cases, cases)
+    with pytest.raises(InputError, match="holds weights of the system 'default', not 'magdiff_adc'"):
+        TrainingRun(config(tmp_path / "c", "magdiff_adc", from_weights=weights), cases, cases)
+    with pytest.raises(InputError, match=r"nowhere\.safetensors"):
+        TrainingRun(config(tmp_path / "d", from_weights=str(tmp_path / "nowhere.safetensors")), cases, cases)

@@ -19,7 +19,7 @@ from DosePredictionLib.training.dose_stage import TYPICAL_GY_PER_UNIT
 from DosePredictionLib.training.draw import Batch, draw_batch
 from DosePredictionLib.training.losses import dose_error_gy
 from DosePredictionLib.training.stage import StageLoss
-from DosePredictionLib.training.start_weights import start_from_weights
+from DosePredictionLib.training.start_weights import network_to_train
 
 #: Weight of the adversarial loss beside the dose error in model units: pix2pix has 100 for its L1 and 1 for this.
 ADVERSARIAL_WEIGHT = 0.01
@@ -82,9 +82,7 @@ class BaselineStage:
 
     def build_network(self) -> nn.Module:
         """The system's network, fresh or with the weights to start from; for pix2pix with a fresh discriminator."""
-        network = self.system.build_network()
-        if self.config.from_weights is not None:
-            start_from_weights(self.config.from_weights, network, self.system)
+        network = network_to_train(self.system, self.config.from_weights)
         if self.system.architecture != "pix2pix":
             return network
         from DosePredictionLib.networks.baselines import discriminator

@@ -17,7 +17,7 @@ from DosePredictionLib.training.config import TrainingConfig
 from DosePredictionLib.training.draw import Batch, draw_batch
 from DosePredictionLib.training.losses import dose_error_gy, dvh_errors_gy
 from DosePredictionLib.training.stage import StageLoss
-from DosePredictionLib.training.start_weights import start_from_weights
+from DosePredictionLib.training.start_weights import network_to_train
 
 #: Losses in Gy are divided by this, so that gradients are those of a loss in model units at 70 Gy.
 TYPICAL_GY_PER_UNIT = 35.0
@@ -40,10 +40,7 @@ class DoseStage:
 
     def build_network(self) -> nn.Module:
         """The system's denoiser, with fresh weights or with those that the configuration starts from."""
-        network = self.system.build_network()
-        if self.config.from_weights is not None:
-            start_from_weights(self.config.from_weights, network, self.system)
-        return network
+        return network_to_train(self.system, self.config.from_weights)
 
     def draw(self, cases: Sequence[TrainingCase], seeds: Sequence[tuple[int, ...]]) -> Batch:
         """See `draw_batch`."""

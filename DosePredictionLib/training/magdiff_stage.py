@@ -19,7 +19,7 @@ from DosePredictionLib.training.dose_stage import TYPICAL_GY_PER_UNIT
 from DosePredictionLib.training.losses import dose_error_gy, dvh_errors_gy
 from DosePredictionLib.training.slab_draw import SlabBatch, draw_slabs
 from DosePredictionLib.training.stage import StageLoss
-from DosePredictionLib.training.start_weights import start_from_weights
+from DosePredictionLib.training.start_weights import network_to_train
 
 #: Denoiser calls of a validation: the end of the noise process counts most, but not alone.
 VALIDATION_STEPS = 2
@@ -48,10 +48,7 @@ class MagdiffStage:
 
     def build_network(self) -> nn.Module:
         """The system's denoiser, with fresh weights or with those that the configuration starts from."""
-        network = self.system.build_network()
-        if self.config.from_weights is not None:
-            start_from_weights(self.config.from_weights, network, self.system)
-        return network
+        return network_to_train(self.system, self.config.from_weights)
 
     def draw(self, cases: Sequence[TrainingCase], seeds: Sequence[tuple[int, ...]]) -> SlabBatch:
         """See `draw_slabs`."""

@@ -15,17 +15,19 @@ from DosePredictionLib.systems.system import System
 DRAWS = ("pure_noise", "drop")
 
 
-def start_from_weights(source: str | Path, network: nn.Module, system: System) -> None:
-    """Load a weights file of this project into a freshly built network.
+def network_to_train(system: System, source: str | Path | None) -> nn.Module:
+    """A system's network with fresh weights, or with those of a weights file of this project.
 
     Args:
-        source: the file; weights in eight bits are as good a start as others.
-        network: what ``system.build_network`` made.
         system: the configuration's.
+        source: the file (weights in eight bits are as good a start as others); None for fresh weights.
 
     Raises:
         InputError: there is no such file, it is damaged, or it is of another system than the configuration asks for.
     """
+    network = system.build_network()
+    if source is None:
+        return network
     loaded = load_weights(source)
     if loaded.header.system != system.name:
         raise InputError(
@@ -44,6 +46,7 @@ def start_from_weights(source: str | Path, network: nn.Module, system: System) -
             "give both the same system_config."
         )
     load_into(network, loaded)
+    return network
 
 
 def load_into(network: nn.Module, loaded: LoadedWeights) -> None:

@@ -13,7 +13,7 @@ from DosePredictionLib.conditioning.grid import NOMINAL_SPACING_MM, box_of, mode
 from DosePredictionLib.conditioning.padding import window
 from DosePredictionLib.conditioning.resampling import resample
 from DosePredictionLib.errors import InputError
-from DosePredictionLib.patient.geometry import Geometry, Index3
+from DosePredictionLib.patient.geometry import Geometry, Index3, index3
 from DosePredictionLib.patient.patient import Patient
 
 #: OARs with a channel of their own (TG-263), as OpenKBP has them.
@@ -102,6 +102,25 @@ class ModelInput:
     def upside_down(self) -> ModelInput:
         """The patient mirrored in an axial plane, head to feet; coplanar beams stay the same beams."""
         return replace(self, channels=self.channels[:, ::-1], region=self.region[::-1])
+
+    def quarter_turned(self, quarters: int) -> ModelInput:
+        """The patient and its beams turned about the long axis by quarters of a turn, which interpolates nothing.
+
+        The position in the room is not kept, only the voxel size.
+        """
+        scalars, (x_mm, y_mm, z_mm) = self.scalars.copy(), self.geometry.spacing_mm
+        if quarters % 2:
+            x, y = SCALARS.index("spacing_x"), SCALARS.index("spacing_y")
+            scalars[[x, y]] = scalars[[y, x]]
+            x_mm, y_mm = y_mm, x_mm
+        region = np.rot90(self.region, quarters, axes=(1, 2))
+        return replace(
+            self,
+            channels=np.rot90(self.channels, quarters, axes=(2, 3)),
+            scalars=scalars,
+            region=region,
+            geometry=replace(self.geometry, shape=index3(region.shape), spacing_mm=(x_mm, y_mm, z_mm)),
+        )
 
 
 def model_input(patient: Patient, names: Sequence[str] = CHANNELS) -> ModelInput:

@@ -157,9 +157,14 @@ class PredictionEngine:
         for index in range(samples):
             number = index % len(self.members)
             member = self.members[number]
-            upside_down = bool(member.header.training.get("upside_down"))
+            trained = member.header.training
             # A companion's first sample is the mirror image's, so that two samples differ in both.
-            view = view_of_sample(index // len(self.members) + number, samples, upside_down)
+            view = view_of_sample(
+                index // len(self.members) + number,
+                samples,
+                bool(trained.get("upside_down")),
+                bool(trained.get("quarter_turns")),
+            )
             seen = view.of(inputs.only(member.system.channels))
             one = view.back(self._sample(member, seen, steps, seed * 1000 + index, reporter))
             change = one - mean

@@ -51,6 +51,8 @@ class TrainingConfig:
         unturned_steps: over the last so many steps patients are neither turned nor resized, which fits the network to
             doses that no interpolation has smoothed.
         upside_down: probability of mirroring a patient in an axial plane, head to feet.
+        quarter_turns: probability of turning a patient and its beams by one, two or three quarters about the long axis,
+            which interpolates nothing.
         curve_weight, criteria_weight: of the two DVH terms beside the dose error (`losses.dvh_errors_gy`).
         validate_every, checkpoint_every: steps.
         patience: the run ends early when so many validations in a row bring no better score; 0 for never.
@@ -94,6 +96,7 @@ class TrainingConfig:
     resize: float = 0.1
     unturned_steps: int = 0
     upside_down: float = 0.0
+    quarter_turns: float = 0.0
     curve_weight: float = 0.25
     criteria_weight: float = 0.1
     validate_every: int = 1000

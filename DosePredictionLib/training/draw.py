@@ -70,7 +70,8 @@ def augmented(
     - an optional condition left out with the system's probability,
     - mirrored left to right (paired organs and beams too) half of the time,
     - mirrored head to feet with the configuration's probability: no patient lies so, but the beams' physics is the
-      same, and C3D, the winner of the OpenKBP challenge, mirrored its patients so.
+      same, and C3D, the winner of the OpenKBP challenge, mirrored its patients so,
+    - turned by quarters about the long axis with the configuration's probability; the beams turn along.
     """
     turn = draw_turn(rng, config.turn_probability, config.turn_degrees, config.resize)
     if turn is not None:
@@ -83,6 +84,9 @@ def augmented(
         inputs, dose = inputs.mirrored(), dose[:, :, ::-1]
     if rng.random() < config.upside_down:
         inputs, dose = inputs.upside_down(), dose[::-1]
+    if config.quarter_turns and rng.random() < config.quarter_turns:
+        quarters = int(rng.integers(1, 4))
+        inputs, dose = inputs.quarter_turned(quarters), np.rot90(dose, quarters, axes=(1, 2))
     return TrainingCase(case.identifier, inputs, dose)
 
 

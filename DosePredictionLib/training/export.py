@@ -40,6 +40,7 @@ def export_weights(run: TrainingRun) -> Path:
             "learning_rate": config.learning_rate,
             "decay_steps": config.decay_steps,
             "upside_down": config.upside_down,
+            "quarter_turns": config.quarter_turns,
         },
         commit=_commit(),
         companions=[{"name": Path(one).name, "sha256": read_weights(one).sha256} for one in config.companions],

@@ -19,7 +19,7 @@ from DosePredictionLib.conditioning.dose_region import CAUDAL_MARGIN_MM, CRANIAL
 from DosePredictionLib.conditioning.grid import NOMINAL_SPACING_MM
 from DosePredictionLib.conditioning.way_back import to_patient_grid
 from DosePredictionLib.errors import InputError
-from DosePredictionLib.inference.views import View
+from DosePredictionLib.inference.views import View, view_of_sample
 from DosePredictionLib.patient.beams import Beam, BeamArrangement
 from DosePredictionLib.patient.geometry import Geometry
 from DosePredictionLib.patient.structure import Structure, StructureRole
@@ -157,30 +157,71 @@ def test_couch_turns_the_beam_out_of_the_axial_plane():
     assert np.allclose(Beam(0.0, 70.0).to_source, (0.0, -1.0, 0.0), atol=1e-12)
 
 
-@pytest.mark.parametrize("view", [View(True, False), View(False, True), View(True, True)])
-def test_the_view_of_an_input_is_the_input_of_the_mirrored_patient(view):
+@pytest.mark.parametrize(
+    "view",
+    [
+        View(True, False), View(False, True), View(True, True), View(False, False, 1), View(False, False, 2),
+        View(True, False, 1), View(False, True, 3), View(True, True, 3),
+    ],
+)  # fmt: skip
+def test_the_view_of_an_input_is_the_input_of_the_mirrored_and_turned_patient(view):
+    """Turned beams and all: a quarter brings the patient's left, where a gantry of 90 degrees is, to the front."""
     patient = ball_patient()
     partner = {"Parotid_L": "Parotid_R", "Parotid_R": "Parotid_L"} if view.mirrored else {}
+    layers, height, width = AXIAL.shape
+    odd = view.quarters % 2
+    grid = Geometry(
+        (layers, width, height) if odd else AXIAL.shape, AXIAL.spacing_mm,
+        (AXIAL.origin_mm[odd], AXIAL.origin_mm[1 - odd], AXIAL.origin_mm[2]),
+    )  # fmt: skip
 
-    def mirror(volume: Volume) -> Volume:
-        # The grid is symmetric about x = 0 and z = 0, so the mirror image is the flipped array on the same grid.
+    def moved(volume: Volume) -> Volume:
+        # The grid is symmetric about 0 along each axis, so the moved patient is the moved array.
         assert volume.geometry == AXIAL
-        return Volume(view.back(volume.array).copy(), AXIAL)
+        array = volume.array[:, :, ::-1] if view.mirrored else volume.array
+        array = array[::-1] if view.upside_down else array
+        return Volume(np.rot90(array, view.quarters, axes=(1, 2)).copy(), grid)
 
-    mirrored = replace(
+    beams = tuple(
+        Beam(((-beam.gantry_deg if view.mirrored else beam.gantry_deg) - 90.0 * view.quarters) % 360.0)
+        for beam in patient.beams.beams
+    )
+    other = replace(
         patient,
-        ct=mirror(patient.ct),
+        geometry=grid,
+        ct=moved(patient.ct),
         structures=tuple(
-            replace(s, mask=mirror(s.mask), standard_name=partner.get(s.standard_name, s.standard_name))
+            replace(s, mask=moved(s.mask), standard_name=partner.get(s.standard_name, s.standard_name))
             for s in patient.structures
         ),
+        beams=BeamArrangement(beams),
     )
-    seen, wanted = view.of(model_input(patient)), model_input(mirrored)
+    seen, wanted = view.of(model_input(patient)), model_input(other)
     assert seen.channels.shape == wanted.channels.shape
+    assert seen.geometry.shape == seen.region.shape
     assert np.array_equal(view.back(seen.region), model_input(patient).region)
     for name, ours, theirs in zip(CHANNELS, seen.channels, wanted.channels, strict=True):
         tolerance = 0.06 if name.startswith("beams") else 1e-6
         assert np.abs(ours - theirs).max() <= tolerance, name
+
+
+def test_a_quarter_turn_takes_the_voxel_size_along():
+    wide = Geometry((40, 44, 48), (4.0, 3.2, 3.0), (-94.0, -68.8, -58.5))
+    inputs = model_input(ball_patient(wide))
+    turned = inputs.quarter_turned(1)
+    assert turned.geometry.spacing_mm == (3.2, 4.0, 3.0)
+    x, y = SCALARS.index("spacing_x"), SCALARS.index("spacing_y")
+    assert (turned.scalars[x], turned.scalars[y]) == (inputs.scalars[y], inputs.scalars[x])
+    assert inputs.scalars[x] != inputs.scalars[y], "not the same to begin with"
+    again = turned.quarter_turned(3)
+    assert np.array_equal(again.channels, inputs.channels) and np.array_equal(again.scalars, inputs.scalars)
+
+
+@pytest.mark.parametrize(("upside_down", "different"), [(True, 16), (False, 8)])
+def test_samples_of_turned_patients_see_every_view_once_before_they_repeat(upside_down, different):
+    views = [view_of_sample(index, 16, upside_down, quarter_turns=True) for index in range(16)]
+    assert views[0] == View(False, False) and len(set(views)) == different
+    assert [view.quarters for view in views[:4]] == [0, 1, 2, 3]
 
 
 def test_missing_conditions_look_the_same_in_training_and_prediction():

@@ -15,6 +15,7 @@ from DosePredictionLib.errors import InputError
 from DosePredictionLib.inference.device import choose_device
 from DosePredictionLib.inference.engine import PredictionEngine
 from DosePredictionLib.inference.options import PredictionOptions
+from DosePredictionLib.inference.progress import ProgressReporter
 from DosePredictionLib.inference.weights import read_weights, save_weights
 from DosePredictionLib.systems.default import DefaultSystem
 
@@ -47,6 +48,23 @@ def test_mean_and_standard_deviation_are_those_of_the_samples(tmp_path, upside_d
     part = tuple(slice(a, a + n) for a, n in zip(first, inputs.region.shape, strict=True))
     assert np.allclose(predicted.dose.array[part], singles.mean(axis=0), atol=1e-3)
     assert np.allclose(predicted.dose_std.array[part], singles.std(axis=0, ddof=1), atol=1e-3)
+
+
+def test_samples_see_quarter_turns_where_the_weights_know_such_patients(tmp_path):
+    """The second sample sees the mirrored patient a quarter turned; its dose is laid back."""
+    weights = read_weights(tiny_weights(tmp_path / "tiny.safetensors"))
+    header = replace(weights.header, training={"quarter_turns": 0.75})
+    save_weights(weights.state, header, tmp_path / "told.safetensors")
+    engine = PredictionEngine("default", tmp_path / "told.safetensors", "cpu")
+    whole = model_input(ball_patient())
+    inputs = whole.cropped((0, 0, 8), (40, 38, 30))  # wider than high, as a slip of axes would tell
+    shown = inputs.mirrored().quarter_turned(1)
+    assert shown.region.shape != inputs.region.shape
+    system, network = DefaultSystem(), engine.loaded.network
+    second = np.rot90(system.sample_dose(network, shown, 1, 2001), -1, axes=(1, 2))[:, :, ::-1]
+    wanted = (system.sample_dose(network, inputs, 1, 2000) + second) / 2
+    reporter = ProgressReporter(2, lambda progress: None, lambda: False)
+    assert np.allclose(engine._sample_all(inputs, 2, 1, 2, reporter)[0], wanted, atol=1e-3)
 
 
 def test_a_full_gpu_falls_back_to_the_processor_with_a_message(engine, monkeypatch):

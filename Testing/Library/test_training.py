@@ -193,6 +193,22 @@ def test_a_draw_can_be_upside_down(cases, probability):
     assert not np.allclose(wanted, wanted[::-1], rtol=0.1), "the cut case is no mirror image of itself"
 
 
+def test_draws_can_be_turned_by_quarters(cases):
+    """Each of the three quarters comes up, dose and anatomy go along, and no dose is interpolated."""
+    doses = np.sort(cases[0].dose_gy[cases[0].dose_gy > 1.0].astype(np.float32))
+    found = set()
+    for seed in range(16):
+        batch = draw(cases[0], seed, quarter_turns=1.0)
+        dose_gy = ((batch.clean[0, 0] + 1) * batch.gy_per_unit).numpy()
+        assert np.allclose(np.sort(dose_gy[dose_gy > 1.0]), doses, rtol=1e-3)
+        middle = np.argwhere(batch.conditions[0, CHANNELS.index("prescription")].numpy() == 1.0).mean(axis=0)
+        peak = np.array(np.unravel_index(int(dose_gy.argmax()), dose_gy.shape))
+        assert np.abs(peak - middle).max() < 1.5
+        cord = np.argwhere(batch.conditions[0, CHANNELS.index("SpinalCord")].numpy() > 0.5).mean(axis=0)
+        found.add(tuple(np.sign(np.round((cord - middle)[1:] / 20.0))))
+    assert found == {(0.0, 1.0), (-1.0, 0.0), (0.0, -1.0)}, "(y, x); the cord of a patient as it lies is (1, 0)"
+
+
 def test_a_canvas_gives_every_batch_its_shape_and_keeps_what_fits(cases):
     small, large = draw(cases[0], 1, canvas=(16, 16, 16)), draw(cases[0], 1, canvas=(64, 96, 96))
     assert small.clean.shape == (1, 1, 16, 16, 16) and large.clean.shape == (1, 1, 64, 96, 96)

@@ -89,11 +89,17 @@ class ModelInput:
         scalars[SCALARS.index(f"has_{condition}")] = 0.0
         return replace(self, channels=channels, scalars=scalars)
 
-    def mirrored(self) -> ModelInput:
+    def mirrored(self, keep_names: bool = False) -> ModelInput:
         """The patient's mirror image: left and right change places, in space and in the names of paired organs.
 
         Coplanar beams are mirrored with the patient, because their channels are.
+
+        Args:
+            keep_names: paired organs keep their names, though they lie on the other side. What planners do to an organ
+                of one name then stays with the name; otherwise nothing tells left from right any more.
         """
+        if keep_names:
+            return replace(self, channels=self.channels[:, :, :, ::-1], region=self.region[:, :, ::-1])
         partner = {name: name.replace("_L", "_R") if name.endswith("_L") else name.replace("_R", "_L")
                    for name in self.names if name.endswith(("_L", "_R"))}  # fmt: skip
         order = [self.names.index(partner.get(name, name)) for name in self.names]

@@ -22,7 +22,7 @@ from DosePredictionLib.inference.modality import ANY_TO_ANY
 from DosePredictionLib.inference.options import PredictionOptions, Provenance
 from DosePredictionLib.inference.progress import Progress, ProgressReporter
 from DosePredictionLib.inference.uncertainty import UncertaintyCalibration
-from DosePredictionLib.inference.views import view_of_sample
+from DosePredictionLib.inference.views import KnownViews
 from DosePredictionLib.inference.weights import LoadedWeights, default_weights, load_weights
 from DosePredictionLib.patient.checks import check_patient
 from DosePredictionLib.patient.patient import Patient
@@ -157,14 +157,9 @@ class PredictionEngine:
         for index in range(samples):
             number = index % len(self.members)
             member = self.members[number]
-            trained = member.header.training
             # A companion's first sample is the mirror image's, so that two samples differ in both.
-            view = view_of_sample(
-                index // len(self.members) + number,
-                samples,
-                bool(trained.get("upside_down")),
-                bool(trained.get("quarter_turns")),
-            )
+            known = KnownViews.of_training(member.header.training)
+            view = known.of_sample(index // len(self.members) + number, samples)
             seen = view.of(inputs.only(member.system.channels))
             one = view.back(self._sample(member, seen, steps, seed * 1000 + index, reporter))
             change = one - mean

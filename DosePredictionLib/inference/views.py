@@ -7,6 +7,7 @@ entries of the OpenKBP challenge had it: Babier et al., Medical Physics 48, 2021
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -22,16 +23,18 @@ class View:
         mirrored: left to right.
         upside_down: mirrored head to feet.
         quarters: of a turn, with the beams.
+        names_kept: paired organs of the mirrored patient keep their names (`ModelInput.mirrored`).
     """
 
     mirrored: bool
     upside_down: bool
     quarters: int = 0
+    names_kept: bool = False
 
     def of(self, inputs: ModelInput) -> ModelInput:
         """The patient so seen."""
         if self.mirrored:
-            inputs = inputs.mirrored()
+            inputs = inputs.mirrored(self.names_kept)
         if self.upside_down:
             inputs = inputs.upside_down()
         return inputs.quarter_turned(self.quarters) if self.quarters else inputs
@@ -44,21 +47,40 @@ class View:
         return dose[::-1] if self.upside_down else dose
 
 
-def view_of_sample(index: int, samples: int, upside_down: bool, quarter_turns: bool = False) -> View:
-    """Which view a sample sees: every second one the mirror image, every second pair the patient upside down.
+@dataclass(frozen=True)
+class KnownViews:
+    """Which views of patients weights were trained on, besides mirror images left to right.
 
-    With quarter turns each sample is turned a quarter further than the one before, and sixteen samples see all the
-    views there are.
-
-    Args:
-        index: of the sample, from 0.
-        samples: in all; a single one sees the patient as it lies.
-        upside_down: the weights were trained on patients mirrored head to feet, too.
-        quarter_turns: they were trained on patients turned by quarters, too.
+    Attributes:
+        upside_down: patients mirrored head to feet.
+        quarter_turns: patients turned by quarters.
+        names_kept: mirrored patients' paired organs kept their names.
     """
-    if samples == 1:
-        return View(False, False)
-    if not quarter_turns:
-        return View(index % 2 == 1, upside_down and index // 2 % 2 == 1)
-    quarters, lap = index % 4, index // 4
-    return View((quarters + lap) % 2 == 1, upside_down and (quarters // 2 + lap // 2) % 2 == 1, quarters)
+
+    upside_down: bool = False
+    quarter_turns: bool = False
+    names_kept: bool = False
+
+    @classmethod
+    def of_training(cls, training: Mapping[str, object]) -> KnownViews:
+        """What a weights file's header says of its training."""
+        return cls(
+            bool(training.get("upside_down")), bool(training.get("quarter_turns")), bool(training.get("names_kept"))
+        )
+
+    def of_sample(self, index: int, samples: int) -> View:
+        """Which view a sample sees: every second one the mirror image, every second pair the patient upside down.
+
+        With quarter turns each sample is turned a quarter further than the one before, and sixteen samples see all the
+        views there are.
+
+        Args:
+            index: of the sample, from 0.
+            samples: in all; a single one sees the patient as it lies.
+        """
+        if samples == 1:
+            return View(False, False)
+        quarters, lap = (index % 4, index // 4) if self.quarter_turns else (0, 0)
+        mirrored = (index + lap) % 2 == 1
+        upside_down = self.upside_down and (index // 2 + lap // 2) % 2 == 1
+        return View(mirrored, upside_down, quarters, self.names_kept and mirrored)

@@ -50,6 +50,8 @@ class TrainingConfig:
         resize: voxels become up to this fraction smaller or larger.
         unturned_steps: over the last so many steps patients are neither turned nor resized, which fits the network to
             doses that no interpolation has smoothed.
+        names_kept: paired organs of patients mirrored left to right keep their names (`ModelInput.mirrored`), so that a
+            network can learn what planners do to an organ of one name only.
         upside_down: probability of mirroring a patient in an axial plane, head to feet.
         quarter_turns: probability of turning a patient and its beams by one, two or three quarters about the long axis,
             which interpolates nothing.
@@ -95,6 +97,7 @@ class TrainingConfig:
     turn_degrees: float = 15.0
     resize: float = 0.1
     unturned_steps: int = 0
+    names_kept: bool = False
     upside_down: float = 0.0
     quarter_turns: float = 0.0
     curve_weight: float = 0.25

@@ -68,7 +68,7 @@ def augmented(
 
     - turned about the long axis and resampled (`augmentation.draw_turn`),
     - an optional condition left out with the system's probability,
-    - mirrored left to right (paired organs and beams too) half of the time,
+    - mirrored left to right (beams too) half of the time; paired organs change names, or keep theirs as configured,
     - mirrored head to feet with the configuration's probability: no patient lies so, but the beams' physics is the
       same, and C3D, the winner of the OpenKBP challenge, mirrored its patients so,
     - turned by quarters about the long axis with the configuration's probability; the beams turn along.
@@ -81,7 +81,7 @@ def augmented(
         if rng.random() < system.drop:
             inputs = inputs.without(condition)
     if rng.random() < 0.5:
-        inputs, dose = inputs.mirrored(), dose[:, :, ::-1]
+        inputs, dose = inputs.mirrored(config.names_kept), dose[:, :, ::-1]
     if rng.random() < config.upside_down:
         inputs, dose = inputs.upside_down(), dose[::-1]
     if config.quarter_turns and rng.random() < config.quarter_turns:

@@ -41,6 +41,7 @@ def export_weights(run: TrainingRun) -> Path:
             "decay_steps": config.decay_steps,
             "upside_down": config.upside_down,
             "quarter_turns": config.quarter_turns,
+            "names_kept": config.names_kept,
         },
         commit=_commit(),
         companions=[{"name": Path(one).name, "sha256": read_weights(one).sha256} for one in config.companions],

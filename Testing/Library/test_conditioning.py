@@ -19,7 +19,7 @@ from DosePredictionLib.conditioning.dose_region import CAUDAL_MARGIN_MM, CRANIAL
 from DosePredictionLib.conditioning.grid import NOMINAL_SPACING_MM
 from DosePredictionLib.conditioning.way_back import to_patient_grid
 from DosePredictionLib.errors import InputError
-from DosePredictionLib.inference.views import View, view_of_sample
+from DosePredictionLib.inference.views import KnownViews, View
 from DosePredictionLib.patient.beams import Beam, BeamArrangement
 from DosePredictionLib.patient.geometry import Geometry
 from DosePredictionLib.patient.structure import Structure, StructureRole
@@ -161,13 +161,13 @@ def test_couch_turns_the_beam_out_of_the_axial_plane():
     "view",
     [
         View(True, False), View(False, True), View(True, True), View(False, False, 1), View(False, False, 2),
-        View(True, False, 1), View(False, True, 3), View(True, True, 3),
+        View(True, False, 1), View(False, True, 3), View(True, True, 3), View(True, False, names_kept=True),
     ],
 )  # fmt: skip
 def test_the_view_of_an_input_is_the_input_of_the_mirrored_and_turned_patient(view):
     """Turned beams and all: a quarter brings the patient's left, where a gantry of 90 degrees is, to the front."""
     patient = ball_patient()
-    partner = {"Parotid_L": "Parotid_R", "Parotid_R": "Parotid_L"} if view.mirrored else {}
+    partner = {"Parotid_L": "Parotid_R", "Parotid_R": "Parotid_L"} if view.mirrored and not view.names_kept else {}
     layers, height, width = AXIAL.shape
     odd = view.quarters % 2
     grid = Geometry(
@@ -219,7 +219,7 @@ def test_a_quarter_turn_takes_the_voxel_size_along():
 
 @pytest.mark.parametrize(("upside_down", "different"), [(True, 16), (False, 8)])
 def test_samples_of_turned_patients_see_every_view_once_before_they_repeat(upside_down, different):
-    views = [view_of_sample(index, 16, upside_down, quarter_turns=True) for index in range(16)]
+    views = [KnownViews(upside_down, quarter_turns=True).of_sample(index, 16) for index in range(16)]
     assert views[0] == View(False, False) and len(set(views)) == different
     assert [view.quarters for view in views[:4]] == [0, 1, 2, 3]
 

@@ -50,15 +50,16 @@ def test_mean_and_standard_deviation_are_those_of_the_samples(tmp_path, upside_d
     assert np.allclose(predicted.dose_std.array[part], singles.std(axis=0, ddof=1), atol=1e-3)
 
 
-def test_samples_see_quarter_turns_where_the_weights_know_such_patients(tmp_path):
+@pytest.mark.parametrize("names_kept", [False, True])
+def test_samples_see_quarter_turns_where_the_weights_know_such_patients(tmp_path, names_kept):
     """The second sample sees the mirrored patient a quarter turned; its dose is laid back."""
     weights = read_weights(tiny_weights(tmp_path / "tiny.safetensors"))
-    header = replace(weights.header, training={"quarter_turns": 0.75})
+    header = replace(weights.header, training={"quarter_turns": 0.75, "names_kept": names_kept})
     save_weights(weights.state, header, tmp_path / "told.safetensors")
     engine = PredictionEngine("default", tmp_path / "told.safetensors", "cpu")
     whole = model_input(ball_patient())
     inputs = whole.cropped((0, 0, 8), (40, 38, 30))  # wider than high, as a slip of axes would tell
-    shown = inputs.mirrored().quarter_turned(1)
+    shown = inputs.mirrored(names_kept).quarter_turned(1)
     assert shown.region.shape != inputs.region.shape
     system, network = DefaultSystem(), engine.loaded.network
     second = np.rot90(system.sample_dose(network, shown, 1, 2001), -1, axes=(1, 2))[:, :, ::-1]

@@ -178,6 +178,22 @@ def test_the_last_steps_turn_nobody(tmp_path, cases):
     assert not set(turned) & set(still)
 
 
+def test_names_of_paired_organs_can_stay_with_mirrored_patients(cases):
+    """Half of the draws then have the organ named left on the patient's right; dose and targets go along as ever."""
+    left = CHANNELS.index("Parotid_L")
+    size = cases[0].inputs.channels[left].sum(), cases[0].inputs.channels[CHANNELS.index("Parotid_R")].sum()
+    assert size[0] != size[1], "the two can be told apart"
+    sides = []
+    for seed in range(16):
+        batch = draw(cases[0], seed, names_kept=True)
+        assert float(batch.conditions[0, left].sum()) == size[0]
+        middle = torch.nonzero(batch.conditions[0, CHANNELS.index("prescription")] == 1.0).float().mean(dim=0)
+        sides.append(bool(torch.nonzero(batch.conditions[0, left]).float().mean(dim=0)[2] > middle[2]))
+        peak = np.unravel_index(int(batch.clean[0, 0].argmax()), batch.clean.shape[2:])
+        assert np.abs(np.array(peak) - middle.numpy()).max() < 1.5
+    assert 3 < sum(sides) < 13
+
+
 @pytest.mark.parametrize("probability", [0.0, 1.0])
 def test_a_draw_can_be_upside_down(cases, probability):
     """The dose goes with the anatomy, and the head to the feet."""

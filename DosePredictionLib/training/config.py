@@ -48,8 +48,8 @@ class TrainingConfig:
         turn_probability: of turning a patient about the long axis and resampling it in the axial plane.
         turn_degrees: most of these angles are within plus and minus this.
         resize: voxels become up to this fraction smaller or larger.
-        unturned_steps: over the last so many steps patients are neither turned nor resized, which fits the network to
-            doses that no interpolation has smoothed.
+        unturned_steps: over the last so many steps patients are neither turned (but by quarters) nor resized, which
+            fits the network to doses that no interpolation has smoothed.
         names_kept: paired organs of patients mirrored left to right keep their names (`ModelInput.mirrored`), so that a
             network can learn what planners do to an organ of one name only.
         upside_down: probability of mirroring a patient in an axial plane, head to feet.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import math
 import os
@@ -152,7 +153,7 @@ class TrainingRun:
 
     def averaged_network(self) -> nn.Module:
         """A network with the moving average of the weights, in evaluation mode."""
-        network = self.stage.build_network().to(self.device)
+        network = copy.deepcopy(self.network)  # building it anew would read the weights that it started from again
         network.load_state_dict(self.average)
         return network.eval()
 

@@ -66,3 +66,18 @@ def test_draws_may_be_others_but_the_network_may_not(tmp_path, cases):
         TrainingRun(config(tmp_path / "c", "magdiff_adc", from_weights=weights), cases, cases)
     with pytest.raises(InputError, match=r"nowhere\.safetensors"):
         TrainingRun(config(tmp_path / "d", from_weights=str(tmp_path / "nowhere.safetensors")), cases, cases)
+
+
+def test_the_weights_are_read_at_the_start_only(tmp_path, cases, monkeypatch):
+    """Not again at each validation, which for a published backbone would be gigabytes."""
+    from DosePredictionLib.training import start_weights
+
+    weights = export_weights(TrainingRun(config(tmp_path / "first"), cases, cases[:1]))
+    read = []
+    monkeypatch.setattr(start_weights, "load_weights", lambda path: read.append(path) or load_weights(path))
+    run = TrainingRun(config(tmp_path / "second", from_weights=str(weights), validate_every=2), cases, cases[:1])
+    assert read == [str(weights)]
+    run.run()
+    assert read == [str(weights)]
+    curves = (tmp_path / "second" / "curves.jsonl").read_text(encoding="utf-8")
+    assert curves.count("validation_dose_score_gy") == 3

@@ -141,10 +141,16 @@ class PredictionEngine:
         warnings = (*provenance.warnings, *(warning.text for warning in review))
         return PredictedDose(dose, dose_std, replace(provenance, warnings=warnings, review=review), uncalibrated)
 
-    def sampled_dose(self, inputs: ModelInput, seed: int = 0) -> np.ndarray:
-        """What a calibration is trained on: the mean of the recommended samples in Gy on the model's grid."""
+    def sampled_dose(self, inputs: ModelInput, seed: int = 0, samples: int | None = None) -> np.ndarray:
+        """The mean of samples in Gy on the model's grid, as a calibration is trained on: of the recommended ones.
+
+        Args:
+            inputs: of the model.
+            seed: of the noise.
+            samples: so many instead.
+        """
         recommended = self.loaded.header.recommended
-        samples, steps = recommended.get("samples", 1), recommended.get("steps", 1)
+        samples, steps = samples or recommended.get("samples", 1), recommended.get("steps", 1)
         reporter = ProgressReporter(samples * steps, lambda progress: None, lambda: False)
         return self._sample_all(inputs, samples, steps, seed, reporter)[0]
 

@@ -39,6 +39,12 @@ class View:
             inputs = inputs.upside_down()
         return inputs.quarter_turned(self.quarters) if self.quarters else inputs
 
+    def moved(self, dose: np.ndarray) -> np.ndarray:
+        """A dose (Z, Y, X) of the patient as it lies, laid onto the patient so seen."""
+        dose = dose[:, :, ::-1] if self.mirrored else dose
+        dose = dose[::-1] if self.upside_down else dose
+        return np.rot90(dose, self.quarters, axes=(1, 2))
+
     def back(self, dose: np.ndarray) -> np.ndarray:
         """A dose (Z, Y, X) of the patient so seen, laid back onto the patient as it lies."""
         dose = np.rot90(dose, -self.quarters, axes=(1, 2))

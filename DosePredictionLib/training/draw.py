@@ -13,6 +13,7 @@ from torch import Tensor
 from DosePredictionLib.conditioning.channels import OAR_CHANNELS, ModelInput
 from DosePredictionLib.conditioning.padding import padded_shape, window
 from DosePredictionLib.diffusion.interpolation import draw_time
+from DosePredictionLib.inference.views import View
 from DosePredictionLib.patient.geometry import index3
 from DosePredictionLib.training.augmentation import draw_turn, turned
 from DosePredictionLib.training.case_cache import TrainingCase
@@ -76,18 +77,15 @@ def augmented(
     turn = draw_turn(rng, config.turn_probability, config.turn_degrees, config.resize)
     if turn is not None:
         case = turned(case, turn)
-    inputs, dose = case.inputs, case.dose_gy
+    inputs = case.inputs
     for condition in system.optional_conditions:
         if rng.random() < system.drop:
             inputs = inputs.without(condition)
-    if rng.random() < 0.5:
-        inputs, dose = inputs.mirrored(config.names_kept), dose[:, :, ::-1]
-    if rng.random() < config.upside_down:
-        inputs, dose = inputs.upside_down(), dose[::-1]
-    if config.quarter_turns and rng.random() < config.quarter_turns:
-        quarters = int(rng.integers(1, 4))
-        inputs, dose = inputs.quarter_turned(quarters), np.rot90(dose, quarters, axes=(1, 2))
-    return TrainingCase(case.identifier, inputs, dose)
+    mirrored, upside_down = rng.random() < 0.5, rng.random() < config.upside_down
+    # No random number where nobody is turned so: runs from before there were quarter turns are had again.
+    turns = config.quarter_turns > 0 and rng.random() < config.quarter_turns
+    view = View(mirrored, upside_down, int(rng.integers(1, 4)) if turns else 0, config.names_kept)
+    return TrainingCase(case.identifier, view.of(inputs), view.moved(case.dose_gy))
 
 
 def draw_batch(

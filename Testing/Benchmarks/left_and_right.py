@@ -11,9 +11,7 @@ with their standard errors.
 
 from __future__ import annotations
 
-import argparse
 import sys
-from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -21,32 +19,33 @@ import numpy as np
 HERE = Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE.parents[1]), str(HERE)]
 
-from case_means import add_options, cases_of, mean_dose, weights_of  # noqa: E402
+from shown_cases import command_line  # noqa: E402
 
 PAIR = ("Parotid_R", "Parotid_L")
 
 
 def main() -> int:
     """Print three lines for each folder."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("datasets", type=Path, nargs="+")
-    parser.add_argument("--patients", type=int, help="first so many of each folder (default: all)")
-    add_options(parser)
-    arguments = parser.parse_args()
-    weights = weights_of(arguments)
-    for dataset in arguments.datasets:
+    shown = command_line(__doc__)
+    for dataset in shown.datasets:
         clinical, errors, distances = [], [], []
-        for case in islice(cases_of(dataset, weights, arguments), arguments.patients):
+        for case in shown.cases(dataset):
             names = case.inputs.names
             masks = [case.inputs.channels[names.index(organ)] > 0.5 for organ in PAIR]
             if not all(mask.any() for mask in masks):
                 continue
             reference = case.dose_gy.astype(np.float32)
-            dose_gy = mean_dose(weights, case.inputs, arguments.samples)
+            dose_gy = shown.engine.sampled_dose(case.inputs, samples=shown.samples)
             distance = case.inputs.channels[names.index("distance_any")].astype(np.float32)
             clinical.append([reference[mask].mean() for mask in masks])
             errors.append([dose_gy[mask].mean() - reference[mask].mean() for mask in masks])
             distances.append([distance[mask].mean() for mask in masks])
+        if len(clinical) < 3:
+            print(
+                f"{dataset} has {len(clinical)} patients with both parotids; three are needed at least.",
+                file=sys.stderr,
+            )
+            return 2
         difference, farther = (np.subtract(*np.transpose(values)) for values in (clinical, distances))
         slope, _ = np.polyfit(farther, difference, 1)
         print(f"{dataset.name}, {len(clinical)} patients with both:")

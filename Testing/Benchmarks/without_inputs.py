@@ -10,11 +10,9 @@ the paired t-test's p. How much better training patients are than validation pat
 
 from __future__ import annotations
 
-import argparse
 import sys
 from collections.abc import Callable
 from dataclasses import replace
-from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -22,8 +20,8 @@ import numpy as np
 HERE = Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE.parents[1]), str(HERE)]
 
-from case_means import add_options, cases_of, mean_dose, weights_of  # noqa: E402
 from scipy.stats import ttest_rel  # noqa: E402
+from shown_cases import command_line  # noqa: E402
 
 from DosePredictionLib.conditioning.channels import OAR_CHANNELS, ModelInput  # noqa: E402
 
@@ -35,7 +33,7 @@ def without_organs(inputs: ModelInput) -> ModelInput:
     return replace(inputs, channels=channels)
 
 
-SHOWN: dict[str, Callable[[ModelInput], ModelInput]] = {
+CHANGES: dict[str, Callable[[ModelInput], ModelInput]] = {
     "whole": lambda inputs: inputs,
     "no CT": lambda inputs: inputs.without("ct"),
     "no beams": lambda inputs: inputs.without("beams"),
@@ -45,20 +43,15 @@ SHOWN: dict[str, Callable[[ModelInput], ModelInput]] = {
 
 def main() -> int:
     """Print a line for each folder and each part that is taken away."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("datasets", type=Path, nargs="+")
-    parser.add_argument("--patients", type=int, help="first so many of each folder (default: all)")
-    add_options(parser)
-    arguments = parser.parse_args()
-    weights = weights_of(arguments)
-    for dataset in arguments.datasets:
-        scores: dict[str, list[float]] = {name: [] for name in SHOWN}
-        for case in islice(cases_of(dataset, weights, arguments), arguments.patients):
-            for name, shown in SHOWN.items():
-                dose_gy = mean_dose(weights, shown(case.inputs), arguments.samples)
+    shown = command_line(__doc__)
+    for dataset in shown.datasets:
+        scores: dict[str, list[float]] = {name: [] for name in CHANGES}
+        for case in shown.cases(dataset):
+            for name, change in CHANGES.items():
+                dose_gy = shown.engine.sampled_dose(change(case.inputs), samples=shown.samples)
                 errors = np.abs(dose_gy - case.dose_gy.astype(np.float32))[case.inputs.region]
                 scores[name].append(float(errors.mean()))
-        print(f"{dataset.name}, {len(scores['whole'])} patients, {arguments.samples} samples of one step:")
+        print(f"{dataset.name}, {len(scores['whole'])} patients:")
         whole = np.array(scores["whole"])
         for name, values in scores.items():
             text = f"  {name:<18} {np.mean(values):.3f} Gy"

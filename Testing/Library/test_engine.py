@@ -15,7 +15,6 @@ from DosePredictionLib.errors import InputError
 from DosePredictionLib.inference.device import choose_device
 from DosePredictionLib.inference.engine import PredictionEngine
 from DosePredictionLib.inference.options import PredictionOptions
-from DosePredictionLib.inference.progress import ProgressReporter
 from DosePredictionLib.inference.weights import read_weights, save_weights
 from DosePredictionLib.systems.default import DefaultSystem
 
@@ -64,8 +63,7 @@ def test_samples_see_quarter_turns_where_the_weights_know_such_patients(tmp_path
     system, network = DefaultSystem(), engine.loaded.network
     second = np.rot90(system.sample_dose(network, shown, 1, 2001), -1, axes=(1, 2))[:, :, ::-1]
     wanted = (system.sample_dose(network, inputs, 1, 2000) + second) / 2
-    reporter = ProgressReporter(2, lambda progress: None, lambda: False)
-    assert np.allclose(engine._sample_all(inputs, 2, 1, 2, reporter)[0], wanted, atol=1e-3)
+    assert np.allclose(engine.sampled_dose(inputs, seed=2, samples=2), wanted, atol=1e-3)
 
 
 def test_a_full_gpu_falls_back_to_the_processor_with_a_message(engine, monkeypatch):

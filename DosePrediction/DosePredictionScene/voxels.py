@@ -15,8 +15,8 @@ from DosePredictionLib.patient.volume import Volume
 from DosePredictionScene.node_geometry import volume_geometry
 from DosePredictionScene.pieces import Pieces
 
-#: Copied at a time; takes a few milliseconds.
-SLAB_BYTES = 8 * 2**20
+#: Copied at a time: a few milliseconds, ten times that where fresh memory is dear (virtual machines under load).
+SLAB_BYTES = 2 * 2**20
 #: Parts of a (z, y, x) array.
 Box = tuple[slice, slice, slice]
 WHOLE: Box = (slice(None), slice(None), slice(None))

@@ -48,36 +48,35 @@ def beam_channels(
                           - isocentre[i]).astype(np.float32))
         for i in range(3)
     ]  # fmt: skip
-    x, y, z = axes[0][None, None, :], axes[1][None, :, None], axes[2][:, None, None]
+    inside = _points(body, axes)
     reach = float(sum(max(abs(axis[0].item()), abs(axis[-1].item())) ** 2 for axis in axes) ** 0.5) + DEPTH_STEP_MM
     body_tensor = torch.from_numpy(np.ascontiguousarray(body)).float()[None, None]
     target_points = [_points(mask, axes) for mask in targets]
     middle = torch.tensor([(axis[0] + axis[-1]).item() / 2 for axis in axes])
     extent = torch.tensor([max((axis[-1] - axis[0]).item() / 2, 1e-3) for axis in axes])
-    total = torch.zeros((len(targets), *geometry.shape))
+    total = torch.zeros((len(targets), len(inside)))
     for beam in beams.beams:
         to_source = torch.from_numpy(beam.to_source).float()
         across, along = _field_axes(to_source)
         fields, u_max, w_max = _fields(target_points, to_source, across, along)
         rays = _ray_points(to_source, across, along, reach, u_max, w_max)
-        inside = functional.grid_sample(
+        body_in_rays = functional.grid_sample(
             body_tensor, ((rays - middle) / extent)[None], mode="bilinear", padding_mode="zeros", align_corners=True
         )[0, 0]
-        depth_mm = torch.cumsum(inside, dim=0) * DEPTH_STEP_MM
+        depth_mm = torch.cumsum(body_in_rays, dim=0) * DEPTH_STEP_MM
         height = torch.linspace(reach, -reach, rays.shape[0])[:, None, None]
         falloff = (SOURCE_AXIS_DISTANCE_MM / (SOURCE_AXIS_DISTANCE_MM - height)) ** 2
         in_rays = fields[:, None] * (falloff * torch.exp(-ATTENUATION_PER_MM * depth_mm))[None]
-        # Back from ray coordinates (depth, w, u) to the voxels.
-        toward = x * to_source[0] + y * to_source[1] + z * to_source[2]
+        # Back from ray coordinates (depth, w, u) to the body's voxels.
+        toward = inside @ to_source
         magnify = SOURCE_AXIS_DISTANCE_MM / (SOURCE_AXIS_DISTANCE_MM - toward)
-        u = (x * across[0] + y * across[1] + z * across[2]) * magnify / u_max
-        w = (x * along[0] + y * along[1] + z * along[2]) * magnify / w_max
-        where = torch.stack([u, w, -toward / reach], dim=-1)[None]
+        u, w = inside @ across * magnify / u_max, inside @ along * magnify / w_max
+        where = torch.stack([u, w, -toward / reach], dim=-1)[None, None, None]
         total += functional.grid_sample(
             in_rays[None], where, mode="bilinear", padding_mode="zeros", align_corners=True
-        )[0]
-    total *= body_tensor[0]
-    result = total.numpy()
+        )[0, :, 0, 0]
+    result = np.zeros((len(targets), *geometry.shape), dtype=np.float32)
+    result[:, body] = total.numpy()
     for channel, mask in zip(result, targets, strict=True):
         level = channel[mask].mean() if mask.any() else 0.0
         if level > 0:

@@ -139,6 +139,20 @@ def test_one_beam_follows_depth_and_distance():
     assert half_width_mm(40) == pytest.approx(27.0, abs=4.0)  # 20 mm and the margin
 
 
+def test_beams_are_attenuated_by_the_body_alone_and_end_with_it():
+    geometry = Geometry((21, 81, 41), (4.0, 4.0, 4.0), (-80.0, -160.0, -40.0))
+    body = np.zeros(geometry.shape, dtype=bool)
+    body[:, 20:60, 10:] = True  # the front and the back are air, and so is a side
+    target = ball(geometry, (0.0, 0.0, 0.0), 20.0).array > 0
+    dose = beam_channels(BeamArrangement((Beam(0.0),), (0.0, 0.0, 0.0)), [target], body, geometry)[0]
+    assert (dose[~body] == 0).all() and dose[body].max() > 1.0
+    assert dose[body & target].mean() == pytest.approx(1.0, rel=1e-5)
+    y_mm = geometry.origin_mm[1] + 4.0 * np.arange(81)[22:58]
+    wanted = np.exp(-ATTENUATION_PER_MM * (y_mm - y_mm[0])) / (SOURCE_AXIS_DISTANCE_MM + y_mm) ** 2
+    ratio = dose[10, 22:58, 20] / wanted
+    assert ratio.std() / ratio.mean() < 0.01
+
+
 @pytest.mark.parametrize(
     ("gantry_deg", "toward"), [(0, (0, -1, 0)), (90, (1, 0, 0)), (180, (0, 1, 0)), (270, (-1, 0, 0))]
 )

@@ -10,37 +10,19 @@ stopped; `--only NAME` does a part. Patients are conditioned once, for all runs.
 
 from __future__ import annotations
 
-import argparse
 import sys
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 HERE = Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE.parents[1]), str(HERE)]
+
+from equal_runs import Change, chosen_changes, evaluated, paired_cells, trained, write_table  # noqa: E402
 
 CONFIGURATION = "default"
 #: Of a run's folder.
 SCORES = "scores"
 #: Figures of the table: as the paired tests call them, and how the table does.
 COLUMNS = {"dose_score": "dose score, Gy", "dvh_score": "DVH score, Gy"}
-
-
-@dataclass(frozen=True)
-class Change:
-    """A row of the table.
-
-    Attributes:
-        name: of the run's folder.
-        title: of the row.
-        changes: fields of the configuration that differ.
-        without: the system's channels that are left out, by the beginnings of their names.
-    """
-
-    name: str
-    title: str
-    changes: dict[str, Any] = field(default_factory=dict)
-    without: tuple[str, ...] = ()
 
 
 CHANGES = (
@@ -61,27 +43,12 @@ CHANGES = (
 
 def main() -> int:
     """Train, evaluate, test, write."""
-    from equal_runs import add_run_options, evaluated, paired_cells, trained, write_table
-
-    from DosePredictionLib.systems.default import DefaultSystem
-
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--steps", type=int, default=500, help="of every run (default: 500)")
-    parser.add_argument("--only", nargs="+", choices=[change.name for change in CHANGES], metavar="NAME",
-                        help="these changes, besides the unchanged run (default: all)")  # fmt: skip
-    add_run_options(parser, "runs/default-table")
-    arguments = parser.parse_args()
-    first, *others = CHANGES
-    chosen = [first, *(change for change in others if arguments.only is None or change.name in arguments.only)]
+    chosen, arguments = chosen_changes(CHANGES, 500, "runs/default-table", __doc__)
     rows = []
     for change in chosen:
-        changes = dict(change.changes)
-        if change.without:
-            kept = [name for name in DefaultSystem().channels if not name.startswith(change.without)]
-            changes["system_config"] = {**changes.get("system_config", {}), "channels": kept}
-        weights = trained(CONFIGURATION, arguments.steps, arguments, changes=changes, folder=change.name)
+        weights = trained(CONFIGURATION, arguments.steps, arguments, changes=change.all_fields(), folder=change.name)
         scores = evaluated(weights, arguments, ["--samples", "1", "--steps", "1"], "scores.csv", SCORES)
-        other = None if change is first else arguments.output / first.name / SCORES
+        other = None if change is chosen[0] else arguments.output / chosen[0].name / SCORES
         rows.append([change.title, *paired_cells(scores, other, COLUMNS)])
     note = (
         f"{arguments.steps} steps of one patient each, seed 0; one sample of one step. In brackets the difference from "

@@ -6,6 +6,7 @@ import argparse
 import csv
 import json
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -29,6 +30,84 @@ def add_run_options(parser: argparse.ArgumentParser, output: str) -> None:
     parser.add_argument("--threads", type=int, default=0, help="processor threads (default: PyTorch's choice)")
 
 
+@dataclass(frozen=True)
+class Change:
+    """A row of a table of changes, one at a time.
+
+    Attributes:
+        name: of the run's folder.
+        title: of the row.
+        fields: of the configuration that differ.
+        without: the default system's channels that are left out, by the beginnings of their names.
+    """
+
+    name: str
+    title: str
+    fields: dict[str, Any] = field(default_factory=dict)
+    without: tuple[str, ...] = ()
+
+    def all_fields(self) -> dict[str, Any]:
+        """The fields that differ, the channels among them."""
+        from DosePredictionLib.systems.default import DefaultSystem
+
+        if not self.without:
+            return self.fields
+        kept = [name for name in DefaultSystem().channels if not name.startswith(self.without)]
+        return with_changes(self.fields, {"system_config": {"channels": kept}})
+
+
+def chosen_changes(
+    changes: Sequence[Change], steps: int, output: str, description: str | None
+) -> tuple[list[Change], argparse.Namespace]:
+    """The rows that the command line asks for, the unchanged run first, and all it says.
+
+    Args:
+        changes: all there are, the unchanged run first.
+        steps, output: unless others are named.
+        description: of the script.
+    """
+    parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--steps", type=int, default=steps, help=f"of every run (default: {steps})")
+    parser.add_argument("--only", nargs="+", choices=[change.name for change in changes], metavar="NAME",
+                        help="these changes, besides the unchanged run (default: all)")  # fmt: skip
+    add_run_options(parser, output)
+    arguments = parser.parse_args()
+    first, *others = changes
+    return [first, *(one for one in others if arguments.only is None or one.name in arguments.only)], arguments
+
+
+def with_changes(config: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
+    """A configuration with other fields; a ``system_config`` is changed field by field."""
+    merged = {key: {**config.get(key, {}), **value} if isinstance(value, dict) else value
+              for key, value in changes.items()}  # fmt: skip
+    return {**config, **merged}
+
+
+def configuration(
+    name: str, steps: int, arguments: argparse.Namespace, output: Path, changes: Mapping[str, Any] | None = None
+) -> dict[str, Any]:
+    """A configuration of the repository for so many steps.
+
+    Args:
+        name: of the configuration.
+        steps: of the optimiser; over the last 30 % the learning rate falls. The configuration's unturned last steps,
+            which may be more than these, are left out.
+        arguments: see `add_run_options`.
+        output: folder of the run.
+        changes: see `with_changes`.
+    """
+    config: dict[str, Any] = json.loads((HERE / f"{name}.json").read_text(encoding="utf-8"))
+    config |= {"steps": steps, "decay_steps": int(0.3 * steps), "unturned_steps": 0, "output": str(output),
+               "threads": arguments.threads, "train": arguments.train, "validation": arguments.validation,
+               "cache": str(cache_of(arguments))}  # fmt: skip
+    return with_changes(config, changes or {})
+
+
+def cache_of(arguments: argparse.Namespace) -> Path:
+    """The folder of conditioned patients."""
+    return arguments.cache or arguments.output / "cache"
+
+
 def trained(
     name: str,
     steps: int,
@@ -40,12 +119,8 @@ def trained(
     """The weights of a configuration, trained for so many steps; those that are there, if they are.
 
     Args:
-        name: of the configuration.
-        steps: of the optimiser; over the last 30 % the learning rate falls. The configuration's unturned last steps,
-            which may be more than these, are left out.
-        arguments: see `add_run_options`.
+        name, steps, arguments, changes: see `configuration`.
         before: name of the run whose weights it starts from.
-        changes: what is different from the configuration; a ``system_config`` is changed field by field.
         folder: of the run in the output; None for one with the configuration's name.
 
     Raises:
@@ -57,12 +132,7 @@ def trained(
     weights = output / "weights.safetensors"
     if weights.exists():
         return weights
-    config: dict[str, Any] = json.loads((HERE / f"{name}.json").read_text(encoding="utf-8"))
-    config |= {"steps": steps, "decay_steps": int(0.3 * steps), "unturned_steps": 0, "output": str(output),
-               "threads": arguments.threads, "train": arguments.train, "validation": arguments.validation,
-               "cache": str(arguments.cache or arguments.output / "cache")}  # fmt: skip
-    for key, value in (changes or {}).items():
-        config[key] = {**config.get(key, {}), **value} if isinstance(value, dict) else value
+    config = configuration(name, steps, arguments, output, changes)
     if before is not None:
         config["from_weights"] = str(arguments.output / before / "weights.safetensors")
     output.mkdir(parents=True, exist_ok=True)
@@ -116,8 +186,9 @@ def paired_cells(scores: Path, other: Path | None, figures: Iterable[str]) -> li
     from DosePredictionLib.dosimetry.paired_tests import paired_scores
 
     tests = {test.figure: test for test in paired_scores(scores, other or scores)}
-    return [_cell(tests[figure], other is not None) for figure in figures]
+    return [cell(tests[figure], other is not None) for figure in figures]
 
 
-def _cell(test: PairedTest, compared: bool) -> str:
+def cell(test: PairedTest, compared: bool) -> str:
+    """The mean, and in brackets its difference from what it is compared with, and p."""
     return f"{test.mean_a:.3f}" + (f" ({test.mean_a - test.mean_b:+.3f}, p = {test.t_p:.2g})" if compared else "")

@@ -7,18 +7,18 @@ voxels train five times faster: so runs can be long enough for patients to be le
 that help short runs stop to help. The network is the default one, but narrower. Every run's errors are the mean
 absolute dose errors of half-size voxels in the dose region (two samples of one step: the patient and its mirror
 image), of validation patients and of every fourth training patient, so that the gap between the two is seen. Each is
-tested against the unchanged run with the paired t-test. Writes table.md and table.csv; what is already there is not
-done again.
+tested against the unchanged run with the paired t-test. The last row is what ships, predicted at full resolution and
+seen on the same grid. Writes table.md and table.csv; what is already there is not done again.
 """
 
 from __future__ import annotations
 
 import argparse
 import csv
-import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -27,12 +27,12 @@ import numpy as np
 HERE = Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE.parents[1]), str(HERE)]
 
-from default_table import Change  # noqa: E402
-from equal_runs import add_run_options, write_table  # noqa: E402
-from scipy.stats import ttest_rel  # noqa: E402
+from equal_runs import Change, cache_of, cell, chosen_changes, configuration, with_changes, write_table  # noqa: E402
 
 from DosePredictionLib.conditioning.channels import SCALARS  # noqa: E402
 from DosePredictionLib.conditioning.grid import NOMINAL_SPACING_MM  # noqa: E402
+from DosePredictionLib.dosimetry.paired_tests import paired_test  # noqa: E402
+from DosePredictionLib.inference.engine import PredictionEngine  # noqa: E402
 from DosePredictionLib.inference.views import KnownViews  # noqa: E402
 from DosePredictionLib.patient.geometry import index3, vector3  # noqa: E402
 from DosePredictionLib.systems.default import DefaultSystem  # noqa: E402
@@ -59,6 +59,10 @@ PARTS = ("validation", "train")
 #: Of the training patients every so many count.
 TRAINING_STRIDE = 4
 VIEWS = 2
+#: By part.
+Cases = dict[str, list[TrainingCase]]
+#: By part and patient, Gy.
+Errors = dict[str, dict[str, float]]
 
 
 def halved(case: TrainingCase) -> TrainingCase:
@@ -88,16 +92,11 @@ def halved(case: TrainingCase) -> TrainingCase:
 
 def run_of(change: Change, arguments: argparse.Namespace) -> TrainingConfig:
     """The configuration of a row."""
-    config = json.loads((HERE / "default.json").read_text(encoding="utf-8"))
-    steps: int = arguments.steps
-    config |= {"steps": steps, "decay_steps": int(0.3 * steps), "unturned_steps": int(0.1 * steps),
-               "output": str(arguments.output / change.name), "threads": arguments.threads, "validation_cases": 0,
-               "train": arguments.train, "validation": arguments.validation}  # fmt: skip
-    kept = [name for name in DefaultSystem().channels if not (change.without and name.startswith(change.without))]
-    for fields in (NARROW, change.changes, {"system_config": {"channels": kept}}):
-        for key, value in fields.items():
-            config[key] = {**config.get(key, {}), **value} if isinstance(value, dict) else value
-    return TrainingConfig(**config)
+    every_run = {**NARROW, "unturned_steps": int(0.1 * arguments.steps), "validation_cases": 0}
+    output = arguments.output / change.name
+    return TrainingConfig(
+        **with_changes(configuration("default", arguments.steps, arguments, output, every_run), change.all_fields())
+    )
 
 
 def errors_of(run: TrainingRun, cases: Sequence[TrainingCase]) -> dict[str, float]:
@@ -114,58 +113,73 @@ def errors_of(run: TrainingRun, cases: Sequence[TrainingCase]) -> dict[str, floa
     return errors
 
 
-def trained_errors(
-    change: Change, arguments: argparse.Namespace, cases: dict[str, list[TrainingCase]]
-) -> dict[str, list[float]]:
-    """A row's errors of each part's patients, trained for unless they are there."""
-    path = arguments.output / change.name / "errors.csv"
+def kept(path: Path, measure: Callable[[], Errors]) -> Errors:
+    """Errors as they stand in a table; measured and written unless they are there."""
     if not path.exists():
-        print(f"--- {change.name}", flush=True)
-        config = run_of(change, arguments)
-        names = DefaultSystem(**config.system_config).channels  # type: ignore[arg-type]
-        shown = {part: [replace(one, inputs=one.inputs.only(names)) for one in cases[part]] for part in PARTS}
-        run = TrainingRun(config, shown["train"], shown["validation"])
-        run.run()
-        shown["train"] = shown["train"][::TRAINING_STRIDE]
-        rows = [(part, *error) for part in PARTS for error in errors_of(run, shown[part]).items()]
+        print(f"--- {path.parent.name}", flush=True)
+        errors = measure()
+        rows = [(part, *error) for part in PARTS for error in errors[part].items()]
+        path.parent.mkdir(parents=True, exist_ok=True)
         with open(path, "w", newline="", encoding="utf-8") as stream:
             csv.writer(stream).writerows([("part", "patient", "error_gy"), *rows])
     with open(path, newline="", encoding="utf-8") as stream:
         read = list(csv.DictReader(stream))
-    return {part: [float(row["error_gy"]) for row in read if row["part"] == part] for part in PARTS}
+    return {part: {row["patient"]: float(row["error_gy"]) for row in read if row["part"] == part} for part in PARTS}
+
+
+def trained_errors(config: TrainingConfig, cases: Cases) -> Errors:
+    """A row's errors: trained on halved patients, measured on them."""
+    names = DefaultSystem(**config.system_config).channels  # type: ignore[arg-type]
+    shown = {part: [replace(one, inputs=one.inputs.only(names)) for one in cases[part]] for part in PARTS}
+    run = TrainingRun(config, shown["train"], shown["validation"])
+    run.run()
+    return {part: errors_of(run, counted(part, shown[part])) for part in PARTS}
+
+
+def shipped_errors(arguments: argparse.Namespace, cases: Cases) -> Errors:
+    """What the shipped weights predict at full resolution, halved like the clinical doses."""
+    engine = PredictionEngine("default", None, "auto")
+    errors: Errors = {}
+    for part in PARTS:
+        whole = list(cached_cases(getattr(arguments, part), cache_of(arguments) / part, DefaultSystem().channels))
+        errors[part] = {}
+        for one, coarse in zip(counted(part, whole), counted(part, cases[part]), strict=True):
+            predicted = halved(replace(one, dose_gy=engine.sampled_dose(one.inputs, samples=VIEWS)))
+            error = np.abs(predicted.dose_gy - coarse.dose_gy)[coarse.inputs.region].mean()
+            errors[part][one.identifier] = float(error)
+    return errors
+
+
+def counted(part: str, cases: Sequence[TrainingCase]) -> Sequence[TrainingCase]:
+    """The patients of a part that errors are measured on."""
+    return cases[::TRAINING_STRIDE] if part == "train" else cases
 
 
 def main() -> int:
     """Train, measure, test, write."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--steps", type=int, default=5000, help="of every run (default: 5000)")
-    parser.add_argument("--only", nargs="+", choices=[change.name for change in CHANGES], metavar="NAME",
-                        help="these changes, besides the unchanged run (default: all)")  # fmt: skip
-    add_run_options(parser, "runs/half-resolution")
-    arguments = parser.parse_args()
-    first, *others = CHANGES
-    chosen = [first, *(change for change in others if arguments.only is None or change.name in arguments.only)]
-    cache = arguments.cache or arguments.output / "cache"
+    chosen, arguments = chosen_changes(CHANGES, 5000, "runs/half-resolution", __doc__)
     cases = {
-        part: [halved(case) for case in cached_cases(getattr(arguments, part), cache / part, DefaultSystem().channels)]
+        part: [
+            halved(case)
+            for case in cached_cases(getattr(arguments, part), cache_of(arguments) / part, DefaultSystem().channels)
+        ]
         for part in PARTS
     }
-    rows, plain = [], None
-    for change in chosen:
-        errors = trained_errors(change, arguments, cases)
-        cells = []
-        for part in PARTS:
-            cells.append(f"{np.mean(errors[part]):.3f}")
-            if plain is not None:
-                difference = np.mean(errors[part]) - np.mean(plain[part])
-                cells[-1] += f" ({difference:+.3f}, p = {ttest_rel(errors[part], plain[part]).pvalue:.2g})"
-        plain = plain or errors
-        rows.append([change.title, *cells])
+    measures: dict[str, tuple[str, Callable[[], Errors]]] = {
+        change.name: (change.title, partial(trained_errors, run_of(change, arguments), cases)) for change in chosen
+    }
+    measures["shipped"] = ("shipped weights, at full resolution", partial(shipped_errors, arguments, cases))
+    rows, unchanged = [], None
+    for name, (title, measure) in measures.items():
+        errors = kept(arguments.output / name / "errors.csv", measure)
+        tests = [paired_test(part, "Gy", errors[part], (unchanged or errors)[part]) for part in PARTS]
+        rows.append([title, *(cell(test, unchanged is not None) for test in tests)])
+        unchanged = unchanged or errors
     note = (
         f"{arguments.steps} steps of one patient each at half the resolution, seed 0; two samples of one step. In "
         "brackets the difference from the first row and the paired t-test's p."
     )
-    write_table(["", "validation, Gy", "training patients, Gy"], rows, note, arguments.output)
+    write_table(["", "validation, Gy", "every fourth training patient, Gy"], rows, note, arguments.output)
     return 0
 
 

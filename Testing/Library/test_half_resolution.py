@@ -63,10 +63,10 @@ def test_runs_are_compared_patient_by_patient_and_not_done_twice(tmp_path, monke
             return list(csv.DictReader(stream)), capsys.readouterr().out
 
     rows, told = table("masks-alone")
-    assert [row[""] for row in rows] == ["unchanged", "neither beams nor CT"]
+    assert [row[""] for row in rows] == ["unchanged", "neither beams nor CT", "shipped weights, at full resolution"]
     assert "--- unchanged" in told and "--- masks-alone" in told
     errors = {}
-    for name in ("unchanged", "masks-alone"):
+    for name in ("unchanged", "masks-alone", "shipped"):
         with open(output / name / "errors.csv", newline="", encoding="utf-8") as stream:
             read = list(csv.DictReader(stream))
         assert [row["part"] for row in read] == ["validation"] * 3 + ["train"] * 2

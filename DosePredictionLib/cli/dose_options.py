@@ -20,6 +20,7 @@ from DosePredictionLib.json_file import read_json
 from DosePredictionLib.patient.image_file import image_stem, image_suffix
 from DosePredictionLib.patient.patient import Patient
 from DosePredictionLib.patient.reading import read_patient
+from DosePredictionLib.patient.volume import Volume
 
 
 def add_comparison_options(parser: argparse.ArgumentParser) -> None:
@@ -62,6 +63,18 @@ def tell_warnings(warnings: Iterable[str], about: str = "") -> None:
     """Warnings on standard error, one a line; ``about`` names the case where there are several."""
     for text in warnings:
         print(f"Warning: {about}{text}", file=sys.stderr)
+
+
+def checked_dose(path: Path, patient: Patient, about: str = "") -> Volume:
+    """A patient's dose from a file; what is odd about it is told on standard error, ``about`` as in `tell_warnings`.
+
+    Raises:
+        InputError: see `read_dose_file`.
+    """
+    told: list[str] = []
+    dose = read_dose_file(path, patient.geometry, patient.frame_of_reference_uid, told)
+    tell_warnings(told, about)
+    return dose
 
 
 def comparison_of(

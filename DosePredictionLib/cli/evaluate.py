@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from DosePredictionLib.cli.dose_options import tell_warnings
+from DosePredictionLib.cli.dose_options import checked_dose, tell_warnings
 from DosePredictionLib.cli.predict import add_model_options, check_writable, chosen_calibration, predict_with_bar
 from DosePredictionLib.cli.scorecard import print_mean
 from DosePredictionLib.cli.structure_tables import (
@@ -43,10 +43,10 @@ from DosePredictionLib.inference.uncertainty import (
     fit_calibration,
 )
 from DosePredictionLib.inference.weights_header import read_weights_header
+from DosePredictionLib.patient.cases import named_cases
 from DosePredictionLib.patient.patient import Patient
 from DosePredictionLib.patient.reader_gdp_hmm import is_gdp_hmm
 from DosePredictionLib.patient.reader_openkbp_csv import read_openkbp_dose
-from DosePredictionLib.patient.reading import find_cases, read_patient
 from DosePredictionLib.patient.structure import Structure, StructureRole
 from DosePredictionLib.patient.volume import Volume
 from DosePredictionLib.resources import resource_path
@@ -136,8 +136,8 @@ def run(arguments: argparse.Namespace) -> int:
     uncertain: list[ValidationCase] = []
     settings: dict[str, Any] = {"predictions": str(arguments.predictions)} if predictor is None else {}
     try:
-        for case in find_cases(arguments.dataset):
-            patient = read_patient(case)
+        for case in named_cases([arguments.dataset]):
+            patient = case.read()
             tell_warnings(patient.warnings, f"{patient.identifier}: ")
             if patient.reference_dose is None:
                 print(f"{patient.identifier} has no reference dose; passed over.", file=sys.stderr)
@@ -157,7 +157,7 @@ def run(arguments: argparse.Namespace) -> int:
                 dose, seconds = _read_prediction(arguments.predictions, patient), float("nan")
                 uncalibrated = None
             scored = score_patient(patient, dose, seconds)
-            if is_gdp_hmm(case):
+            if is_gdp_hmm(case.path):
                 scored = replace(scored, gdp_hmm_mae=score_gdp_hmm(patient, dose))
             scores.append(scored)
             if goals is not None:
@@ -279,7 +279,12 @@ def _masks(patient: Patient) -> tuple[dict[str, np.ndarray], np.ndarray]:
             f"{patient.identifier} has neither a dose region nor an external structure, over which the dose score is "
             "defined; add one."
         )
-    masks = {_openkbp_name(s): s.mask.on_grid(patient.geometry, nearest=True).array != 0 for s in patient.structures}
+    masks: dict[str, np.ndarray] = {}
+    for structure in patient.structures:
+        mask = structure.mask.on_grid(patient.geometry, nearest=True).array != 0
+        name = _openkbp_name(structure)
+        # Targets of one dose level (a primary tumour's and the nodes') are one to the challenge, as to the models.
+        masks[name] = masks[name] | mask if name in masks else mask
     return masks, np.logical_or.reduce([masks[_openkbp_name(structure)] for structure in region])
 
 
@@ -296,12 +301,7 @@ def _read_prediction(folder: Path, patient: Patient) -> Volume:
     for path in (folder / patient.identifier / "dose.nrrd", folder / patient.identifier / "dose.nii.gz",
                  folder / f"{patient.identifier}.nrrd", folder / f"{patient.identifier}.nii.gz"):  # fmt: skip
         if path.exists():
-            import SimpleITK as sitk
-
-            try:
-                return Volume.of_image(sitk.ReadImage(str(path)))
-            except RuntimeError as error:
-                raise InputError(f"Cannot read the predicted dose {path}; it is damaged or not an image.") from error
+            return checked_dose(path, patient, f"{patient.identifier}: ")
     raise InputError(
         f"There is no prediction for {patient.identifier} in {folder}; expected {table.name} or "
         f"{patient.identifier}/dose.nrrd."

@@ -15,12 +15,12 @@ from DosePredictionLib.dosimetry.goals import GoalSet, evaluate_goals
 from DosePredictionLib.dosimetry.tables import format_goals_table, write_dvh_csv, write_goals_csv
 from DosePredictionLib.errors import InputError
 from DosePredictionLib.inference.options import PredictionOptions
+from DosePredictionLib.patient.cases import Case, named_cases
 from DosePredictionLib.patient.dicom_reference import DicomReference
 from DosePredictionLib.patient.patient import Patient
-from DosePredictionLib.patient.reading import find_cases, is_read_as_dicom, read_patient
 from DosePredictionLib.patient.writer_dicom_dose import write_rtdose
 from DosePredictionLib.patient.writer_dicom_isodose import isodose_levels_gy, write_isodose_contours
-from DosePredictionLib.patient.writer_openkbp_csv import write_openkbp_dose
+from DosePredictionLib.patient.writer_openkbp_csv import check_openkbp_grid, write_openkbp_dose
 from DosePredictionLib.whole_file import whole_file
 from DosePredictionLib.worker.predictor import Prediction, PredictionFailed, Predictor
 
@@ -81,38 +81,40 @@ def chosen_calibration(arguments: argparse.Namespace) -> bool | Path:
 def run(arguments: argparse.Namespace) -> int:
     """Carry the command out."""
     options = PredictionOptions(arguments.samples, arguments.steps, arguments.seed)
-    cases = [case for given in arguments.cases for case in find_cases(given)]
+    cases = named_cases(arguments.cases)
     if arguments.target != "dose":
         return run_modality(arguments, options, cases)
     named = named_goals(arguments)
     output: Path = arguments.output
     if arguments.isodose_contours and arguments.format != "dicom":
         raise InputError("Isodose contours are written as DICOM only; add --format dicom.")
-    others = [case for case in cases if arguments.format == "dicom" and not is_read_as_dicom(case)]
+    others = [case for case in cases if arguments.format == "dicom" and not case.is_dicom]
     if others:
         raise InputError(
-            f"{others[0]} is not a DICOM case, so there is no patient and frame of reference for an RTDOSE file; "
+            f"{others[0].path} is not a DICOM case, so there is no patient and frame of reference for an RTDOSE file; "
             "choose the format nrrd or nifti."
         )
+    folders = result_folders(cases, output)
     check_writable(output)
     failures = 0
     told = ""  # of the goals, said anew where they change from case to case
     calibrate = chosen_calibration(arguments)
     with Predictor(arguments.system, arguments.weights, arguments.device, calibrate=calibrate) as predictor:
         predictor.start()
-        for case in cases:
+        for case, folder in zip(cases, folders, strict=True):
             try:
-                patient = read_patient(case)
-                reference = DicomReference.of_case(case) if arguments.format == "dicom" else None
+                patient = case.read()
+                if arguments.format == "openkbp":
+                    check_openkbp_grid(patient.geometry)
+                reference = DicomReference.of_case(case.path) if arguments.format == "dicom" else None
                 prediction = predict_with_bar(predictor, patient, options)
                 levels_gy = drawn_levels_gy(prediction) if arguments.isodose_contours else ()
             except (InputError, PredictionFailed) as error:
                 if len(cases) == 1:
                     raise InputError(str(error)) from error
                 failures += 1
-                print(f"dose-predict: {case.name}: {error}", file=sys.stderr)
+                print(f"dose-predict: {case.identifier}: {error}", file=sys.stderr)
                 continue
-            folder = output if len(cases) == 1 else output / patient.identifier
             taken = goals_for(patient, named)
             write_outputs(prediction, folder, taken.goals, arguments.format)
             if reference is not None:
@@ -134,21 +136,38 @@ def run(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def run_modality(arguments: argparse.Namespace, options: PredictionOptions, cases: list[Path]) -> int:
+def result_folders(cases: Sequence[Case], output: Path) -> list[Path]:
+    """Where each case's results go: one of its own in ``output``, or that itself when there is but one case.
+
+    Raises:
+        InputError: the results would come to lie among a case's own files, whose ``dose.nrrd`` is the clinical dose.
+    """
+    folders = [output] if len(cases) == 1 else [output / case.identifier for case in cases]
+    read_from = {case.path.resolve() for case in cases if case.path.is_dir() and not case.is_dicom}
+    for folder in folders:
+        if folder.resolve() in read_from:
+            raise InputError(
+                f"{folder} is the folder of a case itself, whose clinical dose.nrrd and other files the results would "
+                "overwrite or be taken for; give another folder with -o."
+            )
+    return folders
+
+
+def run_modality(arguments: argparse.Namespace, options: PredictionOptions, cases: Sequence[Case]) -> int:
     """Sample another modality than the dose. Nothing but this command asks for it, so it runs in this very process."""
     from DosePredictionLib.inference.modality import TARGETS, modality_warning, modality_weights, predict_modality
     from DosePredictionLib.inference.weights import load_weights
 
     if arguments.target not in TARGETS:
         raise InputError(f"There is no modality {arguments.target!r}; choose dose or one of {', '.join(TARGETS)}.")
+    folders = result_folders(cases, arguments.output)
     check_writable(arguments.output)
     loaded = load_weights(arguments.weights or modality_weights(arguments.system))
     if warning := modality_warning(loaded):
         print(f"Warning: {warning}", file=sys.stderr)
-    for case in cases:
-        patient = read_patient(case)
+    for case, folder in zip(cases, folders, strict=True):
+        patient = case.read()
         volume = predict_modality(loaded, patient, arguments.target, options, arguments.device)
-        folder = arguments.output if len(cases) == 1 else arguments.output / patient.identifier
         volume.write(folder / f"{arguments.target}.nrrd")
         print(f"{patient.identifier}: {folder / arguments.target}.nrrd (research use, not for clinical decisions)")
     return 0

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from DosePredictionLib.dosimetry.dose_file import read_dose_file
+from DosePredictionLib.cli.dose_options import checked_dose, tell_warnings
 from DosePredictionLib.dosimetry.scorecard import Scorecard
 from DosePredictionLib.dosimetry.scorecard_reading import find_scorecard
 from DosePredictionLib.dosimetry.scorecard_scoring import score_dose
@@ -20,7 +20,8 @@ from DosePredictionLib.dosimetry.scorecard_table import (
     write_scorecard_csv,
 )
 from DosePredictionLib.errors import InputError
-from DosePredictionLib.patient.reading import find_cases, read_patient
+from DosePredictionLib.patient.cases import named_cases
+from DosePredictionLib.patient.reading import read_patient
 
 
 def add_parser(commands: Any) -> None:
@@ -49,8 +50,9 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.predictions is not None:
         return _run_many(arguments, card)
     patient = read_patient(arguments.case)
+    tell_warnings(patient.warnings)
     if arguments.dose is not None:
-        dose = read_dose_file(arguments.dose, patient.geometry)
+        dose = checked_dose(arguments.dose, patient)
     elif patient.reference_dose is not None:
         dose = patient.reference_dose
     else:
@@ -64,9 +66,9 @@ def run(arguments: argparse.Namespace) -> int:
 
 def _run_many(arguments: argparse.Namespace, card: Scorecard) -> int:
     totals = []
-    for case in find_cases(arguments.case):
-        patient = read_patient(case)
-        dose = read_dose_file(arguments.predictions / patient.identifier / "dose.nrrd", patient.geometry)
+    for case in named_cases([arguments.case]):
+        patient = case.read()
+        dose = checked_dose(arguments.predictions / case.identifier / "dose.nrrd", patient, f"{case.identifier}: ")
         total = PatientTotal.of(card, patient, dose)
         totals.append(total)
         print(f"{total.identifier}: {total.score:.1f} of {total.maximum:g}, {total.percent:.1f} %")

@@ -42,6 +42,18 @@ def check_patient(patient: Patient) -> Patient:
     )
 
 
+def check_units(patient: Patient) -> None:
+    """Check that the reference dose and the prescriptions can be in Gy: all that is ever measured rests on it.
+
+    Raises:
+        InputError: one of them is in cGy, or no number.
+    """
+    _check_reference(patient)
+    for target in patient.targets:
+        if target.prescription_gy is not None:
+            _check_prescription(target, patient.identifier)
+
+
 def _check_ct(patient: Patient) -> None:
     if patient.ct is None:
         return

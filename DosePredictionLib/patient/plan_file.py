@@ -235,9 +235,15 @@ def _mapping(value: Any, path: Path, what: str) -> dict[str, Any]:
 
 
 def _number(value: Any, path: Path, what: str) -> float:
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
         raise InputError(f"{path}: {what} is {value!r}; give a number.")
-    return float(value)
+    try:
+        number = float(value)
+    except OverflowError:  # JSON's whole numbers have no end
+        number = math.inf
+    if not math.isfinite(number):
+        raise InputError(f"{path}: {what} is no number that can be reckoned with; give a finite one.")
+    return number
 
 
 def _numbers(value: Any, path: Path, what: str) -> list[float]:

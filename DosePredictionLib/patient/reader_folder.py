@@ -51,6 +51,7 @@ import numpy as np
 
 from DosePredictionLib.errors import InputError
 from DosePredictionLib.patient.geometry import Geometry
+from DosePredictionLib.patient.identifier import patient_identifier
 from DosePredictionLib.patient.image_file import image_stem, image_suffix, read_scalar_volume
 from DosePredictionLib.patient.naming import NameMatch, match_structure_names
 from DosePredictionLib.patient.patient import Patient
@@ -61,6 +62,8 @@ from DosePredictionLib.patient.volume import Volume
 
 _PLAN_FILE = "prescription.json"
 _SEGMENTATION_SUFFIX = ".seg.nrrd"
+#: The clinical dose, and what a prediction leaves beside it: no masks.
+_DOSES = {"dose", "dose_std", "dose_uncalibrated"}
 
 
 @dataclass(frozen=True)
@@ -78,10 +81,10 @@ def is_patient_folder(path: Path) -> bool:
     if not path.is_dir():
         return False
     names = [(entry, image_suffix(entry)) for entry in path.iterdir() if not entry.name.startswith(".")]
-    stems = {image_stem(entry).lower() for entry, suffix in names if suffix}
+    stems = {image_stem(entry).lower() for entry, suffix in names if suffix} - _DOSES
     if "ct" in stems or any(suffix == _SEGMENTATION_SUFFIX for _, suffix in names):
         return True
-    return (path / _PLAN_FILE).is_file() and any(suffix for _, suffix in names)
+    return (path / _PLAN_FILE).is_file() and bool(stems)
 
 
 def read_patient_folder(path: Path) -> Patient:
@@ -123,7 +126,7 @@ def read_patient_folder(path: Path) -> Patient:
     if dose is not None:
         dose = Volume(dose.array.astype(np.float32), dose.geometry)
     return Patient(
-        path.resolve().name, grid, ct, tuple(structures), fractions=plan.fractions, technique=plan.technique,
+        patient_identifier(path), grid, ct, tuple(structures), fractions=plan.fractions, technique=plan.technique,
         site=plan.site, beams=plan.beams, reference_dose=dose, warnings=tuple(warnings),
     )  # fmt: skip
 
@@ -136,7 +139,7 @@ def _files(path: Path) -> _Files:
         ct=_only(others, "ct"),
         dose=_only(others, "dose"),
         segmentations=tuple(segmentations),
-        masks=tuple(entry for entry in others if image_stem(entry).lower() not in ("ct", "dose", "dose_std")),
+        masks=tuple(entry for entry in others if image_stem(entry).lower() not in {"ct", *_DOSES}),
     )
 
 

@@ -28,6 +28,7 @@ from DosePredictionLib.json_file import read_json
 from DosePredictionLib.patient.beams import Beam, BeamArrangement
 from DosePredictionLib.patient.dicom_plan import ARC_STEP_DEG
 from DosePredictionLib.patient.geometry import IDENTITY_DIRECTION, Geometry, index3, vector3
+from DosePredictionLib.patient.identifier import patient_identifier
 from DosePredictionLib.patient.naming import NameMatch, match_structure_names
 from DosePredictionLib.patient.patient import Patient
 from DosePredictionLib.patient.restricted_unpickler import RefusedPickle, holds_object_array, load_object_array
@@ -108,9 +109,9 @@ def read_gdp_hmm(path: Path) -> Patient:
     ]  # fmt: skip
     ct = np.maximum(np.rint(np.asarray(content["img"], dtype=np.float32)), _LOWEST_HU).astype(np.int16)
     return Patient(
-        path.stem, geometry, Volume(ct, geometry), structures, technique=_technique(content), site=_site(masks),
-        beams=_beams(content, geometry, path), reference_dose=_dose(content, geometry, levels, masks, path),
-        warnings=tuple(warnings),
+        patient_identifier(path), geometry, Volume(ct, geometry), structures, technique=_technique(content),
+        site=_site(masks), beams=_beams(content, geometry, path),
+        reference_dose=_dose(content, geometry, levels, masks, path), warnings=tuple(warnings),
     )  # fmt: skip
 
 

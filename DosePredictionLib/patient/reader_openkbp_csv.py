@@ -14,6 +14,7 @@ import numpy as np
 
 from DosePredictionLib.errors import InputError
 from DosePredictionLib.patient.geometry import Geometry
+from DosePredictionLib.patient.identifier import patient_identifier
 from DosePredictionLib.patient.openkbp_axes import OPENKBP_SHAPE, openkbp_to_zyx
 from DosePredictionLib.patient.openkbp_patient import DOSE_REGION_NAME, OPENKBP_STRUCTURES, openkbp_patient
 from DosePredictionLib.patient.patient import Patient
@@ -46,7 +47,7 @@ def read_openkbp_csv(path: Path) -> Patient:
     ct = _read_values(path / "ct.csv") if (path / "ct.csv").is_file() else None
     dose = _read_values(path / "dose.csv") if (path / "dose.csv").is_file() else None
     stored_ct = None if ct is None else np.rint(ct).astype(np.int16)
-    return openkbp_patient(path.resolve().name, spacing, masks, stored_ct, dose)
+    return openkbp_patient(patient_identifier(path), spacing, masks, stored_ct, dose)
 
 
 def read_openkbp_dose(path: str | Path, geometry: Geometry) -> Volume:

@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from DosePredictionLib.errors import InputError
+from DosePredictionLib.patient.identifier import patient_identifier
 from DosePredictionLib.patient.openkbp_axes import OPENKBP_SHAPE
 from DosePredictionLib.patient.openkbp_patient import DOSE_REGION_NAME, OPENKBP_STRUCTURES, openkbp_patient
 from DosePredictionLib.patient.patient import Patient
@@ -57,4 +58,4 @@ def read_openkbp_packed(path: Path) -> Patient:
     masks = {name: (bits >> bit) & 1 == 1 for bit, name in enumerate(OPENKBP_STRUCTURES)}
     masks[DOSE_REGION_NAME] = (bits.astype(np.uint16) >> _DOSE_REGION_BIT) & 1 == 1
     dose_gy = arrays["dose"] * np.float64(DOSE_STEP_GY) if "dose" in arrays else None
-    return openkbp_patient(path.stem, arrays["spacing_mm"], masks, arrays.get("ct"), dose_gy)
+    return openkbp_patient(patient_identifier(path), arrays["spacing_mm"], masks, arrays.get("ct"), dose_gy)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from DosePredictionLib.errors import InputError
+from DosePredictionLib.patient.checks import check_units
 from DosePredictionLib.patient.patient import Patient
 from DosePredictionLib.patient.reader_dicom import find_dicom_cases, is_dicom, read_dicom
 from DosePredictionLib.patient.reader_folder import is_patient_folder, read_patient_folder
@@ -47,10 +48,13 @@ def read_patient(path: str | Path) -> Patient:
     challenge's CSV folder, a packed OpenKBP file, a file of the GDP-HMM challenge (see `reader_gdp_hmm`).
 
     Raises:
-        InputError: nothing is there, the format isn't known, or the data are broken.
+        InputError: nothing is there, the format isn't known, the data are broken, or the reference dose or a
+            prescription is not in Gy.
     """
     path = Path(path)
-    return _format_of(path).read(path)
+    patient = _format_of(path).read(path)
+    check_units(patient)
+    return patient
 
 
 def find_cases(path: str | Path) -> list[Path]:

@@ -52,7 +52,13 @@ def read_segmentation(path: Path) -> tuple[Geometry, list[Segment]]:
     segments = []
     for number, fields in enumerate(named):
         # Files from before Slicer shared label maps have a layer for each segment and no numbers.
-        layer, label = int(fields.get("Layer", number)), int(fields.get("LabelValue", 1))
+        try:
+            layer, label = int(fields.get("Layer", number)), int(fields.get("LabelValue", 1))
+        except ValueError:
+            raise InputError(
+                f"{path} is damaged: the layer or the label of segment {fields.get('Name', number)!r} is no number; "
+                "save it again."
+            ) from None
         if not 0 <= layer < len(layers) or label < 1:
             raise InputError(
                 f"{path} is damaged: segment {fields.get('Name', number)!r} should be label {label} of layer {layer}, "

@@ -92,20 +92,22 @@ def load_case(path: Path) -> TrainingCase:
 def cached_cases(folder: str | Path, cache: Path, channels: Sequence[str]) -> Iterator[TrainingCase]:
     """All cases of a folder that can be trained on, conditioned once and kept in ``cache``.
 
-    A case's file is named by its identifier, its source's size and time, and the channel list; change one of these and
-    it is made anew. Cases without a dose, a target or a dose region are passed over.
+    A case's file is named by its identifier, its source's sizes and times, and the channel list; change one of these
+    and it is made anew. Cases without a dose, a target or a dose region are passed over.
     """
-    from DosePredictionLib.patient.reading import find_cases, read_patient
+    from DosePredictionLib.patient.cases import named_cases
 
     cache.mkdir(parents=True, exist_ok=True)
-    for source in find_cases(folder):
-        facts = source.stat()
-        key = hashlib.sha256(f"{channels}{facts.st_size}{facts.st_mtime_ns}".encode()).hexdigest()[:12]
-        path = cache / f"{source.stem}-{key}.npz"
+    for case in named_cases([folder]):
+        # A folder's own time doesn't tell that a file in it was changed.
+        sources = sorted(case.path.rglob("*")) if case.path.is_dir() else [case.path]
+        facts = "".join(f"{about.st_size}{about.st_mtime_ns}" for about in map(Path.stat, sources))
+        key = hashlib.sha256(f"{channels}{facts}".encode()).hexdigest()[:12]
+        path = cache / f"{case.identifier}-{key}.npz"
         if not path.exists():
             try:
-                save_case(training_case(read_patient(source), channels), path)
+                save_case(training_case(case.read(), channels), path)
             except InputError as problem:
-                print(f"passed over {source.name}: {problem}", flush=True)
+                print(f"passed over {case.identifier}: {problem}", flush=True)
                 continue
         yield load_case(path)

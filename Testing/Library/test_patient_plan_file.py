@@ -12,6 +12,7 @@ from phantom import ball_patient
 from DosePredictionLib.errors import InputError
 from DosePredictionLib.patient.checks import check_patient
 from DosePredictionLib.patient.patient import Patient
+from DosePredictionLib.patient.plan_file import read_plan_file
 from DosePredictionLib.patient.reading import read_patient
 from DosePredictionLib.patient.structure import StructureRole
 
@@ -63,9 +64,14 @@ def test_what_has_a_prescription_is_a_target(tmp_path):
 
 
 def test_cgy_is_noticed(tmp_path):
-    patient = case(tmp_path, {"prescriptions_gy": {"PTV70": 7000}}, "PTV70")
     with pytest.raises(InputError, match="7000 looks like cGy; give 70"):
-        check_patient(patient)
+        case(tmp_path, {"prescriptions_gy": {"PTV70": 7000}}, "PTV70")
+
+
+def test_a_number_beyond_all_bounds_is_refused(tmp_path):
+    (tmp_path / "prescription.json").write_text('{"prescription_gy": 1' + "0" * 400 + "}")
+    with pytest.raises(InputError, match="prescription_gy is no number that can be reckoned with"):
+        read_plan_file(tmp_path / "prescription.json")
 
 
 def test_a_standard_name_brings_its_role_and_an_empty_one_takes_it_away(tmp_path):

@@ -1,0 +1,183 @@
+"""Several cases at once: no one's results are taken for another's, or for the clinical dose."""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import hashlib
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import SimpleITK as sitk
+from phantom import ball_dose, ball_patient
+from test_cli import refused
+from test_dicom_case import write_study
+from tiny import tiny_weights
+
+from DosePredictionLib.cli.evaluate import score_patient
+from DosePredictionLib.cli.main import main
+from DosePredictionLib.errors import InputError
+from DosePredictionLib.patient.cases import named_cases
+from DosePredictionLib.patient.reading import read_patient
+from DosePredictionLib.patient.structure import Structure, StructureRole
+from DosePredictionLib.patient.volume import Volume
+from DosePredictionLib.patient.writer_folder import write_patient_folder
+from DosePredictionLib.training.case_cache import cached_cases
+
+
+def write_balls(folder: Path, *names: str, shift_mm: float = 0.0) -> Path:
+    for name in names:
+        write_patient_folder(replace(ball_patient(), reference_dose=ball_dose(shift_mm)), folder / name)
+    return folder
+
+
+def test_cases_whose_folders_share_a_name_are_told_apart(tmp_path):
+    from dicom_phantom import Study
+
+    for name in ("patient1", "patient2"):
+        write_study(tmp_path / name / "DICOM", Study(patient_id=name))
+    write_study(tmp_path / "patient3", Study(patient_id="patient3"))
+    cases = named_cases([tmp_path])
+    assert [case.identifier for case in cases] == ["patient1_DICOM", "patient2_DICOM", "patient3"]
+    assert [case.read().identifier for case in cases] == ["patient1_DICOM", "patient2_DICOM", "patient3"]
+    assert [case.identifier for case in named_cases([tmp_path / "patient1"])] == ["patient1"]
+
+
+def test_each_case_counts_once_and_names_that_stay_the_same_are_refused(tmp_path):
+    a = write_balls(tmp_path / "a", "one") / "one"
+    assert [case.identifier for case in named_cases([a, tmp_path / "a", a])] == ["one"]
+    for folder in ("b/c_d", "b_c/d"):
+        write_balls(tmp_path / folder, "x")
+    with pytest.raises(InputError, match="would both be called b_c_d_x"):
+        named_cases([tmp_path / "b/c_d/x", tmp_path / "b_c/d/x"])
+
+
+def test_doses_of_cases_that_share_a_name_are_scored_each_by_itself(tmp_path):
+    for site, shift in (("north", 0.0), ("south", 4.0)):
+        write_balls(tmp_path / site, "1", shift_mm=shift)
+    weights = tiny_weights(tmp_path / "tiny.safetensors")
+    given = [str(tmp_path / site / "1") for site in ("north", "south")]
+    assert main(["predict", *given, "-o", str(tmp_path / "out"), "--weights", str(weights), "--device", "cpu"]) == 0
+    assert sorted(path.parent.name for path in tmp_path.glob("out/*/dose.nrrd")) == ["north_1", "south_1"]
+
+
+def sums(folder: Path) -> dict[str, str]:
+    return {str(p): hashlib.sha256(p.read_bytes()).hexdigest() for p in sorted(folder.rglob("*")) if p.is_file()}
+
+
+@pytest.mark.parametrize("given", ["data/a", "data"])
+def test_results_never_go_into_a_case_of_image_files(tmp_path, capsys, given):
+    write_balls(tmp_path / "data", "a", "b")
+    before = sums(tmp_path)
+    weights = tiny_weights(tmp_path.parent / f"{tmp_path.name}.safetensors")
+    told = refused(["predict", str(tmp_path / given), "-o", str(tmp_path / given), "--weights", str(weights)], capsys)
+    assert "is the folder of a case itself" in told and "-o" in told
+    assert sums(tmp_path) == before
+
+
+def test_a_prediction_beside_dicom_files_changes_nothing(tmp_path):
+    from dicom_phantom import Study
+
+    write_study(tmp_path / "case", Study())
+    (tmp_path / "case" / "prescription.json").write_text('{"fractions": 30}')
+    for name in ("dose", "dose_std", "dose_uncalibrated"):
+        ball_dose().write(tmp_path / "case" / f"{name}.nrrd")
+    patient = read_patient(tmp_path / "case")
+    assert patient.fractions == 30 and patient.reference_dose is not None
+    assert float(patient.reference_dose.array.max()) < 67.0, "the RTDOSE, not the file beside it"
+
+
+def test_a_grid_that_openkbp_does_not_know_is_refused_before_anything_is_written(tmp_path, capsys):
+    write_balls(tmp_path, "a")
+    weights = tiny_weights(tmp_path / "tiny.safetensors")
+    out = tmp_path / "out"
+    told = refused(
+        ["predict", str(tmp_path / "a"), "-o", str(out), "--weights", str(weights), "--format", "openkbp"], capsys
+    )
+    assert "OpenKBP layout" in told and not out.exists()
+
+
+@pytest.mark.parametrize("command", ["compare", "report", "scorecard", "evaluate", "figures"])
+def test_every_command_refuses_a_clinical_dose_in_cgy(tmp_path, capsys, command):
+    case = write_balls(tmp_path / "data", "a") / "a"
+    clinical = ball_dose()
+    clinical.write(tmp_path / "good.nrrd")
+    Volume(clinical.array * 100.0, clinical.geometry).write(case / "dose.nrrd")
+    ball_dose(2.0).write(tmp_path / "predicted" / "a" / "dose.nrrd")
+    out = tmp_path / "out"
+    told = refused(
+        {
+            "compare": ["compare", str(case), "--dose", str(tmp_path / "good.nrrd"), "-o", str(out)],
+            "report": ["report", str(case), "--dose", str(tmp_path / "good.nrrd"), "-o", str(out)],
+            "scorecard": ["scorecard", str(case)],
+            "evaluate": ["evaluate", str(case), "--predictions", str(tmp_path / "predicted"), "-o", str(out)],
+            "figures": ["figures", str(case), "--dose", str(tmp_path / "good.nrrd"), "-o", str(out)],
+        }[command],
+        capsys,
+    )
+    assert "looks like cGy" in told and not out.exists()
+
+
+def damaged(how: str, path: Path) -> None:
+    dose = ball_dose()
+    path.parent.mkdir(parents=True)
+    if how == "several samples":
+        image = sitk.JoinSeries([dose.to_image(), dose.to_image()])
+        sitk.WriteImage(image, str(path))
+    elif how == "in cGy":
+        Volume(dose.array * 100.0, dose.geometry).write(path)
+    elif how == "beside the patient":
+        origin = (5000.0, *dose.geometry.origin_mm[1:])
+        Volume(dose.array, replace(dose.geometry, origin_mm=origin)).write(path)
+    else:
+        dose.write(path.with_name("whole.nii.gz"))
+        content = gzip.decompress(path.with_name("whole.nii.gz").read_bytes())
+        path.unlink(missing_ok=True)
+        path.with_suffix("").with_suffix(".nii.gz").write_bytes(gzip.compress(content[: len(content) // 2]))
+
+
+@pytest.mark.parametrize(
+    ("how", "said"),
+    [("several samples", "dimensions"), ("in cGy", "looks like cGy"), ("beside the patient", "wholly outside"),
+     ("cut off", "dose.nii.gz")],
+)  # fmt: skip
+def test_predictions_are_checked_before_they_are_scored(tmp_path, capsys, how, said):
+    case = write_balls(tmp_path / "data", "a") / "a"
+    damaged(how, tmp_path / "predicted" / "a" / "dose.nrrd")
+    arguments = ["evaluate", str(case), "--predictions", str(tmp_path / "predicted"), "-o", str(tmp_path / "out")]
+    assert said in refused(arguments, capsys)
+
+
+def test_targets_of_one_dose_level_are_scored_as_one():
+    nodes = Structure("PTVn_70", ball_patient().structures[3].mask, StructureRole.TARGET, None, 70.0)
+    tumour, *rest = (s for s in ball_patient().structures if s.name in ("PTV70", "Body", "PTV56"))
+    found = []
+    for order in ((nodes, tumour, *rest), (tumour, *rest, nodes)):
+        patient = replace(ball_patient(), structures=order, reference_dose=ball_dose())
+        found.append(score_patient(patient, ball_dose(6.0)).differences["PTV70 D_99"])
+    either = (nodes.mask.array != 0) | (ball_patient().structures[1].mask.array != 0)
+    wanted = abs(np.percentile(ball_dose(6.0).array[either], 1) - np.percentile(ball_dose().array[either], 1))
+    assert found == pytest.approx([wanted, wanted], abs=1e-3)
+
+
+def test_the_cache_of_conditioned_cases_sees_that_a_file_in_a_folder_changed(tmp_path):
+    case = write_balls(tmp_path / "data", "a") / "a"
+    (first,) = cached_cases(tmp_path / "data", tmp_path / "cache", ("prescription", "region"))
+    Volume(ball_dose().array * np.float32(0.5), ball_dose().geometry).write(tmp_path / "half.nrrd")
+    shutil.copyfile(tmp_path / "half.nrrd", case / "dose.nrrd")  # the folder's own time stays
+    (second,) = cached_cases(tmp_path / "data", tmp_path / "cache", ("prescription", "region"))
+    assert second.dose_gy.max() == pytest.approx(first.dose_gy.max() / 2, rel=0.01)
+
+
+def test_scores_of_several_patients_keep_their_names(tmp_path):
+    write_balls(tmp_path / "data", "a", "b")
+    for name, shift in (("a", 2.0), ("b", 6.0)):
+        ball_dose(shift).write(tmp_path / "predicted" / name / "dose.nrrd")
+    out = tmp_path / "out"
+    arguments = ["evaluate", str(tmp_path / "data"), "--predictions", str(tmp_path / "predicted"), "-o", str(out)]
+    assert main(arguments) == 0
+    rows = {row["patient"]: float(row["dose_score_gy"]) for row in csv.DictReader(open(out / "scores.csv", newline=""))}
+    assert rows["a"] < rows["b"]

@@ -33,6 +33,7 @@ class DicomCase:
         plan: the RTPLAN; None when there is none.
         doses: RTDOSE objects of the plan, or without a plan those in the CT's frame of reference.
         warnings: choices that were made, one sentence each.
+        plan_elsewhere: the plan's positions are given in another frame of reference than the CT's.
     """
 
     ct: tuple[DicomFile, ...]
@@ -40,6 +41,7 @@ class DicomCase:
     plan: DicomFile | None
     doses: tuple[DicomFile, ...]
     warnings: tuple[str, ...] = ()
+    plan_elsewhere: bool = False
 
 
 @dataclass(frozen=True)
@@ -210,7 +212,43 @@ def _only_case(group: _Group, path: Path, chosen: DicomFile | None) -> DicomCase
     doses = group.doses if plan is None else _doses_of(plan, group)
     if chosen is not None and chosen.modality == "RTDOSE":
         doses = (chosen,)
-    return DicomCase(group.series[0], structure_set, plan, doses, tuple(warnings))
+    frames = {_frame(group.series[0][0]), *_named_frames(structure_set)}
+    doses = _doses_here(doses, frames, chosen, warnings)
+    for dose in doses:
+        named = _named(dose, "ReferencedRTPlanSequence")
+        if plan is not None and named and plan.instance_uid not in named:
+            warnings.append(
+                f"The dose {dose.path.name} was calculated for a plan that is not there; it was taken for that of "
+                f"{_called(plan, 'RTPlanLabel')}."
+            )
+    elsewhere = plan is not None and not _lies_in(plan, frames)
+    return DicomCase(group.series[0], structure_set, plan, doses, tuple(warnings), elsewhere)
+
+
+def _doses_here(
+    doses: tuple[DicomFile, ...], frames: set[str], chosen: DicomFile | None, warnings: list[str]
+) -> tuple[DicomFile, ...]:
+    """The doses whose positions mean the same as the CT's; others are told."""
+    here = tuple(dose for dose in doses if _lies_in(dose, frames))
+    for dose in doses:
+        if dose not in here:
+            where = f"The dose {dose.path.name} lies in another frame of reference than the CT"
+            if dose is chosen:
+                raise InputError(f"{where}; check that it belongs to this patient and this CT.")
+            warnings.append(f"{where} and was passed over.")
+    return here
+
+
+def _lies_in(file: DicomFile, frames: set[str]) -> bool:
+    """Whether an object's frame of reference is one of these, or unknown."""
+    return not any(frames) or _frame(file) in {"", *frames}
+
+
+def _named_frames(structure_set: DicomFile) -> set[str]:
+    return {
+        str(item.get("FrameOfReferenceUID", ""))
+        for item in structure_set.header.get("ReferencedFrameOfReferenceSequence") or []
+    }
 
 
 def _one_structure_set(group: _Group, path: Path, warnings: list[str]) -> DicomFile:

@@ -3,11 +3,13 @@
 How a set of contours becomes a volume (PS3.3 C.8.8.6 leaves it open):
 
 * All contours of a plane are combined by exclusive or, and each by the even-odd rule: an inner contour is a hole, a
-  keyhole is one too. A contour that is there twice counts once.
+  keyhole is one too. A contour that is there twice counts once, wherever it starts and whichever way it turns.
 * The structure's own contour spacing is the largest distance between neighbouring planes that occurs at least at a
   quarter of them, up to 10 mm. CT slices between two planes no further apart get an interpolated shape (signed
   distances, linearly). A single missing plane between shapes that overlap is filled too, and told.
-* Wider gaps are gaps: separate parts of one structure stay apart.
+* A structure that has no planes nearer than 10 mm to each other, but mostly one distance of up to 20 mm between planes
+  whose shapes overlap, was contoured on every third slice, say: it is interpolated like the others, and told.
+* Wider gaps are gaps: separate parts of one structure stay apart. Where shapes beside a gap overlap, it is told.
 * The outermost planes of a part reach half the contour spacing beyond themselves, so that the volume is the sum of
   area times spacing.
 * Planes between CT slices, and contours closer than CT slices, go through the same interpolation.
@@ -24,7 +26,7 @@ Points and open contours bound no volume and are passed over.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy import ndimage
@@ -39,9 +41,11 @@ from DosePredictionLib.patient.volume import Volume
 
 #: Contours this near to each other along the normal lie in one plane; exports round to 0.1 or 0.01 mm.
 SAME_PLANE_MM = 0.1
+#: Planes of a structure that is contoured coarsely, but evenly, are at most so far apart.
+WIDEST_EVEN_MM = 20.0
 #: Vertices may be off their contour's plane by this much.
 _FLAT_MM = 0.5
-#: Shapes above and below a missing plane must share this part of the smaller one for the gap to be filled.
+#: Shapes above and below a gap must share this part of the smaller one to lie over each other.
 _OVERLAP = 0.5
 #: Contours may reach beyond the CT, but not by more than its own size.
 _BEYOND = 1.0
@@ -59,10 +63,14 @@ class Rasterised:
         mask: uint8 on the part of the CT's grid (or three times as fine) that holds the structure; an `OutlinedMask`,
             except where the structure is so large that there is nothing to gain.
         filled_planes: missing contour planes that were interpolated.
+        coarse_mm: distance of the contour planes, where it is more than `WIDEST_GAP_MM`; 0 otherwise.
+        open_gap_mm: the widest gap left open between shapes that lie over each other; 0 when there is none.
     """
 
     mask: Volume
     filled_planes: int = 0
+    coarse_mm: float = 0.0
+    open_gap_mm: float = 0.0
 
 
 def rasterise(contours: Sequence[np.ndarray], geometry: Geometry) -> Rasterised | None:
@@ -89,14 +97,14 @@ def rasterise(contours: Sequence[np.ndarray], geometry: Geometry) -> Rasterised 
     mask = _on_ct(built.mask, geometry)
     if isinstance(built.mask, OutlinedMask):
         mask = OutlinedMask(mask.array, mask.geometry, built.mask.occupancy)
-    return Rasterised(mask, built.filled_planes)
+    return replace(built, mask=mask)
 
 
 def _distinct(contours: Sequence[np.ndarray]) -> list[np.ndarray]:
-    """The contours without exact copies, which would cancel each other."""
+    """The contours without copies (of the same vertices, whichever comes first), which would cancel each other."""
     seen: dict[bytes, np.ndarray] = {}
     for contour in contours:
-        seen.setdefault(np.round(contour, 3).tobytes(), contour)
+        seen.setdefault(np.unique(np.round(contour, 3) + 0.0, axis=0).tobytes(), contour)
     return list(seen.values())
 
 
@@ -117,6 +125,7 @@ class _Stack:
         joined: whether each plane and the next belong to one part.
         filled: missing planes within parts.
         spacing: the structure's own distance between planes, as index.
+        open_gap: the widest gap between planes that lie over each other and yet belong to two parts, as index.
     """
 
     heights: np.ndarray
@@ -125,6 +134,7 @@ class _Stack:
     joined: list[bool]
     filled: int
     spacing: float
+    open_gap: float
 
 
 def _rasterise_in_slices(indices_zyx: Sequence[np.ndarray], geometry: Geometry) -> Rasterised | None:
@@ -146,7 +156,11 @@ def _rasterise_in_slices(indices_zyx: Sequence[np.ndarray], geometry: Geometry) 
         occupancy = occupancy_of_contours(stack.heights, stack.polygons, stack.joined, stack.spacing, geometry, box)
         if occupancy is not None:
             mask = OutlinedMask(mask.array, mask.geometry, occupancy)
-    return Rasterised(mask, stack.filled)
+    spacing_mm = stack.spacing * geometry.spacing_mm[2]
+    return Rasterised(
+        mask, stack.filled, spacing_mm if spacing_mm > WIDEST_GAP_MM * 1.01 and any(stack.joined) else 0.0,
+        stack.open_gap * geometry.spacing_mm[2],
+    )  # fmt: skip
 
 
 def _box(indices_zyx: Sequence[np.ndarray], geometry: Geometry) -> tuple[tuple[int, int, int], tuple[int, int, int]]:
@@ -154,7 +168,7 @@ def _box(indices_zyx: Sequence[np.ndarray], geometry: Geometry) -> tuple[tuple[i
     points = np.concatenate(indices_zyx)
     size = np.asarray(geometry.shape, dtype=float)
     reach = np.maximum(size * _BEYOND, WIDEST_GAP_MM / np.asarray(geometry.spacing_mm[::-1]))
-    margin = np.array([0.5 * WIDEST_GAP_MM / geometry.spacing_mm[2] + 1.0, 1.0, 1.0])
+    margin = np.array([0.5 * WIDEST_EVEN_MM / geometry.spacing_mm[2] + 1.0, 1.0, 1.0])
     low = np.maximum(np.floor(points.min(axis=0) - margin), -np.ceil(reach)).astype(int)
     high = np.minimum(np.ceil(points.max(axis=0) + margin) + 1, np.ceil(size + reach)).astype(int)
     if (high <= low).any():
@@ -194,8 +208,8 @@ def _stack(
     kept = [i for i, shape in enumerate(shapes) if shape.any()]
     shapes, heights = [shapes[i] for i in kept], np.array([planes[i].height for i in kept])
     own = _contour_spacing(np.diff(np.array([plane.height for plane in planes])) * spacing_z, slice_mm) / spacing_z
-    joined, filled = _joined(shapes, heights, own)
-    return _Stack(heights, [planes[i].polygons for i in kept], shapes, joined, filled, own)
+    joined, filled, open_gap = _joined(shapes, heights, own, own * spacing_z > WIDEST_GAP_MM * 1.01)
+    return _Stack(heights, [planes[i].polygons for i in kept], shapes, joined, filled, own, open_gap)
 
 
 def _mask(stack: _Stack, geometry: Geometry, box: tuple[tuple[int, int, int], tuple[int, int, int]]) -> Volume:
@@ -225,20 +239,34 @@ def _contour_spacing(steps_mm: np.ndarray, slice_mm: float) -> float:
     for step in sorted(steps_mm, reverse=True):
         if step <= WIDEST_GAP_MM * 1.01 and np.mean(steps_mm >= step - SAME_PLANE_MM) >= 0.25:
             return float(step)
+    # Two planes alone don't tell a coarse contouring from two parts.
+    even = float(min(steps_mm, default=np.inf))
+    if even <= WIDEST_EVEN_MM and len(steps_mm) > 1 and np.mean(steps_mm <= even + SAME_PLANE_MM) >= 0.5:
+        return even
     return slice_mm
 
 
-def _joined(shapes: list[np.ndarray], heights: np.ndarray, own: float) -> tuple[list[bool], int]:
-    """Which neighbouring planes belong to one part, and how many planes are missing between those."""
-    joined, filled = [], 0
+def _joined(
+    shapes: list[np.ndarray], heights: np.ndarray, own: float, coarse: bool
+) -> tuple[list[bool], int, float]:
+    """Which neighbouring planes belong to one part, how many planes are missing between those, and the widest open gap.
+
+    Planes that are ``coarse``, and those on both sides of a missing one, belong together only if they overlap.
+    """
+    joined, filled, open_gap = [], 0, 0.0
     for index, step in enumerate(np.diff(heights)):
-        whole = bool(step <= own * 1.01 + 1e-6)
-        if not whole and step <= 2 * own * 1.01 + 1e-6:
-            smaller = min(int(shapes[index].sum()), int(shapes[index + 1].sum()))
-            whole = int((shapes[index] & shapes[index + 1]).sum()) >= _OVERLAP * smaller
-            filled += whole
+        near = bool(step <= own * 1.01 + 1e-6)
+        if near and not coarse:
+            joined.append(True)
+            continue
+        smaller = min(int(shapes[index].sum()), int(shapes[index + 1].sum()))
+        over = int((shapes[index] & shapes[index + 1]).sum()) >= _OVERLAP * smaller
+        whole = over and (near or not coarse and bool(step <= 2 * own * 1.01 + 1e-6))
+        filled += whole and not near
+        if over and not whole:
+            open_gap = max(open_gap, float(step))
         joined.append(whole)
-    return joined, filled
+    return joined, filled, open_gap
 
 
 class _Between:

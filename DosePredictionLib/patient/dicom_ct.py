@@ -106,10 +106,17 @@ def _read(path: Path) -> Dataset:
 
 
 def _hounsfield(slice_: Dataset, path: Path) -> np.ndarray:
-    slope, intercept = float(slice_.get("RescaleSlope") or 1.0), float(slice_.get("RescaleIntercept") or 0.0)
+    try:
+        slope, intercept = float(slice_.get("RescaleSlope") or 1.0), float(slice_.get("RescaleIntercept") or 0.0)
+    except (TypeError, ValueError):
+        raise InputError(
+            f"{path} has a RescaleSlope or RescaleIntercept that is no number, so its values mean nothing; export the "
+            "CT again."
+        ) from None
     try:
         stored = slice_.pixel_array
-        values = stored if (slope, intercept) == (1.0, 0.0) else stored * np.float64(slope) + intercept
+        # Not as stored where nothing is rescaled: unsigned pixels can't be held against a number below 0.
+        values = stored.astype(np.int32) if (slope, intercept) == (1.0, 0.0) else stored * np.float64(slope) + intercept
     except Exception:  # noqa: BLE001 - pydicom's decoders fail in many ways; the image library knows more compressions
         values = _by_image_library(path)
     if values.shape != (int(slice_.Rows), int(slice_.Columns)):

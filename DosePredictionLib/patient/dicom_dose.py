@@ -97,10 +97,13 @@ def read_dose(
         raise InputError(f"The dose {path} cannot be read, it is truncated or damaged; export it again.") from error
     if stored.ndim != 3 or len(stored) < 2:
         raise InputError(f"The dose {path} is a single plane; export the dose of the whole volume.")
-    scaling = dataset.get("DoseGridScaling")
-    if scaling is None or not np.isfinite(float(scaling)) or float(scaling) <= 0:
+    try:
+        scaling = float(dataset.get("DoseGridScaling"))
+    except (TypeError, ValueError):
+        scaling = 0.0
+    if not np.isfinite(scaling) or scaling <= 0:
         raise InputError(f"The dose {path} has no DoseGridScaling, so its values mean nothing; export it again.")
-    values = (stored * np.float64(scaling)).astype(np.float32)
+    values = (stored * scaling).astype(np.float32)
     units = str(dataset.get("DoseUnits") or "").upper()
     if units == "RELATIVE":
         values = _absolute(values, prescription_gy, path, warnings, called)

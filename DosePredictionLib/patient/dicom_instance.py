@@ -50,6 +50,8 @@ def new_instance(sop_class_uid: str, modality: str, description: str, reference:
     date, time = now.strftime("%Y%m%d"), now.strftime("%H%M%S")
     dataset = Dataset()
     dataset.update(reference.header)
+    # Names of structures may need letters that the CT's character set doesn't have; UTF-8 has all of the CT's, too.
+    dataset.SpecificCharacterSet = "ISO_IR 192"
     dataset.SOPClassUID = sop_class_uid
     dataset.SOPInstanceUID = new_uid()
     dataset.InstanceCreationDate, dataset.InstanceCreationTime = date, time

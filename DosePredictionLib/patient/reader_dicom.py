@@ -13,6 +13,7 @@ fractions, technique, beam angles and isocentre (`dicom_plan`); from the RTDOSE 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from DosePredictionLib.errors import InputError
@@ -25,6 +26,7 @@ from DosePredictionLib.patient.dicom_plan import DicomPlan, read_plan
 from DosePredictionLib.patient.dicom_roles import with_prescriptions, with_types
 from DosePredictionLib.patient.dicom_structures import RegionOfInterest, read_structure_set
 from DosePredictionLib.patient.geometry import Geometry
+from DosePredictionLib.patient.identifier import patient_identifier
 from DosePredictionLib.patient.naming import NameMatch, match_structure_names
 from DosePredictionLib.patient.patient import Patient
 from DosePredictionLib.patient.plan_file import apply_plan, read_plan_file
@@ -46,6 +48,13 @@ def read_dicom(path: Path) -> Patient:
     warnings.extend(told)
     plan = read_plan(case.plan.path) if case.plan is not None else DicomPlan()
     warnings.extend(plan.warnings)
+    beams = plan.beams
+    if case.plan_elsewhere and beams is not None and beams.isocentre_mm is not None:
+        beams = replace(beams, isocentre_mm=None)
+        warnings.append(
+            "The plan lies in another frame of reference than the CT, so its isocentre means nothing there; the "
+            "targets' centroid was taken instead."
+        )
 
     regions, told = _drawn_here(read_structure_set(case.structure_set.path), case)
     warnings.extend(told)
@@ -64,11 +73,10 @@ def read_dicom(path: Path) -> Patient:
         warnings.append("There is no plan (RTPLAN); prescriptions come from the structures' names.")
     dose, told = read_clinical_dose(case.doses, plan, plan.beam_count)
     warnings.extend(told)
-    name = path.resolve().name if path.is_dir() else f"{path.resolve().parent.name}_{path.stem}"
     return Patient(
-        name, ct.geometry, ct, structures, fractions=corrections.fractions or plan.fractions,
+        patient_identifier(path), ct.geometry, ct, structures, fractions=corrections.fractions or plan.fractions,
         technique=corrections.technique or plan.technique, site=corrections.site,
-        beams=corrections.beams or plan.beams, reference_dose=dose, warnings=tuple(warnings),
+        beams=corrections.beams or beams, reference_dose=dose, warnings=tuple(warnings),
         frame_of_reference_uid=case.ct[0].text("FrameOfReferenceUID") or None,
     )  # fmt: skip
 
@@ -110,6 +118,15 @@ def _structures(
             continue
         if built.filled_planes:
             warnings.append(f"{region.name} lacks contours on {built.filled_planes} slices; they were interpolated.")
+        if built.coarse_mm:
+            warnings.append(
+                f"{region.name} was contoured every {built.coarse_mm:g} mm only; what lies between was interpolated."
+            )
+        if built.open_gap_mm:
+            warnings.append(
+                f"{region.name} has no contours over {built.open_gap_mm:g} mm between shapes that lie over each other; "
+                "it was read as two parts, so contour what lies between if it is one."
+            )
         if not match.sure and match.confidence > 0.0:
             taken_for = match.standard_name or match.role.value
             warnings.append(

@@ -185,6 +185,37 @@ def test_the_frame_of_reference_joins_what_names_no_partner(tmp_path, study):
     assert read_patient(tmp_path).reference_dose is None, "a dose of another frame is another patient's"
 
 
+def test_a_dose_in_another_frame_of_reference_is_not_the_clinical_dose(tmp_path, study):
+    write_study(tmp_path, study)
+    write_dose(tmp_path / "RD.dcm", dose(), study, FrameOfReferenceUID="1.2.3.4.5")
+    patient = read_patient(tmp_path)
+    assert patient.reference_dose is None
+    assert "The dose RD.dcm lies in another frame of reference than the CT and was passed over." in patient.warnings
+    with pytest.raises(InputError, match="lies in another frame of reference than the CT; check"):
+        read_patient(tmp_path / "RD.dcm")
+
+
+def test_a_plan_in_another_frame_of_reference_gives_angles_but_no_isocentre(tmp_path, study):
+    write_study(tmp_path, study)
+    there = read_patient(tmp_path)
+    assert there.beams.isocentre_mm is not None
+    beams = [static_beam(number, angle, (0.6, 0.4, 0.0)) for number, angle in enumerate((0, 90, 215), start=1)]
+    write_plan(tmp_path / "RP.dcm", study, beams=beams, prescriptions=[prescription(66.0, 2)],
+               FrameOfReferenceUID="1.2.3.4.5")  # fmt: skip
+    patient = read_patient(tmp_path)
+    assert patient.beams.isocentre_mm is None and patient.beams.beams == there.beams.beams
+    assert any("its isocentre means nothing there" in warning for warning in patient.warnings)
+
+
+def test_a_dose_of_a_plan_that_is_not_there_is_told(tmp_path, study):
+    write_study(tmp_path, study)
+    assert not any("not there" in warning for warning in read_patient(tmp_path).warnings)
+    write_dose(tmp_path / "RD.dcm", dose(), study, plan_uid="1.2.3.9")
+    patient = read_patient(tmp_path)
+    assert patient.reference_dose is not None
+    assert any("calculated for a plan that is not there" in warning for warning in patient.warnings)
+
+
 def test_structures_of_other_images_are_left_out(tmp_path, study):
     write_ct(tmp_path / "CT", ct(), study)
     write_structures(tmp_path / "RS.dcm", {"PTV 60 Gy": disc(12.0), "GTV_MR": disc(8.0)}, study,

@@ -147,6 +147,14 @@ def test_a_contour_that_is_there_twice_counts_once():
     assert np.array_equal(once.array, twice.array)
 
 
+@pytest.mark.parametrize("again", [lambda c: c[::-1], lambda c: np.roll(c, 7, axis=0)], ids=["backwards", "rolled"])
+def test_a_copy_of_a_contour_may_begin_elsewhere(again):
+    contours = [circle(AXIAL, index, MIDDLE, 20.0) for index in range(10, 20)]
+    once = rasterise(contours, AXIAL).mask
+    twice = rasterise([*contours, *(again(contour) for contour in contours)], AXIAL)
+    assert twice is not None and np.array_equal(once.array, twice.mask.array)
+
+
 def test_the_way_round_a_contour_does_not_matter():
     contours = ball(AXIAL, 20.0)
     there, back = rasterise(contours, AXIAL).mask, rasterise([c[::-1] for c in contours], AXIAL).mask
@@ -162,6 +170,31 @@ def test_a_missing_slice_is_filled_and_told_but_a_gap_of_more_stays():
     assert gap.filled_planes == 0
     occupied = np.flatnonzero(gap.mask.array.any(axis=(1, 2)))
     assert np.diff(occupied).max() == 5
+
+
+@pytest.mark.parametrize("step", [5, 6, 8], ids=["12.5 mm", "15 mm", "20 mm"])
+def test_a_structure_contoured_coarsely_but_evenly_keeps_its_volume_and_is_told(step):
+    built = rasterise([circle(AXIAL, index, MIDDLE, 20.0) for index in range(8, 8 + 4 * step, step)], AXIAL)
+    assert built.coarse_mm == pytest.approx(step * 2.5) and built.open_gap_mm == 0.0
+    assert volume_cc(built.mask) == pytest.approx(np.pi * 400 * 4 * step * 2.5 / 1000, rel=0.02)
+    assert np.diff(np.flatnonzero(built.mask.array.any(axis=(1, 2)))).max() == 1
+    ball_of_few = rasterise(ball(AXIAL, 60.0, step=step), AXIAL)
+    assert volume_cc(ball_of_few.mask) == pytest.approx(4 / 3 * np.pi * 60**3 / 1000, rel=0.04)
+
+
+def test_shapes_over_each_other_beside_a_gap_are_told_and_shapes_side_by_side_are_not():
+    contours = [circle(AXIAL, index, MIDDLE, 20.0) for index in range(10, 40)]
+    gap = rasterise(contours[:9] + contours[15:], AXIAL)
+    assert gap.open_gap_mm == pytest.approx(7 * 2.5) and gap.coarse_mm == 0.0
+    far = rasterise([circle(AXIAL, index, (30.2, 64.4), 12.0) for index in (10, 11, 12)] +
+                    [circle(AXIAL, index, (95.3, 64.4), 12.0) for index in (20, 21, 22)], AXIAL)  # fmt: skip
+    assert far.open_gap_mm == 0.0
+    beside = [circle(AXIAL, index, (30.2 if index % 10 else 95.3, 64.4), 12.0) for index in (5, 10, 15, 20)]
+    assert volume_cc(rasterise(beside, AXIAL).mask) == pytest.approx(np.pi * 144 * 50 / 1000, rel=0.02), (
+        "four parts of 12.5 mm, coarsely contoured each"
+    )
+    two = rasterise([circle(AXIAL, index, MIDDLE, 20.0) for index in (10, 16)], AXIAL)
+    assert two.coarse_mm == 0.0 and two.open_gap_mm == pytest.approx(15.0), "two planes may be two nodes"
 
 
 def test_parts_side_by_side_are_not_joined_across_a_missing_slice():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pydicom
 import pytest
 import SimpleITK as sitk
 from dicom_phantom import Study, write_ct
@@ -59,6 +60,23 @@ def test_rescaling_and_padding(tmp_path):
     write_ct(tmp_path, ct, Study(), RescaleSlope="0.5", RescaleIntercept="-1000.5")
     values = read(tmp_path)[0].array
     assert values.dtype == np.float32 and np.unique(values) == pytest.approx([-0.5])
+
+
+def test_unsigned_pixels_that_are_hounsfield_units_already(tmp_path):
+    ct = Volume(np.full(HFS.shape, 40 - 1024, np.int16), HFS)  # 40 as stored
+    write_ct(tmp_path, ct, Study(), RescaleIntercept="0")
+    assert np.unique(read(tmp_path)[0].array) == pytest.approx([40])
+
+
+@pytest.mark.parametrize("tag", [0x00281052, 0x00281053], ids=["RescaleIntercept", "RescaleSlope"])
+def test_a_rescaling_that_is_no_number_is_named(tmp_path, tag):
+    write_ct(tmp_path, ramp(HFS), Study())
+    file = tmp_path / "0003.dcm"
+    one = pydicom.dcmread(file)
+    one[tag] = pydicom.DataElement(tag, "DS", "abc", already_converted=True)
+    one.save_as(file)
+    with pytest.raises(InputError, match=r"0003\.dcm has a RescaleSlope or RescaleIntercept that is no number"):
+        read(tmp_path)
 
 
 def test_missing_slices_are_interpolated_and_told(tmp_path):

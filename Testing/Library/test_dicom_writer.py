@@ -13,7 +13,9 @@ from DosePredictionLib.errors import InputError
 from DosePredictionLib.patient.dicom_dose import read_dose
 from DosePredictionLib.patient.dicom_reference import DicomReference
 from DosePredictionLib.patient.geometry import Geometry
+from DosePredictionLib.patient.patient import Patient
 from DosePredictionLib.patient.reading import read_patient
+from DosePredictionLib.patient.structure import Structure, StructureRole
 from DosePredictionLib.patient.volume import Volume
 from DosePredictionLib.patient.writer_dicom_dose import write_rtdose
 from DosePredictionLib.patient.writer_dicom_isodose import isodose_levels_gy, write_isodose_contours
@@ -111,6 +113,27 @@ def test_it_belongs_to_the_patient_and_says_what_it_is(tmp_path, reference, stud
         assert one[keyword].value != again[keyword].value
         assert one[keyword].value.startswith("2.25.") and len(one[keyword].value) <= 64
     assert one.SeriesInstanceUID != study.series_uid
+
+
+@pytest.mark.parametrize("character_set", [None, "ISO_IR 100", "ISO_IR 192"])
+def test_names_in_any_script_come_back(tmp_path, recwarn, character_set):
+    study = Study(patient_name="Müller^Jürgen" if character_set else "Smith^Ann")
+    files = write_ct(tmp_path / "ct", Volume(np.zeros(HFS.shape, np.int16), HFS), study)
+    for file in files:
+        one = pydicom.dcmread(file)
+        if character_set is None:
+            del one.SpecificCharacterSet
+        else:
+            one.SpecificCharacterSet = character_set
+        one.save_as(file)
+    target = Structure("PTV70 头颈 Höhe", bell(HFS), StructureRole.TARGET, None, 70.0)
+    patient = Patient("P", HFS, None, (target,))
+    write_rtdose(bell(HFS), DicomReference.of_ct_files(files), tmp_path / "dose.dcm", patient=patient)
+    one = pydicom.dcmread(tmp_path / "dose.dcm")
+    assert str(one.PatientName) == study.patient_name and one.SpecificCharacterSet == "ISO_IR 192"
+    overview = one.PlanOverviewSequence[0].PrescriptionOverviewSequence[0]
+    assert overview.EntityLongLabel == target.name
+    assert not recwarn.list
 
 
 def test_its_voxels_are_as_the_standard_has_them(tmp_path, reference):

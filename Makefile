@@ -9,6 +9,8 @@ PYTHON ?= python3
 VENV := .venv
 PY := $(VENV)/bin/python
 INSTALLED := $(VENV)/.installed
+# What Slicer 5.10 has an older release of than the tests need otherwise; test_older_pydicom.py uses it.
+SLICER_PACKAGES := $(VENV)/slicer-5.10
 
 # On Linux plain torch brings several GB of CUDA. TORCH=cpu takes PyTorch's public index of CPU builds instead;
 # TORCH_INDEX=URL takes any other index, a mirror for example.
@@ -43,6 +45,7 @@ ifdef TORCH_INDEX
 	@$(PIP_INSTALL) --no-deps --index-url $(TORCH_INDEX) torch
 endif
 	@$(PIP_INSTALL) -e '.[slicer,test,train]'
+	@$(PIP) install --quiet --no-deps --target $(SLICER_PACKAGES) pydicom==2.4.4
 	@touch $@
 
 # Debian's and Ubuntu's newer releases add t64 to some names, and install those by the old name.

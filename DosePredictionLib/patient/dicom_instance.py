@@ -7,6 +7,7 @@ collides with nobody's.
 from __future__ import annotations
 
 from datetime import datetime
+from inspect import signature
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -82,8 +83,13 @@ def write_instance(dataset: Dataset, path: str | Path) -> None:
     Raises:
         InputError: the file can't be written.
     """
+    syntax = dataset.file_meta.TransferSyntaxUID
     with whole_file(path) as temporary:
-        dataset.save_as(temporary, enforce_file_format=True)
+        if "enforce_file_format" in signature(dataset.save_as).parameters:
+            dataset.save_as(temporary, enforce_file_format=True)
+        else:  # pydicom before 3.0, which Slicer 5.10 has
+            dataset.is_little_endian, dataset.is_implicit_VR = syntax.is_little_endian, syntax.is_implicit_VR
+            dataset.save_as(temporary, write_like_original=False)
 
 
 def decimal(value: float) -> str:

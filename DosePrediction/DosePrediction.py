@@ -24,6 +24,9 @@ from slicer.ScriptedLoadableModule import (
 if TYPE_CHECKING:
     from DosePredictionScene.prediction_run import PredictionRun, Shown
 
+#: Slicer 5.10's; earlier ones bring Python 3.9.
+OLDEST_PYTHON = (3, 10)
+
 # Unbuilt, only this folder is on Python's path; the library lies beside it in the repository.
 if importlib.util.find_spec("DosePredictionLib") is None:
     sys.path.append(str(Path(__file__).resolve().parents[1]))
@@ -51,6 +54,8 @@ class DosePrediction(ScriptedLoadableModule):
 
     def registerSampleData(self) -> None:
         """List the sample patient in the Sample Data module."""
+        if sys.version_info < OLDEST_PYTHON:
+            return
         from DosePredictionPanel.sample_patient import register_sample
 
         register_sample(self.resourcePath("Icons/DosePrediction.png"))
@@ -67,6 +72,9 @@ class DosePredictionWidget(ScriptedLoadableModuleWidget):
     def setup(self) -> None:
         """Build the panel. Needs no torch, no main window and no data."""
         ScriptedLoadableModuleWidget.setup(self)
+        if sys.version_info < OLDEST_PYTHON:
+            self._say_what_is_needed()
+            return
         from DosePredictionPanel.panel import Panel
 
         self.logic = DosePredictionLogic()
@@ -74,13 +82,22 @@ class DosePredictionWidget(ScriptedLoadableModuleWidget):
         if getattr(self.parent, "isEntered", False):  # reloaded while it is shown: nobody else says so
             self.panel.enter()
 
+    def _say_what_is_needed(self) -> None:
+        import qt
+
+        needed = qt.QLabel(_("Dose Prediction needs Slicer 5.10 or later."))
+        needed.wordWrap = True
+        self.layout.addWidget(needed)
+
     def enter(self) -> None:
         """The user comes to the module."""
-        self.panel.enter()
+        if self.panel is not None:
+            self.panel.enter()
 
     def exit(self) -> None:
         """The user goes to another module."""
-        self.panel.exit()
+        if self.panel is not None:
+            self.panel.exit()
 
     def cleanup(self) -> None:
         """End the prediction process when the module is unloaded."""
@@ -106,7 +123,7 @@ class DosePredictionLogic(ScriptedLoadableModuleLogic):
             run = PredictionRun()
         self._run = run
         self.start, self.poll, self.predict = run.start, run.poll, run.predict
-        self.cancel, self.close = run.cancel, run.close
+        self.cancel, self.close, self.forget = run.cancel, run.close, run.forget
         self.use_model, self.use_goals = run.use_model, run.use_goals
 
     @property

@@ -54,13 +54,14 @@ class Bindings:
         self._bind(widget, "editingFinished()", binding)
 
     def path(self, widget: Any, name: str) -> None:
-        """Bind a ctkPathLineEdit."""
+        """Bind a ctkPathLineEdit: by its editor, as itself it says nothing of a path that is cleared or unfinished."""
 
         def write(value: str) -> None:
             if widget.currentPath != value:  # it would move the cursor
                 widget.currentPath = value
 
-        self._bind(widget, "currentPathChanged(QString)", Binding(name, lambda: widget.currentPath.strip(), write))
+        editor = widget.comboBox().lineEdit()
+        self._bind(editor, "textChanged(QString)", Binding(name, lambda: widget.currentPath.strip(), write))
 
     def show(self, parameters: Parameters) -> None:
         """Show all settings."""

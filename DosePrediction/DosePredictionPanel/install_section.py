@@ -25,7 +25,7 @@ class InstallSection(Section):
         super().__init__("Install")
         self._changed = changed
         self.ui.installButton.connect("clicked(bool)", self._on_install)
-        self.show()
+        self.widget.visible = False  # shown without a parent yet, it would be a window
 
     def show(self) -> None:
         """Look what is missing."""

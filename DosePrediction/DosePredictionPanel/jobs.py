@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from DosePredictionScene.pieces import WAITING, Pieces
+from DosePredictionScene.pieces import NAP_S, WAITING, Pieces
 
 
 class Jobs:
@@ -40,7 +40,7 @@ class Jobs:
             work, done = self._queue[0]
             try:
                 if next(work) is WAITING:
-                    return
+                    time.sleep(NAP_S)
             except StopIteration as end:
                 self._forget(work)
                 done(end.value)

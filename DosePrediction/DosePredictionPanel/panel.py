@@ -53,6 +53,7 @@ class Panel(VTKObservationMixin):
         self.logic = logic
         self.parameters: Parameters | None = None
         self._segmentation: Any = None
+        self._segment_tags: list[int] = []
         self._find_devices = find_devices
         self._timer = _timer(TICK_MS, self._on_tick)
         self.jobs = Jobs(self._on_job_failed, self._timer.start)
@@ -126,6 +127,7 @@ class Panel(VTKObservationMixin):
         """The module is unloaded: end everything."""
         for timer in (self._timer, self._refresh_timer):
             timer.stop()
+        self._observe(None)
         self.removeObservers()
         self.jobs.clear()
         self.inputs.set_scene(None)
@@ -152,14 +154,13 @@ class Panel(VTKObservationMixin):
         node = None if self.parameters is None else self.parameters.segmentation
         if node is self._segmentation:
             return
-        events = [getattr(slicer.vtkSegmentation, name) for name in SEGMENT_EVENTS]
+        # Not by the mixin, which holds on to every node that it ever observed: segmentations are large.
         if self._segmentation is not None:
-            for event in events:
-                self.removeObserver(self._segmentation, event, self.refresh_soon)
+            for tag in self._segment_tags:
+                self._segmentation.RemoveObserver(tag)
         self._segmentation = node
-        if node is not None:
-            for event in events:
-                self.addObserver(node, event, self.refresh_soon)
+        events = [getattr(slicer.vtkSegmentation, name) for name in SEGMENT_EVENTS]
+        self._segment_tags = [] if node is None else [node.AddObserver(event, self.refresh_soon) for event in events]
 
     def refresh_soon(self, *_arguments: Any) -> None:
         """Show everything anew when the events of now are over: many come at once."""
@@ -189,12 +190,15 @@ class Panel(VTKObservationMixin):
         if self.logic.busy:
             self.logic.cancel()
         self.jobs.clear()
+        self.inputs.ui.sampleDataButton.enabled = True  # loading it has ended, too
         self._observe(None)
         self.results.forget()
+        self.logic.forget()
 
     def _on_scene_end(self, *_arguments: Any) -> None:
         if self._entered:
             self._use_parameter_node()
+            self.refresh_soon()  # after the selectors, which fill their rows anew
 
     @vtk.calldata_type(vtk.VTK_OBJECT)
     def _on_node_added(self, _scene: Any, _event: Any, node: Any) -> None:

@@ -2,6 +2,9 @@
 
 A piece of work is a generator: it yields where it may be interrupted, and returns its result. It yields `WAITING`
 where a thread works for it, so that nobody asks again at once.
+
+Slicer's event loop keeps Python's global interpreter lock: threads run only while the main thread sleeps in Python. So
+whoever waits for one here sleeps (`NAP_S`) as long as its turn lasts, instead of giving the turn back.
 """
 
 from __future__ import annotations

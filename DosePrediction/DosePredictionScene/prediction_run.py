@@ -106,10 +106,12 @@ class PredictionRun:
         When a dose has come, it is in the scene by then, and in `shown`.
 
         Args:
-            budget_s: for how long to work, unless one piece takes longer; None works until all is done.
+            budget_s: for how long to work, or to let threads work, unless one piece takes longer; None works until all
+                is done and does not wait for the prediction process.
         """
+        until = None if budget_s is None else time.perf_counter() + budget_s
         events = self._go_on(budget_s)
-        for event in self._predictor.poll() if self._predictor is not None and self._work is None else []:
+        for event in self._heard(until):
             if isinstance(event, Finished):
                 self._work = self._finish(event)
                 events += self._go_on(budget_s)
@@ -159,6 +161,10 @@ class PredictionRun:
         elif self._predictor is not None:
             self._predictor.cancel()
 
+    def forget(self) -> None:
+        """Let go of what the last run left: its scene is gone."""
+        self.shown = None
+
     def close(self, *, wait: bool = True) -> None:
         """End the prediction process.
 
@@ -202,6 +208,16 @@ class PredictionRun:
         thread.start()
         return thread
 
+    def _heard(self, until: float | None) -> list[Event]:
+        """What the prediction process has said; until a point in time its listener gets the interpreter to hear it."""
+        if self._predictor is None or self._work is not None:
+            return []
+        events = self._predictor.poll()
+        while until is not None and self.busy and not events and time.perf_counter() < until:
+            time.sleep(NAP_S)
+            events = self._predictor.poll()
+        return events
+
     def _go_on(self, budget_s: float | None) -> list[Event]:
         """Go on with reading or showing; the event that it ends with, if it ends with one."""
         if self._work is None:
@@ -213,8 +229,6 @@ class PredictionRun:
         try:
             while time.perf_counter() < until:
                 if next(self._work) is WAITING:
-                    if budget_s is not None:
-                        break
                     time.sleep(NAP_S)
         except StopIteration as end:
             self._work = None

@@ -18,6 +18,14 @@ def test_nothing_is_asked_when_all_is_there(session: Session) -> None:
     assert session.standin.dialogs.shown == [] and session.standin.installer.asked == []
 
 
+def test_the_section_is_no_window_of_its_own_before_it_has_its_place(session: Session) -> None:
+    from DosePredictionPanel.install_section import InstallSection
+
+    session.standin.installer.missing = {"torch"}
+    section = InstallSection(lambda: None)
+    assert section.widget.isWindow() and not section.widget.isVisible()
+
+
 def test_declined_then_accepted(session: Session) -> None:
     session.standin.installer.missing = {"torch", "safetensors"}
     session.panel.install.show()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+import sys
 from pathlib import Path
 
 import slicer
@@ -72,8 +74,13 @@ def test_weights_that_are_none_are_told(session: Session, tmp_path: Path) -> Non
     session.settle()
     assert "is not a weights file" in session.panel.run.ui.predictButton.toolTip
     assert "is not a weights file" in session.panel.model.ui.modelCard.plainText
-    session.panel.model.ui.weightsPathEdit.currentPath = ""
+    editor = session.panel.model.ui.weightsPathEdit.comboBox().lineEdit()
+    editor.setText(str(tmp_path / "no.safe"))
     session.settle()
+    assert session.panel.parameters.weights_path.endswith("no.safe"), "as it is typed"
+    editor.clear()
+    session.settle()
+    assert session.panel.parameters.weights_path == ""
     assert "Intended use" in session.panel.model.ui.modelCard.plainText
     assert session.panel.run.ui.predictButton.enabled
 
@@ -95,6 +102,58 @@ def test_reloading_keeps_the_choices(session: Session) -> None:
     session.host.reload()
     session.settle()
     assert session.panel.parameters.ct is ct
+
+
+def test_adding_a_scene_keeps_the_choices(session: Session) -> None:
+    ct, segmentation = session.phantom()
+    slicer.mrmlScene.StartState(slicer.mrmlScene.ImportState)
+    other = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLScalarVolumeNode", "MR")
+    slicer.mrmlScene.EndState(slicer.mrmlScene.ImportState)
+    session.settle()
+    panel = session.panel
+    assert panel.parameters.ct is ct and panel.parameters.segmentation is segmentation
+    assert panel.inputs.ui.ctSelector.currentNode() is ct
+    assert panel.inputs.ui.segmentationSelector.currentNode() is segmentation
+    choose(panel.inputs.ui.ctSelector, other)
+    session.settle()
+    assert panel.parameters.ct is other
+    choose(panel.inputs.ui.ctSelector, None)
+    session.settle()
+    assert panel.parameters.ct is None, "when the user says so"
+
+
+def test_a_closed_scene_leaves_no_structures_in_memory(session: Session) -> None:
+    gone: list[str] = []
+    _, segmentation = session.phantom()
+    segmentation.AddObserver("DeleteEvent", lambda *_: gone.append("segmentation"))
+    session.predict()
+    del segmentation
+    slicer.mrmlScene.Clear(False)
+    session.settle()
+    gc.collect()
+    assert gone == ["segmentation"]
+    assert session.panel.logic.shown is None
+
+
+def test_the_sample_button_works_again_after_the_scene_was_closed(session: Session) -> None:
+    button = session.panel.inputs.ui.sampleDataButton
+    click(button)
+    assert not button.enabled
+    slicer.mrmlScene.Clear(False)
+    session.settle()
+    assert button.enabled
+
+
+def test_an_older_slicer_is_told_what_is_needed(standin: Standin) -> None:
+    import qt
+
+    host = standin.load_module(MODULE)
+    sys.modules["DosePrediction"].OLDEST_PYTHON = (99, 0)
+    host.module.widgetRepresentation()
+    host.enter()
+    labels = [label.text for label in host.module.widgetRepresentation().findChildren(qt.QLabel)]
+    assert "Dose Prediction needs Slicer 5.10 or later." in labels
+    host.leave()
 
 
 def test_closing_the_scene_empties_the_panel(session: Session) -> None:

@@ -88,13 +88,15 @@ def test_a_path_is_typed_or_browsed_to(standin: Standin, tmp_path: Any) -> None:
     goals = tmp_path / "goals.json"
     goals.write_text("{}")
     line = ctk.ctkPathLineEdit()
-    line.filters = line.Files | line.Readable
+    line.filters, line.nameFilters = line.Files | line.Readable, ["Planning goals (*.json)"]
     paths, valid = heard(line, "currentPathChanged(QString)"), heard(line, "validInputChanged(bool)")
     standin.dialogs.answer(str(goals))
     line.browse()
     assert line.currentPath == str(goals) == paths[-1] and valid == [True]
+    line.currentPath = ""
+    assert valid == [True, False] and paths == [str(goals)], "a path that is cleared is none to tell"
     line.currentPath = str(tmp_path / "missing.json")
-    assert valid == [True, False]
+    assert valid == [True, False, True] and paths[-1].endswith("missing.json"), "whether it is there, is not asked"
     standin.dialogs.answer(None)
     line.browse()
     assert line.currentPath.endswith("missing.json"), "cancelled"

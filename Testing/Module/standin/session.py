@@ -29,6 +29,7 @@ from standin.application.sample_data import make_sample_data  # noqa: E402
 from standin.application.scripted_module import make_i18n, make_scripted_loadable_module  # noqa: E402
 from standin.application.slicer_application import delete_what_is_to_be_deleted, qSlicerApplication  # noqa: E402
 from standin.dialogs import Dialogs, answer_all  # noqa: E402
+from standin.event_loop import sleep_as_slicer  # noqa: E402
 from standin.failures import Failures  # noqa: E402
 from standin.module_host import ModuleHost  # noqa: E402
 from standin.pythonqt.classes import forget_single_shots  # noqa: E402
@@ -139,7 +140,7 @@ class Standin:
                 return
             if time.monotonic() > end:
                 raise TimeoutError(f"after {seconds} s it is still not so")
-            time.sleep(0.002)
+            sleep_as_slicer(0.002)
 
 
 def _start() -> qSlicerApplication:

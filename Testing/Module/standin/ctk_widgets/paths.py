@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import fnmatch
+import re
 from pathlib import Path
 from typing import Any
 
@@ -42,7 +44,7 @@ class ctkPathLineEdit(QtWidgets.QWidget):
         layout.setContentsMargins(0, 0, 0, 0)
         layout.addWidget(self._combo_box, 1)
         layout.addWidget(self._browse_button)
-        self._was_valid = False
+        self._was_acceptable = False
         self._combo_box.lineEdit().connect("textChanged(QString)", self._on_text_changed)
 
     showBrowseButton = property(
@@ -82,19 +84,17 @@ class ctkPathLineEdit(QtWidgets.QWidget):
     def retrieveHistory(self) -> None:
         """The stand-in has no history from earlier."""
 
-    def _is_valid(self) -> bool:
-        path = Path(self.currentPath)
-        if not self.currentPath:
-            return False
-        if self.filters & DIR_FILTERS["Writable"]:
-            return path.parent.is_dir()
-        return path.is_file() if not self.filters & DIR_FILTERS["Dirs"] else path.exists()
+    def _is_acceptable(self) -> bool:
+        """Whether the path ends as one of the name filters says; whether there is such a file, CTK doesn't ask."""
+        endings = [ending for names in self.nameFilters for ending in re.findall(r"\*[^\s()]*", names)]
+        return not endings or any(fnmatch.fnmatch(self.currentPath, ending) for ending in endings)
 
     def _on_text_changed(self, path: str) -> None:
-        if self._is_valid() != self._was_valid:
-            self._was_valid = not self._was_valid
-            self.validInputChanged.emit(self._was_valid)
-        self.currentPathChanged.emit(path)
+        was_acceptable, self._was_acceptable = self._was_acceptable, self._is_acceptable()
+        if self._was_acceptable:
+            self.currentPathChanged.emit(path)  # of other texts, an empty one among them, nothing is said
+        if self._was_acceptable != was_acceptable:
+            self.validInputChanged.emit(self._was_acceptable)
 
 
 @stand_in()

@@ -196,6 +196,7 @@ class qMRMLNodeComboBox(WithSceneToAsk, QtWidgets.QWidget):
         self._of_scene.end()
         for event in ("NodeAdded", "NodeRemoved", "EndBatchProcess", "EndClose"):
             self._of_scene.observe(self._scene, getattr(slicer.vtkMRMLScene, f"{event}Event"), self._lay_rows)
+        self._of_scene.observe(self._scene, slicer.vtkMRMLScene.EndImportEvent, self._lay_rows_anew)
         self._switching_scene = True
         self._lay_rows()
         self._switching_scene = False
@@ -238,6 +239,11 @@ class qMRMLNodeComboBox(WithSceneToAsk, QtWidgets.QWidget):
         for node in candidates:
             if node.GetID() in set(self._listed_ids()) - before:
                 self.nodeAdded.emit(node)
+
+    def _lay_rows_anew(self) -> None:
+        """All rows go and come again: what was chosen no longer is (qMRMLSceneModel::updateScene)."""
+        self._change_rows([])
+        self._lay_rows()
 
     def _change_rows(self, wanted: list[tuple[str, str, str]]) -> None:
         keys = [(node_id, text if not node_id else "", action) for node_id, text, action in wanted]

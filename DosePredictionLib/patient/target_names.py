@@ -26,6 +26,8 @@ _NOT_DOSES_AFTER = {"fx", "fr", "fractions", "mm", "cm", "x"}
 #: Bare numbers in these ranges are read as Gy and as cGy.
 _GY_RANGE = (20.0, 100.0)
 _CGY_RANGE = (1000.0, 10000.0)
+#: But so far these are years ("PTV_2024"), for hardly anyone prescribes 20.15 to 20.39 Gy.
+_YEARS = (2015.0, 2039.0)
 
 
 def names_a_target(name: str) -> bool:
@@ -37,7 +39,8 @@ def match_target_name(name: str) -> NameMatch:
     """Read a name in which PTV, CTV, GTV or ITV stands.
 
     Only PTVs become targets, because it is them that plans prescribe to; CTVs, GTVs and ITVs are measured. A number
-    from 20 to 100 is a dose in Gy, from 1000 to 10000 in cGy, unless the unit is written; one below 10 is an index.
+    from 20 to 100 is a dose in Gy, from 1000 to 10000 in cGy (but for years), unless the unit is written; one below 10
+    is an index.
     """
     kinds = list(_KIND.finditer(name))
     kind = kinds[0].group().upper()
@@ -110,6 +113,8 @@ def _numbers(words: list[str]) -> tuple[list[float], int | None]:
             continue
         if unit == "gy":
             dose = value
+        elif unit != "cgy" and _YEARS[0] <= value <= _YEARS[1]:
+            continue
         elif unit == "cgy" or _CGY_RANGE[0] <= value <= _CGY_RANGE[1]:
             dose = value / 100.0
         elif _GY_RANGE[0] <= value <= _GY_RANGE[1]:

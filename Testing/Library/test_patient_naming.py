@@ -31,7 +31,8 @@ def test_organs(name, standard):
 @pytest.mark.parametrize(
     ("name", "dose_gy"),
     [("PTV70", 70.0), ("PTV_7000", 70.0), ("PTV 63", 63.0), ("PTV-56", 56.0), ("ptv_54.25", 54.25),
-     ("PTV_6300cGy", 63.0), ("PTV60Gy", 60.0)],
+     ("PTV_6300cGy", 63.0), ("PTV60Gy", 60.0), ("PTV_2000", 20.0), ("PTV_2025cGy", 20.25), ("PTV_60_2024", 60.0),
+     ("PTV_2024", None)],
 )  # fmt: skip
 def test_targets_with_their_dose(name, dose_gy):
     match = match_structure_name(name)

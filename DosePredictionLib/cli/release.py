@@ -5,10 +5,13 @@ from __future__ import annotations
 import argparse
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from DosePredictionLib.errors import InputError
 from DosePredictionLib.json_file import read_json
+
+if TYPE_CHECKING:
+    from DosePredictionLib.inference.weights_header import WeightsHeader
 
 
 def add_parser(commands: Any) -> None:
@@ -25,6 +28,12 @@ def add_parser(commands: Any) -> None:
     parser.add_argument("--data", required=True, help="one sentence: what the weights were trained on")
     parser.add_argument("-o", "--output", type=Path, required=True, metavar="OUT", help="the released .safetensors")
     parser.set_defaults(run=run)
+
+
+def _coverage_before(header: WeightsHeader, summary: dict[str, Any]) -> dict[str, Any]:
+    """The coverage on patients left out of the calibration, where the calibration is the one from before."""
+    kept = header.uncertainty and "uncertainty" not in summary and "coverage" in header.validation
+    return {"coverage": header.validation["coverage"]} if kept else {}
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -49,8 +58,9 @@ def run(arguments: argparse.Namespace) -> int:
         file.header,
         training={**file.header.training, "data": arguments.data},
         validation={key: value for key, value in summary.items()
-                    if not key.startswith("weights") and key not in ("uncertainty", "uncertainty_said")},
-        uncertainty=summary.get("uncertainty", {}),
+                    if not key.startswith("weights") and key not in ("uncertainty", "uncertainty_said")}
+                   | _coverage_before(file.header, summary),
+        uncertainty=summary.get("uncertainty", file.header.uncertainty),
         recommended={"samples": summary["samples"], "steps": summary["steps"]},
     )  # fmt: skip
     save_weights(file.state, header, arguments.output, file.bits)

@@ -3,9 +3,16 @@
 from __future__ import annotations
 
 import argparse
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from DosePredictionLib.training.loop import TrainingRun
 
 
 def add_parser(commands: Any) -> None:
@@ -33,6 +40,28 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--strategy", metavar="NAME", help="how Lightning Fabric joins them, such as ddp")
 
 
+@contextmanager
+def between_steps(training: TrainingRun) -> Iterator[None]:
+    """An interrupt (Ctrl-C) ends the run after the step that is under way, with a checkpoint; a second one at once.
+
+    In the middle of a step some weights have moved and others not, which no checkpoint may hold.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield  # signals come to the main thread alone
+        return
+    before = signal.getsignal(signal.SIGINT)
+
+    def stop(*_: object) -> None:
+        training.stop_requested = True
+        signal.signal(signal.SIGINT, before)
+
+    signal.signal(signal.SIGINT, stop)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
 def run(arguments: argparse.Namespace) -> int:
     """Carry the command out."""
     from DosePredictionLib.training.config import TrainingConfig
@@ -47,11 +76,10 @@ def run(arguments: argparse.Namespace) -> int:
         config = with_backbone(config, arguments.backbone)
     told = {"devices": arguments.devices, "strategy": arguments.strategy}
     training = run_of(replace(config, **{name: value for name, value in told.items() if value is not None}))
-    try:
+    with between_steps(training):
         training.run(arguments.until)
-    except KeyboardInterrupt:
-        training.save()
-        raise
+    if training.stop_requested:
+        raise KeyboardInterrupt
     if not training.fabric.is_global_zero:
         return 0
     weights = export_weights(training)

@@ -45,13 +45,18 @@ class VarianceSchedule:
             time: (N,) whole steps from 0 to T.
             like: (N, ...).
         """
-        kept = self.kept_variance.to(time.device)[time.long()].reshape(-1, *[1] * (like.ndim - 1))
-        return kept.sqrt().to(like.dtype), (1 - kept).sqrt().to(like.dtype)
+        # Rounded before they go to the device: not all have numbers of double precision.
+        kept = self.kept_variance
+        signal, noise = (
+            level.sqrt().to(like.dtype).to(time.device)[time.long()].reshape(-1, *[1] * (like.ndim - 1))
+            for level in (kept, 1 - kept)
+        )
+        return signal, noise
 
     def signal_to_noise(self, time: Tensor) -> Tensor:
         """(N,) ratio of the variances of clean sample and noise; infinite at step 0."""
-        kept = self.kept_variance.to(time.device)[time.long()]
-        return (kept / (1 - kept)).float()
+        kept = self.kept_variance
+        return (kept / (1 - kept)).float().to(time.device)[time.long()]
 
     def noisy(self, clean: Tensor, noise: Tensor, time: Tensor) -> Tensor:
         """The clean sample at a step (Ho et al., eq. 4).

@@ -103,7 +103,7 @@ class PredictionEngine:
         began = time.perf_counter()
         recommended = self.loaded.header.recommended
         samples = options.samples or recommended.get("samples", 1)
-        steps = options.steps or recommended.get("steps", 1)
+        steps = options.steps or recommended.get("steps", self.loaded.system.default_steps)
         reporter = ProgressReporter(samples * steps, report, cancelled)
         reporter.enter("conditioning")
         patient = check_patient(patient)
@@ -150,7 +150,8 @@ class PredictionEngine:
             samples: so many instead.
         """
         recommended = self.loaded.header.recommended
-        samples, steps = samples or recommended.get("samples", 1), recommended.get("steps", 1)
+        samples = samples or recommended.get("samples", 1)
+        steps = recommended.get("steps", self.loaded.system.default_steps)
         reporter = ProgressReporter(samples * steps, lambda progress: None, lambda: False)
         return self._sample_all(inputs, samples, steps, seed, reporter)[0]
 

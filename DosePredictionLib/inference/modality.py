@@ -58,7 +58,8 @@ def predict_modality(
 
     Args:
         loaded: weights of a system that can.
-        patient: what is asked for needn't be there, and isn't looked at where it is.
+        patient: what is asked for needn't be there, and isn't looked at where it is, but for the body: its outline (or
+            the dose region's) is where anything is sampled at all.
         target: see `TARGETS`.
         options: how many samples, how many steps each; left out, what the weights recommend, or else one sample of the
             system's own number of steps. Several samples of one step give what is expected: a blurred CT. One of many

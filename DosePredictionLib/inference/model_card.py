@@ -4,10 +4,20 @@ from __future__ import annotations
 
 from DosePredictionLib.inference.weights_header import WeightsHeader
 
+_OPENKBP_USE = """Predicts the dose of a head-and-neck IMRT plan (simultaneous integrated boost, up to three target \
+levels, nine coplanar
+6 MV fields) from a CT and contours, for research in planning and plan quality. It has seen no other site, technique or
+fractionation; there its doses mean nothing."""
+_OTHER_USE = """Predicts the dose of plans like those it was trained on (see Training) from a CT and contours, for \
+research in planning
+and plan quality. For any other site, technique or fractionation its doses mean nothing."""
+_OPENKBP_LIMIT = "- The reference plans are OpenKBP's synthetic ones, not plans that were delivered.\n"
+
 
 def model_card(header: WeightsHeader) -> str:
     """The model card as Markdown, from the header of a weights file."""
     training, validation = header.training, header.validation
+    of_openkbp = "openkbp" in str(training.get("data", "")).lower()
     criteria = validation.get("criteria_gy", {})
     assert isinstance(criteria, dict)
     rows = "\n".join(f"| {name} | {value:.2f} |" for name, value in criteria.items())
@@ -21,8 +31,9 @@ def model_card(header: WeightsHeader) -> str:
         f"on {training.get('hardware', '?')}, optimiser {training.get('optimiser', 'adamw')}, "
         f"seed {training.get('seed', '?')}"
     )
+    unseen = " that were not trained on" if of_openkbp else ""
     validated = (
-        f"{validation.get('patients', '?')} patients ({validation.get('dataset', '?')}) that were not trained on.\n"
+        f"{validation.get('patients', '?')} patients ({validation.get('dataset', '?')}){unseen}.\n"
         f"Samples a patient: {validation.get('samples', '?')}, denoising steps a sample: "
         f"{validation.get('steps', '?')}, seed {validation.get('seed', '?')}."
     )
@@ -31,9 +42,7 @@ def model_card(header: WeightsHeader) -> str:
 **Research use, not for clinical decisions.**
 
 ## Intended use
-Predicts the dose of a head-and-neck IMRT plan (simultaneous integrated boost, up to three target levels, nine coplanar
-6 MV fields) from a CT and contours, for research in planning and plan quality. It has seen no other site, technique or
-fractionation; there its doses mean nothing.
+{_OPENKBP_USE if of_openkbp else _OTHER_USE}
 
 ## Training
 - Data: {training.get("data", "")}
@@ -62,8 +71,7 @@ Where it fails (the patients with the highest dose scores):
 {hardest}
 
 ## Limits
-- The reference plans are OpenKBP's synthetic ones, not plans that were delivered.
-- {_uncertainty(header)}
+{_OPENKBP_LIMIT if of_openkbp else ""}- {_uncertainty(header)}
 - Without a CT or without beam angles it predicts too, somewhat worse.
 """
 

@@ -232,6 +232,7 @@ class DoseTransformer(nn.Module):
         roles = torch.full((x.shape[1],), CONDITION, device=x.device)
         roles[:count] = TARGET
         angles = rotary_angles(torch.cat(positions), self.shape.width // self.shape.heads, self.shape.slot_width)
+        angles = angles.to(fine.device)
         embedding = self._embedding(time)
         modulation = self.modulation(functional.silu(embedding)).unflatten(2, (6, -1))
         for block in self.blocks:
@@ -262,6 +263,6 @@ def _any_in(occupied: Tensor, patch: tuple[int, int, int]) -> Tensor:
 
 
 def _positions(occupied: Tensor, slot: int, merge: int) -> Tensor:
-    """(T, 4) slot, z, y, x of the occupied cells, in the target's tokens."""
-    cells = occupied.nonzero().double() * merge + (merge - 1) / 2
+    """(T, 4) slot, z, y, x of the occupied cells, in the target's tokens; on the processor, in double precision."""
+    cells = occupied.nonzero().cpu().double() * merge + (merge - 1) / 2
     return torch.cat([torch.full_like(cells[:, :1], slot), cells], dim=1)

@@ -24,6 +24,8 @@ if TYPE_CHECKING:  # MONAI and einops take their time to import; the default sys
 
 #: Clean doses lie between none (-1) and this: 120 % of the highest prescription.
 HIGHEST_DOSE = 1.4
+#: Denoiser calls of a sample, unless the denoiser says the clean dose.
+STEPS_OF_NOISE = 20
 #: Patches that go through the denoiser at once.
 PATCHES_AT_ONCE = 16
 #: The CT channel's range, HU / 1000; the autoencoder sees it as [0, 1].
@@ -90,6 +92,11 @@ class AddiffDoseSystem(TuplesFromJson):
     #: Whole steps of the noise process are drawn, not times between 0 and 1.
     pure_noise: ClassVar[float] = 0.0
     optional_conditions: ClassVar[tuple[str, ...]] = ("ct", "beams")
+
+    @property
+    def default_steps(self) -> int:
+        """See `System`."""
+        return 1 if self.prediction == "x0" else STEPS_OF_NOISE
 
     @property
     def schedule(self) -> VarianceSchedule:

@@ -44,6 +44,7 @@ class BaselineSystem(TuplesFromJson):
 
     name: ClassVar[str] = "baseline"
     optional_conditions: ClassVar[tuple[str, ...]] = ("ct", "beams")
+    default_steps: ClassVar[int] = 1
     #: There is no noise.
     pure_noise: ClassVar[float] = 0.0
 

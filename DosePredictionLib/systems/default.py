@@ -49,6 +49,7 @@ class DefaultSystem(TuplesFromJson):
 
     name: ClassVar[str] = "default"
     optional_conditions: ClassVar[tuple[str, ...]] = ("ct", "beams")
+    default_steps: ClassVar[int] = 1
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -40,6 +40,8 @@ from DosePredictionLib.systems.tuples_from_json import TuplesFromJson
 
 #: Cosine coefficients along each axis of a cube of 8 voxels: all of the dose's, what matters of the others'.
 KEPT = {DOSE: 8, "ct": 6, "ptv": 4, "oar": 4, "body": 4, "beam": 4, "angle": 4}
+#: No dose, in units where the highest prescription is +1.
+NO_DOSE = -1.0
 _COUNTS = {name: len(channels) for name, channels in MODALITY_CHANNELS.items()}
 
 
@@ -103,6 +105,11 @@ class DiffKT3DSystem(TuplesFromJson):
 
     name: ClassVar[str] = "diffkt3d"
     optional_conditions: ClassVar[tuple[str, ...]] = ("ct", "beams")
+
+    @property
+    def default_steps(self) -> int:
+        """See `System`."""
+        return 1 if self.prediction == "clean" else self.sampling_steps
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -237,12 +244,14 @@ class DiffKT3DSystem(TuplesFromJson):
             return torch.from_numpy(np.ascontiguousarray(array))[None].to(device)
 
         region = tensor(pad_to(inputs.region, shape, offset))[None]
+        nothing = np.zeros((len(inputs.names), 1, 1, 1), np.float32)
+        empty = NO_DOSE if target == DOSE else tensor(modality_volume(target, inputs.names, nothing))
         with torch.inference_mode(), torch.autocast(device.type, dtype=torch.bfloat16):
             conditions = {
                 name: network.encode(name, tensor(modality_volume(name, inputs.names, channels)))
                 for name in MODALITY_CHANNELS if name in shown
             }  # fmt: skip
-            latent = self.sample_latents(network, target, conditions, region, steps, [seed], on_step)
+            latent = self.sample_latents(network, target, conditions, region, steps, [seed], on_step, empty)
             volume = network.decode(target, latent)[0].cpu().numpy()
         volume = volume[(slice(None), *window(inputs.region.shape, offset))]
         return volume if target == DOSE else channel_values(target, volume)
@@ -256,6 +265,7 @@ class DiffKT3DSystem(TuplesFromJson):
         steps: int,
         seeds: Iterable[int],
         on_step: Callable[[int], None] | None = None,
+        empty: Tensor | float = NO_DOSE,
     ) -> Tensor:
         """Samples of a target's latent for one patient, one a seed, (N, C, Z, Y, X).
 
@@ -267,6 +277,7 @@ class DiffKT3DSystem(TuplesFromJson):
             steps: denoiser calls.
             seeds: of the noise, which is drawn on the processor so that it is the same for every device.
             on_step: see `System.sample_dose`.
+            empty: the target's channels outside the region, as training has them, (1, C, 1, 1, 1).
         """
         size = network.latent_size(tuple(region.shape[2:]))
         length = self.latent_channels[target]
@@ -281,7 +292,7 @@ class DiffKT3DSystem(TuplesFromJson):
 
         def outside_is_empty(clean: Tensor) -> Tensor:
             volume = network.decode(target, clean)
-            return network.encode(target, torch.where(region, volume, torch.full_like(volume, -1.0)))
+            return network.encode(target, torch.where(region, volume, torch.as_tensor(empty).to(volume)))
 
         # A learned codec would lose a little with every way there and back.
         known = outside_is_empty if self.codec == "blocks" and target != "ptv" else None

@@ -5,8 +5,9 @@ After "Multi-Layer Anatomically-Guided Diffusion and Adaptive Calibration for Pr
 from adjacent slices, and a fully convolutional calibration of the dose inside the structures). What the abstract leaves
 open was chosen here:
 
-- Noise process: 1000 steps, linear betas, deterministic DDIM in 8 steps, the clean dose clipped to possible values,
-  as in the closest published relative (DoseDiff, Zhang et al., IEEE TMI 2024).
+- Noise process: 1000 steps, linear betas, deterministic DDIM (in 8 steps, or one where the denoiser says the clean
+  dose), the clean dose clipped to possible values, as in the closest published relative (DoseDiff, Zhang et al., IEEE
+  TMI 2024).
 - The denoiser can say noise (``epsilon``), velocity (``v``) or clean dose (``x0``). With few steps and short training
   the clean dose is the most accurate: at the noisy end, where the dose's large features are decided, an error of the
   noise is multiplied by up to 157.
@@ -35,6 +36,8 @@ from DosePredictionLib.systems.tuples_from_json import TuplesFromJson
 
 #: Slices that go through the network together: enough to keep it busy, few enough for a small computer.
 SLICES_AT_ONCE = 32
+#: Denoiser calls of a sample, unless the denoiser says the clean dose.
+STEPS_OF_NOISE = 8
 #: Highest dose that is possible, in model units: 1.2 times the highest prescription.
 HIGHEST_DOSE = 1.4
 
@@ -76,6 +79,11 @@ class MagdiffAdcSystem(TuplesFromJson):
         super().__post_init__()
         if self.prediction not in ("epsilon", "v", "x0"):
             raise TypeError(f'prediction is "epsilon", "v" or "x0", not {self.prediction!r}')
+
+    @property
+    def default_steps(self) -> int:
+        """See `System`."""
+        return 1 if self.prediction == "x0" else STEPS_OF_NOISE
 
     @property
     def schedule(self) -> VarianceSchedule:

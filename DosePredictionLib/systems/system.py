@@ -21,10 +21,16 @@ class System(Protocol):
         name: on the command line and in weights files.
         optional_conditions: what a patient may lack ("ct", "beams").
         channels: the patient's channels, in order.
+        default_steps: denoiser calls of a sample where nobody says how many: one where the denoiser says the clean
+            dose. Where it says noise, the first call's answer is multiplied by a large error, and it takes more.
     """
 
     name: ClassVar[str]
     optional_conditions: ClassVar[tuple[str, ...]]
+
+    @property
+    def default_steps(self) -> int:
+        """Denoiser calls of a sample."""
 
     @property
     def channels(self) -> tuple[str, ...]:

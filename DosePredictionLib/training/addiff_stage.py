@@ -14,6 +14,7 @@ from DosePredictionLib.conditioning.channels import SCALARS
 from DosePredictionLib.conditioning.grid import NOMINAL_SPACING_MM
 from DosePredictionLib.dosimetry.goal_reading import bundled_goals
 from DosePredictionLib.errors import InputError
+from DosePredictionLib.inference.weights_header import read_weights_header
 from DosePredictionLib.networks.lightweight_vae3d import WholeCT
 from DosePredictionLib.networks.patch_windows import Place, cut_patches, linear_decay, merge_patches, patch_starts
 from DosePredictionLib.systems.addiff_dose import HIGHEST_DOSE, AddiffDoseSystem
@@ -27,10 +28,13 @@ from DosePredictionLib.training.earlier_weights import earlier_weights
 from DosePredictionLib.training.losses import dose_error_gy
 from DosePredictionLib.training.mixup import draw_share, mixed
 from DosePredictionLib.training.stage import StageLoss, map_tensors
+from DosePredictionLib.training.start_weights import network_to_train
 
 GOALS = "addiff-dose"
 #: Denoiser calls of a validation.
 VALIDATION_STEPS = 4
+#: Where the network doesn't say the clean dose, fewer steps multiply its error.
+VALIDATION_STEPS_OF_NOISE = 8
 
 
 @dataclass(frozen=True)
@@ -98,10 +102,10 @@ class AddiffStage:
         return self.system.channels
 
     def build_network(self) -> nn.Module:
-        """The system's networks, the CT encoder as the first stage left it.
+        """The system's networks: as finished weights have them, or the CT encoder as the first stage left it.
 
         Raises:
-            InputError: the configuration names no weights of the first stage, or such of another size.
+            InputError: the configuration names no weights of either kind, or such of another size.
         """
         if self.config.from_weights is None:
             raise InputError(
@@ -109,6 +113,8 @@ class AddiffStage:
                 "weights.safetensors as from_weights."
             )
         state, _ = earlier_weights(self.config.from_weights, self.system.name, "ct_encoder.")
+        if read_weights_header(self.config.from_weights).training.get("stage", "dose") == "dose":
+            return network_to_train(self.system, self.config.from_weights)
         network = self.system.build_network()
         try:
             network.ct_encoder.load_state_dict(state)
@@ -208,7 +214,7 @@ class AddiffStage:
         logged = {"loss_gy": error, "squared_error": squared.detach()}
         total = squared
         if batch.constraints and self.config.clinical_weight:
-            kept = schedule.kept_variance.to(device)[batch.time].float()
+            kept = schedule.kept_variance.float().to(device)[batch.time]
             terms = []
             for index, (constraints, ours) in enumerate(zip(batch.constraints, batch.structures, strict=True)):
                 dose_gy = (clean[index, 0] + 1) * batch.gy_per_unit[index]
@@ -221,13 +227,17 @@ class AddiffStage:
 
     def score(self, network: nn.Module, case: TrainingCase, seed: int) -> dict[str, float]:
         """The constraints that a sampled dose misses, %, and its mean absolute error in the dose region, Gy."""
-        predicted = self.system.sample_dose(network, case.inputs, VALIDATION_STEPS, seed)
+        predicted = self.system.sample_dose(network, case.inputs, self._validation_steps, seed)
         known = self.masks.of(case)
         return {
             self.score_name: missed_percent(torch.from_numpy(predicted), known.constraints, known.structures),
             "validation_dose_score_gy":
                 float(np.abs(predicted - case.dose_gy.astype(np.float32))[case.inputs.region].mean()),
         }  # fmt: skip
+
+    @property
+    def _validation_steps(self) -> int:
+        return VALIDATION_STEPS if self.system.prediction == "x0" else VALIDATION_STEPS_OF_NOISE
 
     def release_state(self, average: dict[str, Tensor]) -> dict[str, Tensor]:
         """The averaged weights are the system's."""

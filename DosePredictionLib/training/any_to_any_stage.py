@@ -75,6 +75,8 @@ class AnyToAnyStage:
     it is validated with the error of the CT.
     """
 
+    #: Every step asks for one modality: the others' parts of the network get no gradient.
+    leaves_parameters_unused = True
     score_name = "validation_dose_score_gy"
 
     def __init__(self, config: TrainingConfig) -> None:

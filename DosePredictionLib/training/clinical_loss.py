@@ -108,6 +108,9 @@ def clinical_loss(
     structure (its formula for V20: the part of the lung minus 0.30); structures that a patient lacks, or of which
     augmentation left nothing, count nothing. Where it can't be followed:
 
+    - The text contradicts itself on the targets' D95: its formula asks for 95 % of the prescription, its table of
+      constraints for 100 %. Here it is the table's, which many clinical plans of OpenKBP miss by a little; and a target
+      of a level is asked twice, as each target's V100% and as its level's D95.
     - Hard volumes and percentiles have no gradient, or that of one voxel, so soft ones stand in for them (`SOFT`).
     - Its Dmax formula, max(D - M) over the threshold, is read as the maximum in the structure over the limit.
     - Volumes that need their dose (V100%Rx >= 95 %) are asked as the dose that the volume gets (D95% >= 100 %Rx), which

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from DosePredictionLib.errors import InputError
 from DosePredictionLib.json_file import read_json
+from DosePredictionLib.training.config_checks import check_fields
 
 
 @dataclass(frozen=True)
@@ -117,11 +118,14 @@ class TrainingConfig:
     weight_bits: int = 16
 
     def __post_init__(self) -> None:
+        if isinstance(self.companions, str):
+            raise InputError(f"The training configuration's companions is {self.companions!r}; give a list of files.")
+        if self.canvas is not None:
+            object.__setattr__(self, "canvas", tuple(self.canvas))  # a list in JSON
+        check_fields(self)
         if self.weight_bits not in (8, 16):
             raise InputError(f"The finished weights can have 8 or 16 bits, not {self.weight_bits}; mend weight_bits.")
         object.__setattr__(self, "companions", tuple(self.companions))
-        if self.canvas is not None:
-            object.__setattr__(self, "canvas", tuple(self.canvas))  # a list in JSON
 
     @classmethod
     def read(cls, path: str | Path) -> TrainingConfig:

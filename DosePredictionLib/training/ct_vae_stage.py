@@ -18,6 +18,7 @@ from DosePredictionLib.systems.registry import system_from_config
 from DosePredictionLib.training.case_cache import TrainingCase
 from DosePredictionLib.training.config import TrainingConfig
 from DosePredictionLib.training.draw import draw_batch
+from DosePredictionLib.training.earlier_weights import earlier_weights
 from DosePredictionLib.training.mixup import draw_share, mixed
 from DosePredictionLib.training.stage import StageLoss
 
@@ -79,8 +80,22 @@ class CTAutoencoderStage:
         return self.system.channels
 
     def build_network(self) -> nn.Module:
-        """The autoencoder."""
-        return self.system.build_autoencoder()
+        """The autoencoder, with fresh weights or those of an earlier run of this stage.
+
+        Raises:
+            InputError: the weights are of something else.
+        """
+        network = self.system.build_autoencoder()
+        if self.config.from_weights is not None:
+            state, _ = earlier_weights(self.config.from_weights, self.system.name, "ct_")
+            try:
+                network.load_state_dict(state)
+            except RuntimeError as error:
+                raise InputError(
+                    f"{self.config.from_weights} holds no whole CT autoencoder of this configuration's size; give "
+                    "weights of the stage 'ct_vae', or none."
+                ) from error
+        return network
 
     def draw(self, cases: Sequence[TrainingCase], seeds: Sequence[tuple[int, ...]]) -> CTBatch:
         """The CTs of augmented patients, mixed."""
@@ -91,7 +106,7 @@ class CTAutoencoderStage:
         ct, _ = self.system.ct_and_structures(batch.conditions, batch.region)
         present = batch.scalars[:, SCALARS.index("has_ct")]
         # The third number of a seed counts the draws of the whole run.
-        done = seeds[0][-1] / (self.config.steps * self.config.batch)
+        done = seeds[0][-1] / (self.config.steps * self.config.batch * self.config.devices)
         return CTBatch(
             ct=mixed(ct, share),
             region=mixed(batch.region.float(), share) > 0,

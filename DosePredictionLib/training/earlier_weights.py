@@ -9,6 +9,7 @@ from typing import Any
 from torch import Tensor
 
 from DosePredictionLib.errors import InputError
+from DosePredictionLib.inference.eight_bits import from_eight_bits
 from DosePredictionLib.inference.weights_header import FORMAT
 
 
@@ -31,8 +32,10 @@ def earlier_weights(path: str | Path, system: str, prefix: str) -> tuple[dict[st
     try:
         with safe_open(path, framework="pt") as file:
             metadata = file.metadata() or {}
-            names = [name for name in file.keys() if name.startswith(prefix)]  # noqa: SIM118 (not a dict)
-            part = {name.removeprefix(prefix): file.get_tensor(name).float() for name in names}
+            state = from_eight_bits({name: file.get_tensor(name) for name in file.keys()})  # noqa: SIM118 (no dict)
+            part = {
+                name.removeprefix(prefix): value.float() for name, value in state.items() if name.startswith(prefix)
+            }
     except (SafetensorError, ValueError, OSError) as error:
         raise InputError(f"The weights file {path} is damaged or not safetensors ({error}); train it again.") from error
     header = json.loads(metadata.get("header", "{}")) if metadata.get("format") == FORMAT else {}

@@ -10,8 +10,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any, cast
 
-import torch
-
+from DosePredictionLib.inference.device import describe_device
 from DosePredictionLib.inference.weights import WeightsHeader, read_weights, save_weights
 from DosePredictionLib.inference.weights_header import read_weights_header
 from DosePredictionLib.training.loop import TrainingRun
@@ -33,7 +32,7 @@ def export_weights(run: TrainingRun) -> Path:
             "steps": run.step,
             "hours": round(run.seconds / 3600, 2),
             "hardware": f"{os.cpu_count()} cores {platform.machine()}" if run.device.type == "cpu"
-            else torch.cuda.get_device_name(run.device),
+            else describe_device(run.device),
             "seed": config.seed,
             "batch": config.batch,
             "optimiser": config.optimiser,
@@ -42,12 +41,13 @@ def export_weights(run: TrainingRun) -> Path:
             "upside_down": config.upside_down,
             "quarter_turns": config.quarter_turns,
             "names_kept": config.names_kept,
+            **({"earlier": run.earlier} if run.earlier else {}),
         },
         commit=_commit(),
         companions=[{"name": Path(one).name, "sha256": read_weights(one).sha256} for one in config.companions],
     )  # fmt: skip
     path = run.output / "weights.safetensors"
-    save_weights(run.stage.release_state(run.average), header, path, config.weight_bits)
+    save_weights(run.stage.release_state(run.released_average), header, path, config.weight_bits)
     return path
 
 

@@ -24,7 +24,8 @@ from DosePredictionLib.systems.registry import system_from_config
 from DosePredictionLib.training.case_cache import TrainingCase, cached_cases
 from DosePredictionLib.training.config import TrainingConfig
 from DosePredictionLib.training.optimiser import SideBySide, build_optimisers
-from DosePredictionLib.training.stage import map_tensors, to_device
+from DosePredictionLib.training.run_history import settings_before
+from DosePredictionLib.training.stage import Stage, map_tensors, to_device
 from DosePredictionLib.training.stages import stage_of
 
 CHECKPOINT = "checkpoint.pt"
@@ -56,21 +57,30 @@ class TrainingRun:
         for companion in config.companions:
             read_weights_header(companion)  # a wrong path is better known now than after the last step
         self.output = Path(config.output)
-        self.output.mkdir(parents=True, exist_ok=True)
+        try:
+            self.output.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise InputError(f"Cannot write to the output {self.output} ({error.strerror}); give a folder.") from error
         if config.threads:
             torch.set_num_threads(config.threads)
         self.system = system_from_config(config.system, config.system_config)
         self.stage = stage_of(config)
         self._unturned_stage = stage_of(replace(config, turn_probability=0.0)) if config.unturned_steps else self.stage
-        self.fabric = _fabric(config)
+        self.fabric = _fabric(config, getattr(self.stage, "leaves_parameters_unused", False))
         torch.manual_seed(config.seed)
-        self.network = self.stage.build_network().to(self.device)
+        self.network = _built(self.stage, config).to(self.device)
         self.average = {name: value.detach().clone() for name, value in self.network.state_dict().items()}
         torch.backends.cudnn.benchmark = config.canvas is not None  # one shape: its fastest kernels are worth a search
         self.step = 0
         self.seconds = 0.0
         #: The best validation score so far, and how many validations have gone by without a better one.
         self.best, self.stalled = math.inf, 0
+        #: Its averaged weights, where a run may end early for want of better ones.
+        self.best_average: dict[str, Tensor] | None = None
+        #: What earlier parts of the run were trained with, where that was something else.
+        self.earlier: list[dict[str, Any]] = []
+        #: Set from outside (a signal): end after this step, with a checkpoint.
+        self.stop_requested = False
         self._side_by_side = SideBySide()
         self._trained, *self.optimisers = self.fabric.setup(
             torch.compile(self.network, dynamic=False) if config.compile else self.network,
@@ -105,6 +115,9 @@ class TrainingRun:
     def run(self, until: int | None = None) -> None:
         """Train to ``until`` (the configuration's last step when left out), writing curves and checkpoints."""
         last = self.config.steps if until is None else min(until, self.config.steps)
+        if self._has_stalled:
+            print(self._why_it_ends(), flush=True)
+            return
         recent: list[dict[str, Tensor]] = []
         began = time.perf_counter()
         for batch in self._batches(last):
@@ -124,14 +137,27 @@ class TrainingRun:
                 self._log(scores)
                 self._note_progress(scores[self.stage.score_name])
                 began = time.perf_counter()
-            stop = 0 < self.config.patience <= self.stalled
+            stop = self._has_stalled or self.stop_requested
             if whole or stop:
                 self.seconds += time.perf_counter() - began
                 self.save()
                 began = time.perf_counter()
+            if self._has_stalled:
+                print(self._why_it_ends(), flush=True)
             if stop:
-                print(f"{self.stage.score_name} has not improved in {self.stalled} validations; the run ends here.")
                 break
+
+    @property
+    def released_average(self) -> dict[str, Tensor]:
+        """The weights that a run leaves: the last ones, or where it ends for want of better ones, the best."""
+        return self.average if self.best_average is None else self.best_average
+
+    @property
+    def _has_stalled(self) -> bool:
+        return 0 < self.config.patience <= self.stalled
+
+    def _why_it_ends(self) -> str:
+        return f"{self.stage.score_name} has not improved in {self.stalled} validations; the run ends here."
 
     def validation_scores(self) -> dict[str, float]:
         """The stage's scores of the averaged weights, means over the validation cases that have them."""
@@ -149,6 +175,8 @@ class TrainingRun:
 
     def _note_progress(self, score: float) -> None:
         self.stalled = 0 if score < self.best else self.stalled + 1
+        if self.config.patience and score < self.best:
+            self.best_average = {name: value.detach().clone() for name, value in self.average.items()}
         self.best = min(self.best, score)
 
     def averaged_network(self) -> nn.Module:
@@ -169,6 +197,8 @@ class TrainingRun:
                 "seconds": self.seconds,
                 "best": self.best,
                 "stalled": self.stalled,
+                "best_average": self.best_average,
+                "earlier": self.earlier,
                 "config": asdict(self.config),
                 "network": self.network.state_dict(),
                 "average": self.average,
@@ -180,6 +210,8 @@ class TrainingRun:
 
     def _resume(self) -> None:
         state = torch.load(self.output / CHECKPOINT, map_location=self.device, weights_only=True)
+        before = settings_before(state["config"], asdict(self.config), state["step"], self.output)
+        self.earlier = [*state.get("earlier", []), *([before] if before else [])]
         self.network.load_state_dict(state["network"])
         self.average = state["average"]
         states = state["optimisers"] if "optimisers" in state else [state["optimiser"]]
@@ -191,6 +223,7 @@ class TrainingRun:
             group["weight_decay"] = self.config.weight_decay
         self.step, self.seconds = state["step"], state["seconds"]
         self.best, self.stalled = state.get("best", math.inf), state.get("stalled", 0)
+        self.best_average = state.get("best_average")
 
     def _batches(self, last: int) -> Iterator[Any]:
         """The batches of the steps up to ``last``, drawn ahead by the configuration's workers."""
@@ -260,11 +293,31 @@ class TrainingRun:
         print(" ".join(f"{name} {value:.4g}" for name, value in record.items()), flush=True)
 
 
-def _fabric(config: TrainingConfig) -> Any:
-    """Lightning Fabric as the configuration asks for it.
+def _built(stage: Stage, config: TrainingConfig) -> nn.Module:
+    """A stage's network.
 
     Raises:
-        InputError: it isn't installed.
+        InputError: the configuration's fields make none.
+    """
+    try:
+        return stage.build_network()
+    except (ValueError, TypeError, IndexError, RuntimeError) as error:
+        if isinstance(error, InputError):
+            raise
+        raise InputError(
+            f"The configuration's system_config makes no network of the system {config.system!r} ({error}); mend it."
+        ) from error
+
+
+def _fabric(config: TrainingConfig, leaves_parameters_unused: bool) -> Any:
+    """Lightning Fabric as the configuration asks for it.
+
+    Args:
+        config: the run's.
+        leaves_parameters_unused: not every step uses all of the network, which "ddp" must be told.
+
+    Raises:
+        InputError: it isn't installed, or knows no such devices or strategy.
     """
     try:
         from lightning_fabric import Fabric
@@ -272,6 +325,15 @@ def _fabric(config: TrainingConfig) -> Any:
         raise InputError(
             'Training needs lightning-fabric, which is not installed; install DosePrediction with its extra "train".'
         ) from error
-    fabric = Fabric(accelerator=config.device, devices=config.devices, strategy=config.strategy, precision="bf16-mixed")
+    unused = leaves_parameters_unused and config.strategy == "ddp"
+    strategy = "ddp_find_unused_parameters_true" if unused else config.strategy
+    try:
+        fabric = Fabric(accelerator=config.device, devices=config.devices, strategy=strategy, precision="bf16-mixed")
+    except Exception as error:  # noqa: BLE001 - of several kinds of its own
+        told = str(error).strip().splitlines() or [type(error).__name__]
+        raise InputError(
+            f"The run can't use {config.devices} of the device {config.device!r} with the strategy {config.strategy!r} "
+            f"({told[0].rstrip('.')}); mend the configuration."
+        ) from error
     fabric.launch()
     return fabric

@@ -80,8 +80,12 @@ class MagdiffStage:
         return StageLoss(total / TYPICAL_GY_PER_UNIT, logged)
 
     def score(self, network: nn.Module, case: TrainingCase, seed: int) -> float:
-        """Mean absolute error in the dose region of a sample of `VALIDATION_STEPS` steps, in Gy."""
-        predicted = self.system.sample_dose(cast(SpadeUNet2d, network), case.inputs, VALIDATION_STEPS, seed)
+        """Mean absolute error in the dose region of a sample, in Gy.
+
+        Of `VALIDATION_STEPS` steps, or of as many more as the system needs whose denoiser doesn't say the clean dose.
+        """
+        steps = max(VALIDATION_STEPS, self.system.default_steps)
+        predicted = self.system.sample_dose(cast(SpadeUNet2d, network), case.inputs, steps, seed)
         return float(np.abs(predicted - case.dose_gy.astype(np.float32))[case.inputs.region].mean())
 
     def release_state(self, average: dict[str, Tensor]) -> dict[str, Tensor]:

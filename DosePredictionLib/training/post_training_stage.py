@@ -53,6 +53,8 @@ class PostTrainingStage:
     frozen; low-rank changes are learnt (`low_rank`), and added to the weights on release.
     """
 
+    #: Every step asks for one modality: the others' parts of the network get no gradient.
+    leaves_parameters_unused = True
     score_name = "validation_dose_score_gy"
 
     def __init__(self, config: TrainingConfig) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import csv
 import json
+import sys
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -130,17 +131,35 @@ def trained(
 
     output: Path = arguments.output / (folder or name)
     weights = output / "weights.safetensors"
-    if weights.exists():
-        return weights
     config = configuration(name, steps, arguments, output, changes)
     if before is not None:
         config["from_weights"] = str(arguments.output / before / "weights.safetensors")
-    output.mkdir(parents=True, exist_ok=True)
-    (output / "config.json").write_text(json.dumps(config, indent=2), encoding="utf-8")
+    keep_settings(output, config)
+    if weights.exists():
+        return weights
     print(f"--- {folder or name}", flush=True)
     if command(["train", str(output / "config.json")]):
         raise SystemExit(2)
     return weights
+
+
+def keep_settings(output: Path, config: Mapping[str, Any]) -> None:
+    """Write a run's settings into its folder, where those that are there already must be the same.
+
+    Raises:
+        SystemExit: the folder's run had others: a table of both would say what isn't so.
+    """
+    path = output / "config.json"
+    own = {"output", "cache", "threads", "train", "validation", "from_weights"}  # of the computer
+    if path.exists():
+        before, now = json.loads(path.read_text(encoding="utf-8")), json.loads(json.dumps(config))
+        for name in sorted({*before, *now} - own):
+            if before.get(name) != now.get(name):
+                told = f"{output} holds a run whose {name} is {before.get(name)!r}, not {now.get(name)!r}"
+                print(f"{told}; take it away, or give another --output.", file=sys.stderr)
+                raise SystemExit(2)
+    output.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(config, indent=2), encoding="utf-8")
 
 
 def evaluated(weights: Path, arguments: argparse.Namespace, options: Sequence[str], table: str, folder: str) -> Path:

@@ -17,7 +17,7 @@ import argparse
 import csv
 import sys
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -27,7 +27,16 @@ import numpy as np
 HERE = Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE.parents[1]), str(HERE)]
 
-from equal_runs import Change, cache_of, cell, chosen_changes, configuration, with_changes, write_table  # noqa: E402
+from equal_runs import (  # noqa: E402
+    Change,
+    cache_of,
+    cell,
+    chosen_changes,
+    configuration,
+    keep_settings,
+    with_changes,
+    write_table,
+)
 
 from DosePredictionLib.conditioning.channels import SCALARS  # noqa: E402
 from DosePredictionLib.conditioning.grid import NOMINAL_SPACING_MM  # noqa: E402
@@ -170,6 +179,8 @@ def main() -> int:
     }
     measures["shipped"] = ("shipped weights, at full resolution", partial(shipped_errors, arguments, cases))
     rows, unchanged = [], None
+    for change in chosen:
+        keep_settings(arguments.output / change.name, asdict(run_of(change, arguments)))
     for name, (title, measure) in measures.items():
         errors = kept(arguments.output / name / "errors.csv", measure)
         tests = [paired_test(part, "Gy", errors[part], (unchanged or errors)[part]) for part in PARTS]

@@ -231,6 +231,29 @@ def test_stages_that_cannot_begin_say_why(tmp_path, trained, cases):
         TrainingRun(stage_config(tmp_path, "ct_vae", batch=1), cases, cases)
 
 
+@pytest.mark.parametrize("bits", [16, 8])
+def test_a_run_may_begin_with_a_finished_systems_weights(tmp_path, trained, cases, bits):
+    folder, *_ = trained
+    encoder = str(folder / "ct_vae" / "weights.safetensors")
+    first = stage_config(tmp_path / "first", "dose", from_weights=encoder, weight_bits=bits)
+    finished = TrainingRun(first, cases, cases)
+    finished.run(1)
+    given = export_weights(finished)
+    begun = TrainingRun(stage_config(tmp_path / "second", "dose", from_weights=str(given)), cases, cases)
+    there = load_weights(given).network.state_dict()
+    assert all(torch.equal(value, there[name]) for name, value in begun.network.state_dict().items())
+
+
+def test_the_autoencoder_may_begin_with_its_own_weights(tmp_path, trained, cases):
+    folder, *_ = trained
+    given = str(folder / "ct_vae" / "weights.safetensors")
+    begun = TrainingRun(stage_config(tmp_path, "ct_vae", from_weights=given), cases, cases)
+    fresh = TrainingRun(stage_config(tmp_path / "fresh", "ct_vae"), cases, cases).network.state_dict()
+    assert any(not torch.equal(value, fresh[name]) for name, value in begun.network.state_dict().items())
+    with pytest.raises(InputError, match="There is no weights file"):
+        TrainingRun(stage_config(tmp_path / "none", "ct_vae", from_weights="nowhere.safetensors"), cases, cases)
+
+
 def test_training_lowers_the_error_and_the_missed_goals(tmp_path, trained, cases):
     folder, *_ = trained
     told = stage_config(

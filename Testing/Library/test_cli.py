@@ -17,7 +17,8 @@ from tiny import TINY, tiny_weights
 
 from DosePredictionLib.cli.evaluate import score_patient
 from DosePredictionLib.cli.main import main
-from DosePredictionLib.inference.weights import read_weights
+from DosePredictionLib.inference.model_card import model_card
+from DosePredictionLib.inference.weights import WeightsHeader, read_weights, save_weights
 from DosePredictionLib.patient.structure import StructureRole
 from DosePredictionLib.patient.writer_folder import write_patient_folder
 
@@ -138,6 +139,29 @@ def test_train_then_evaluate_then_release(case, tmp_path, capsys, bits):
     other = tiny_weights(tmp_path / "other.safetensors")
     assert main(["release", str(other), "--summary", str(summary), "--data", "x", "-o", str(released)]) == 2
     assert "other weights" in capsys.readouterr().err
+
+
+def test_releasing_calibrated_weights_again_keeps_their_calibration(case, tmp_path):
+    weights = tiny_weights(tmp_path / "tiny.safetensors")
+    before = {"voxel_68": 68, "dvh_68": 67, "voxel_95": 95, "dvh_95": 94}
+    header = replace(read_weights(weights).header, uncertainty={"dvh_68": 1.5}, validation={"coverage": before})
+    save_weights(read_weights(weights).state, header, weights)
+    summary = {"weights_sha256": read_weights(weights).sha256, "samples": 2, "steps": 1, "dose_score_gy": 2.0,
+               "coverage": {**before, "voxel_68": 99}}  # fmt: skip
+    (tmp_path / "summary.json").write_text(json.dumps(summary))
+    out = tmp_path / "out.safetensors"
+    assert main(["release", str(weights), "--summary", str(tmp_path / "summary.json"), "--data", "312 lung plans",
+                 "-o", str(out)]) == 0  # fmt: skip
+    released = read_weights(out).header
+    assert released.uncertainty == header.uncertainty
+    assert released.validation["coverage"] == before, "on patients left out of the calibration"
+
+
+def test_a_card_says_of_openkbp_what_was_trained_on_openkbp_alone():
+    header = WeightsHeader("default", {"channels": ("ct",)}, {"data": "312 lung plans"})
+    assert "head-and-neck" not in model_card(header) and "OpenKBP's synthetic" not in model_card(header)
+    ours = model_card(replace(header, training={"data": "196 patients (openkbp/train)"}))
+    assert "nine coplanar" in ours and "OpenKBP's synthetic" in ours
 
 
 def refused(arguments: list[str], capsys) -> str:

@@ -1,0 +1,137 @@
+"""Runs say what they were trained with, end early with their best weights, and stop between steps."""
+
+from __future__ import annotations
+
+import signal
+
+import pytest
+import torch
+from ball_case import ball_case
+from test_training import config
+from tiny import TINY
+
+from DosePredictionLib.cli.train import between_steps
+from DosePredictionLib.errors import InputError
+from DosePredictionLib.inference.weights_header import read_weights_header
+from DosePredictionLib.systems.registry import system_from_config
+from DosePredictionLib.training.config import TrainingConfig
+from DosePredictionLib.training.export import export_weights
+from DosePredictionLib.training.loop import TrainingRun
+
+
+@pytest.fixture(scope="module")
+def cases():
+    return [ball_case(), ball_case(3.0)]
+
+
+def test_a_finished_run_is_not_told_to_be_another(tmp_path, cases):
+    TrainingRun(config(tmp_path, steps=2), cases, cases[:1]).run()
+    with pytest.raises(InputError, match="has ended after 2 steps with learning_rate 0.001, not 0.5"):
+        TrainingRun(config(tmp_path, steps=2, learning_rate=0.5), cases, cases[:1])
+    with pytest.raises(InputError, match="holds a run with another system_config"):
+        TrainingRun(config(tmp_path, system_config={**TINY, "pure_noise": 0.9}), cases, cases[:1])
+    assert TrainingRun(config(tmp_path, steps=2, threads=0), cases, cases[:1]).step == 2, "of no matter"
+
+
+def test_a_run_prolonged_with_other_settings_says_so(tmp_path, cases):
+    TrainingRun(config(tmp_path, steps=2), cases, cases[:1]).run()
+    run = TrainingRun(config(tmp_path, steps=4, names_kept=True), cases, cases[:1])
+    run.run()
+    told = read_weights_header(export_weights(run)).training
+    assert told["names_kept"] is True and told["steps"] == 4
+    assert told["earlier"] == [{"until_step": 2, "steps": 2, "names_kept": False}]
+
+
+def test_a_run_that_is_only_prolonged_has_no_history(tmp_path, cases):
+    TrainingRun(config(tmp_path, steps=2), cases, cases[:1]).run()
+    run = TrainingRun(config(tmp_path, steps=3), cases, cases[:1])
+    run.run()
+    assert "earlier" not in read_weights_header(export_weights(run)).training
+
+
+def test_a_run_that_stalls_leaves_its_best_weights_and_stays_ended(tmp_path, cases, monkeypatch, capsys):
+    scores = iter([2.0, 1.0, 3.0, 4.0, 0.1])
+    run = TrainingRun(config(tmp_path, steps=12, validate_every=1, patience=2), cases, cases[:1])
+    monkeypatch.setattr(run.stage, "score", lambda *_: next(scores))
+    averages = []
+    monkeypatch.setattr(run, "_note_progress", lambda score, note=run._note_progress: (
+        averages.append({name: value.clone() for name, value in run.average.items()}), note(score)))  # fmt: skip
+    run.run()
+    assert run.step == 4 and "has not improved in 2 validations" in capsys.readouterr().out
+    again = TrainingRun(run.config, cases, cases[:1])
+    again.run()
+    assert again.step == 4, "no step more"
+    for name, value in again.released_average.items():
+        assert torch.equal(value, averages[1][name]), "of the second validation"
+
+
+def test_an_interrupt_ends_the_run_between_two_steps(tmp_path, cases, monkeypatch):
+    whole = TrainingRun(config(tmp_path / "whole"), cases, cases[:1])
+    whole.run()
+    run = TrainingRun(config(tmp_path / "parts"), cases, cases[:1])
+    step_of, count = run._side_by_side.step, []
+
+    def interrupted(optimisers):
+        count.append(1)
+        if len(count) == 3:
+            signal.raise_signal(signal.SIGINT)  # in the middle of the third step
+        step_of(optimisers)
+
+    monkeypatch.setattr(run._side_by_side, "step", interrupted)
+    with between_steps(run):
+        run.run()
+    assert run.stop_requested and run.step == 3
+    resumed = TrainingRun(config(tmp_path / "parts"), cases, cases[:1])
+    assert resumed.step == 3
+    resumed.run()
+    for name, value in whole.average.items():
+        assert torch.equal(value, resumed.average[name]), name
+
+
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [({"batch": 0}, "batch is 0; give a whole number, at least 1"), ({"steps": "100"}, "steps is '100'"),
+     ({"steps": 2.5}, "steps is 2.5"), ({"workers": 0}, "workers is 0"), ({"ema": 1}, "ema is 1"),
+     ({"learning_rate": "1e-3"}, "learning_rate is '1e-3'"), ({"canvas": [64, 64]}, "canvas is"),
+     ({"seed": -1}, "seed is -1"), ({"train": None}, "train is None"), ({"system_config": [1]}, "system_config is"),
+     ({"turn_probability": 1.5}, "from 0 to 1"), ({"names_kept": 1}, "true or false"),
+     ({"companions": "a.safetensors"}, "give a list of files")],
+)  # fmt: skip
+def test_a_field_that_cannot_be_is_named(tmp_path, changes, told):
+    with pytest.raises(InputError, match=told):
+        config(tmp_path, **changes)
+
+
+@pytest.mark.parametrize(
+    "changes", [{"device": "gpu0"}, {"strategy": "ddpp"}, {"system_config": {**TINY, "widths": [8, 8, 8]}},
+                {"system_config": {**TINY, "widths": "big"}}],
+)  # fmt: skip
+def test_what_cannot_be_run_or_built_is_one_sentence(tmp_path, cases, changes):
+    with pytest.raises(InputError, match="The run can't use|makes no network"):
+        TrainingRun(config(tmp_path, **changes), cases, cases[:1])
+
+
+def test_an_output_that_is_a_file_is_named(tmp_path, cases):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(InputError, match="Cannot write to the output"):
+        TrainingRun(config(tmp_path / "file"), cases, cases[:1])
+
+
+@pytest.mark.parametrize(
+    ("system", "fields", "steps"),
+    [("default", {}, 1), ("magdiff_adc", {}, 1), ("magdiff_adc", {"prediction": "epsilon"}, 8),
+     ("addiff_dose", {"prediction": "x0"}, 1), ("addiff_dose", {}, 20), ("diffkt3d", {}, 1),
+     ("diffkt3d", {"prediction": "velocity"}, 10)],
+)  # fmt: skip
+def test_denoisers_that_say_noise_take_more_steps(system, fields, steps):
+    assert system_from_config(system, fields).default_steps == steps
+
+
+def test_every_configuration_is_a_data_class_of_checked_fields():
+    from dataclasses import fields
+
+    from DosePredictionLib.training import config_checks as checks
+
+    checked = {*checks._WHOLE, *checks._NUMBERS, *checks._TEXTS, *checks._OBJECTS, *checks._SWITCHES}
+    others = {"cache", "from_weights", "canvas", "companions", "weight_bits"}
+    assert {field.name for field in fields(TrainingConfig)} == checked | others

@@ -145,7 +145,7 @@ def _structures(
         name = _unused(segment.GetName() or segment_id, names)
         names.add(name)
         colour = tuple(float(v) for v in segment.GetColor())
-        mask = yield from mask_in_pieces(segmentation_node, segment_id, ct_node)
+        mask = yield from mask_in_pieces(segmentation_node, segment_id, ct_node, beyond=True)
         occupancy = yield from surface_occupancy_in_pieces(segmentation_node, segment_id, volume_geometry(ct_node))
         if occupancy is not None:
             mask = OutlinedMask(mask.array, mask.geometry, occupancy)

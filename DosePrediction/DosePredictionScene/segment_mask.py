@@ -16,7 +16,9 @@ from DosePredictionScene.pieces import Pieces, in_background
 from DosePredictionScene.voxels import copy_in_pieces
 
 
-def mask_in_pieces(segmentation_node: Any, segment_id: str, reference_node: Any) -> Pieces[Volume]:
+def mask_in_pieces(
+    segmentation_node: Any, segment_id: str, reference_node: Any, *, beyond: bool = False
+) -> Pieces[Volume]:
     """A segment as zeros and ones (uint8) on the part of a volume's grid that holds it.
 
     Only the labelmap's own extent is read, and what is to be resampled is resampled in a thread. Segments without a
@@ -25,7 +27,9 @@ def mask_in_pieces(segmentation_node: Any, segment_id: str, reference_node: Any)
     Args:
         segmentation_node: may lie under another linear transform than the volume.
         segment_id: of one of its segments.
-        reference_node: the volume; nothing beyond its grid is read.
+        reference_node: the volume.
+        beyond: whether what lies beyond its grid is read, too, on the grid's continuation. Of segments that Slicer
+            converts, nothing beyond is ever read.
 
     Returns:
         A volume of one voxel, zero, for an empty segment.
@@ -57,7 +61,7 @@ def mask_in_pieces(segmentation_node: Any, segment_id: str, reference_node: Any)
         return vtk_to_numpy(image.GetPointData().GetScalars()).reshape(z, y, x)
 
     array = yield from copy_in_pieces(voxels, f"The segment {name}", lambda slab: slab == label, np.uint8)
-    mask = yield from in_background(_on_grid_of, Volume(array, own_geometry), geometry)
+    mask = yield from in_background(_on_grid_of, Volume(array, own_geometry), geometry, beyond)
     return mask
 
 
@@ -90,8 +94,8 @@ def _labelmap_geometry(segmentation_node: Any, segment_id: str) -> Geometry | No
         return None
 
 
-def _on_grid_of(own: Volume, geometry: Geometry) -> Volume:
-    """A mask on its own grid as Slicer exports it to another: nearest neighbours, cut at the other grid's edge."""
+def _on_grid_of(own: Volume, geometry: Geometry, beyond: bool) -> Volume:
+    """A mask on its own grid as Slicer exports it to another: nearest neighbours; cut at its edge unless ``beyond``."""
     own = own.cropped_to_nonzero()
     if not own.array.any():
         return _nothing(geometry)
@@ -99,9 +103,13 @@ def _on_grid_of(own: Volume, geometry: Geometry) -> Volume:
     index = geometry.index_of_lps(own.geometry.lps_of_index(corners.astype(float)))
     start = np.round(index[0]).astype(int)
     if geometry.cropped(index3(start), own.geometry.shape).is_close(own.geometry):
+        if beyond:
+            return Volume(own.array, geometry.cropped(index3(start), own.geometry.shape))
         return _cropped(_cut(own, geometry, start))
-    low = np.maximum(np.floor(index.min(axis=0)).astype(int) - 1, 0)
-    high = np.minimum(np.ceil(index.max(axis=0)).astype(int) + 2, geometry.shape)
+    low = np.floor(index.min(axis=0)).astype(int) - 1
+    high = np.ceil(index.max(axis=0)).astype(int) + 2
+    if not beyond:
+        low, high = np.maximum(low, 0), np.minimum(high, geometry.shape)
     if (low >= high).any():
         return _nothing(geometry)
     return _cropped(own.on_grid(geometry.cropped(index3(low), index3(high - low)), nearest=True))

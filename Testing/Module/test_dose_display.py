@@ -5,8 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import slicer
+from DosePredictionScene.dose_maps import difference_in_pieces
+from DosePredictionScene.pieces import in_one_go
 from DosePredictionScene.self_test import PEAK, REACH_MM
-from phantom_scene import shown_phantom, transform_node
+from phantom_scene import shown_phantom, transform_node, volume_node
 from vtk.util.numpy_support import vtk_to_numpy
 
 from DosePredictionLib.report.isodose_scale import LEVELS, IsodoseScale
@@ -112,3 +114,13 @@ def test_isodose_lines_show_in_slices_only_and_go_with_the_dose() -> None:
 def test_a_scale_needs_a_prescription() -> None:
     with pytest.raises(ValueError, match="need a prescription"):
         IsodoseScale.for_prescription(0.0)
+
+
+def test_beyond_the_clinical_doses_grid_no_difference_is_shown() -> None:
+    array = np.full((8, 10, 12), 30.0, np.float32)
+    ct = volume_node(np.zeros_like(array, np.int16), (2.0, 2.0, 3.0), (0.0, 0.0, 0.0))
+    dose = volume_node(array, (2.0, 2.0, 3.0), (0.0, 0.0, 0.0))
+    clinical = volume_node(array[:4] - 1.0, (2.0, 2.0, 3.0), (0.0, 0.0, 0.0))
+    node = in_one_go(difference_in_pieces(ct, dose, clinical, 70.0))
+    shown = slicer.util.arrayFromVolume(node)
+    assert shown[:4] == pytest.approx(1.0) and not shown[5:].any()

@@ -19,6 +19,7 @@ from phantom_scene import (
 
 from DosePredictionLib.errors import InputError
 from DosePredictionLib.patient.beams import OPENKBP_BEAMS
+from DosePredictionLib.patient.checks import check_patient
 from DosePredictionLib.patient.structure import StructureRole
 
 SHAPE = (7, 9, 11)
@@ -237,3 +238,19 @@ def test_what_the_nodes_do_not_say_comes_with_the_plan() -> None:
     plan = PlanContext("pt_9", 35, "VMAT", "head-and-neck", OPENKBP_BEAMS, ("odd",))
     patient = patient_from_nodes(ct, segmentation, plan=plan)
     assert PlanContext.of_patient(patient) == plan
+
+
+@pytest.mark.parametrize("finer", [False, True])
+def test_a_target_that_reaches_beyond_the_ct_keeps_what_is_cut_off_and_says_so(finer: bool) -> None:
+    array = np.zeros((10, 20, 20), np.int16)
+    ct = volume_node(array, (2.0, 2.0, 3.0), (0.0, 0.0, 0.0), AXIAL)
+    spacing = (1.0, 1.0, 1.5) if finer else (2.0, 2.0, 3.0)
+    long = np.zeros((40, 40, 40) if finer else (20, 20, 20), np.int16)
+    larger = volume_node(long, spacing, (0.0, 0.0, 0.0), AXIAL)
+    mask = np.zeros(long.shape, bool)
+    mask[(slice(10, 30), slice(10, 20), slice(10, 20)) if finer else (slice(5, 15), slice(5, 10), slice(5, 10))] = True
+    patient = patient_from_nodes(ct, segmentation_node(larger, {"PTV70": mask}))
+    target = patient.structures[0]
+    assert np.count_nonzero(target.mask.array) * target.mask.geometry.voxel_volume_cc == pytest.approx(3.0, rel=0.1)
+    warnings = check_patient(patient).warnings
+    assert any("of the target PTV70 lies outside the CT" in text for text in warnings)

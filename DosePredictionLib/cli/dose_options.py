@@ -17,6 +17,7 @@ from DosePredictionLib.dosimetry.goals import GoalSet
 from DosePredictionLib.dosimetry.named_dose import NamedDose
 from DosePredictionLib.errors import InputError
 from DosePredictionLib.json_file import read_json
+from DosePredictionLib.patient.checks import without_what_lies_outside
 from DosePredictionLib.patient.image_file import image_stem, image_suffix
 from DosePredictionLib.patient.patient import Patient
 from DosePredictionLib.patient.reading import read_patient
@@ -51,7 +52,7 @@ def case_and_goals(arguments: argparse.Namespace) -> tuple[Patient, TakenGoals]:
     """
     gamma_points(arguments.gamma_points)
     named = named_goals(arguments)
-    patient = read_patient(arguments.case)
+    patient = without_what_lies_outside(read_patient(arguments.case))
     if patient.reference_dose is not None and is_zero(patient.reference_dose):
         empty = f"The reference dose of {patient.identifier} is 0 everywhere; check that it was exported whole."
         patient = replace(patient, warnings=(*patient.warnings, empty))

@@ -15,6 +15,7 @@ from DosePredictionLib.conditioning.resampling import resample
 from DosePredictionLib.errors import InputError
 from DosePredictionLib.patient.geometry import Geometry, Index3, index3
 from DosePredictionLib.patient.patient import Patient
+from DosePredictionLib.patient.volume import Volume
 
 #: OARs with a channel of their own (TG-263), as OpenKBP has them.
 OAR_CHANNELS = ("Brainstem", "SpinalCord", "Parotid_R", "Parotid_L", "Esophagus", "Larynx", "Bone_Mandible")
@@ -129,6 +130,24 @@ class ModelInput:
         )
 
 
+def target_mask(mask: Volume, geometry: Geometry) -> np.ndarray:
+    """A target on the model's grid: the voxels that lie in it by half, or of a smaller target those that hold most.
+
+    None is lost: its prescription would go to the others.
+    """
+    fraction = resample(mask, geometry)
+    if fraction.max(initial=0.0) < 0.5 and mask.array.any():
+        # Zeros around it, so that a target between the grid's points is seen from these.
+        own_mm = mask.geometry.spacing_mm[::-1]
+        room = [int(np.ceil(2 * max(geometry.spacing_mm) / own)) for own in own_mm]
+        start = index3(-width for width in room)
+        shape = index3(size + 2 * width for size, width in zip(mask.array.shape, room, strict=True))
+        padded = np.pad((mask.array != 0).astype(np.float32), [(width, width) for width in room])
+        fraction = resample(Volume(padded, mask.geometry.cropped(start, shape)), geometry)
+    highest = float(fraction.max(initial=0.0))
+    return np.asarray(fraction >= min(0.5, highest)) if highest > 0.0 else np.zeros(geometry.shape, bool)
+
+
 def model_input(patient: Patient, names: Sequence[str] = CHANNELS) -> ModelInput:
     """Everything a network needs to know of a patient.
 
@@ -161,18 +180,19 @@ def model_input(patient: Patient, names: Sequence[str] = CHANNELS) -> ModelInput
     geometry = whole.cropped(start, shape)
     region = np.ascontiguousarray(region[tuple(slice(a, a + n) for a, n in zip(start, shape, strict=True))])
 
-    masks = [(resample(target.mask, geometry) >= 0.5, float(target.prescription_gy or 0.0))
-             for target in patient.targets]  # fmt: skip
+    masks = [(target_mask(target.mask, geometry), float(target.prescription_gy or 0.0)) for target in patient.targets]
     highest_gy = patient.prescription_gy
     any_target = np.logical_or.reduce([mask for mask, _ in masks]) & region
     high_target = np.logical_or.reduce([mask for mask, dose_gy in masks if dose_gy >= highest_gy - 1e-3]) & region
     if not any_target.any():
         raise InputError(
-            f"The targets of {patient.identifier} lie outside its body or are smaller than a voxel of the model; check "
-            "that they belong to this CT."
+            f"The targets of {patient.identifier} lie outside its body; check that they belong to this CT."
         )
     if not high_target.any():
-        high_target = any_target
+        raise InputError(
+            f"The targets of {patient.identifier} with the highest prescription lie outside its body; check that they "
+            "and the external structure belong to this CT."
+        )
 
     made: dict[str, np.ndarray] = {}
     if "ct" in names and patient.ct is not None:

@@ -161,7 +161,8 @@ def _named(name: str, patient: Patient) -> Structure | None:
     wanted = name.lower()
     by_standard_name = [s for s in candidates if (s.standard_name or "").lower() == wanted]
     if by_standard_name:
-        return by_standard_name[0]
+        # One that is only measured may have been put aside for another of the same name.
+        return min(by_standard_name, key=lambda s: s.role is StructureRole.OTHER)
     by_own_name = [s for s in candidates if s.standard_name is None and s.name.lower() == wanted]
     if by_own_name:
         return by_own_name[0]
@@ -170,7 +171,8 @@ def _named(name: str, patient: Patient) -> Structure | None:
     match = match_structure_name(name)
     if not match.sure or match.standard_name is None or match.standard_name.lower() == wanted:
         return None
-    return next((s for s in candidates if s.standard_name == match.standard_name), None)
+    same = [s for s in candidates if s.standard_name == match.standard_name]
+    return min(same, key=lambda s: s.role is StructureRole.OTHER, default=None)
 
 
 def _level(lower: str, patient: Patient) -> Structure:

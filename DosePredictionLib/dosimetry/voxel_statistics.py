@@ -67,13 +67,17 @@ def voxel_statistics(reference: Volume, evaluated: Volume, inside: np.ndarray, m
 
     Args:
         reference: Gy.
-        evaluated: Gy, on any grid; it is interpolated linearly at the reference's voxels, 0 beyond its grid.
+        evaluated: Gy, on any grid; it is interpolated linearly at the reference's voxels. Those beyond its grid are
+            left out, which ``mask`` then says.
         inside: boolean, on the reference's grid.
         mask: what ``inside`` is, in words.
 
     Raises:
         InputError: the mask holds no voxel of the reference dose.
     """
+    known = evaluated.geometry.covers(reference.geometry)
+    if (inside & ~known).any():
+        inside, mask = inside & known, f"{mask}, as far as the evaluated dose's grid reaches"
     difference = evaluated.on_grid(reference.geometry).array[inside].astype(np.float64) - reference.array[inside]
     if not difference.size:
         raise InputError(

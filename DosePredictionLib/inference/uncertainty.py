@@ -25,6 +25,8 @@ SPREAD_COLUMNS = 6
 VOXELS_PER_PATIENT = 20_000
 #: A standard deviation is never said to be smaller than this.
 SMALLEST_GY = 0.02
+#: Spreads and errors are tabled as those of plans with this highest prescription.
+SCALED_TO_GY = 70.0
 #: Of the validation patients' mean standard deviations: what is above is unusual.
 UNUSUAL_PERCENTILE = 90
 
@@ -59,6 +61,7 @@ class UncertaintyCalibration:
         dvh_68, dvh_95: the same for a point of a dose-volume curve, in units of half the distance between the curves of
             mean + sigma and mean - sigma. Errors partly cancel over a structure, hence other factors.
         patients: that it was measured on.
+        prescription_gy: that spreads and half-widths are scaled to: they grow with it, as the doses themselves do.
         unusual_percent: mean standard deviation, in % of the prescription where the dose is more than a little, that a
             tenth of these patients exceeded: such a prediction is less certain than usual. None in weights from before
             it was measured.
@@ -71,6 +74,7 @@ class UncertaintyCalibration:
     dvh_95: float
     patients: int
     unusual_percent: float | None = None
+    prescription_gy: float = SCALED_TO_GY
 
     def __post_init__(self) -> None:
         # Lists come out of JSON.
@@ -86,10 +90,11 @@ class UncertaintyCalibration:
         """
         relative = np.asarray(mean_gy, dtype=float).reshape(-1) / prescription_gy
         relative = np.clip(relative, DOSE_KNOTS[0], DOSE_KNOTS[-1])
-        spread = np.asarray(spread_gy, dtype=float).reshape(-1)
+        scale = self.prescription_gy / prescription_gy
+        spread = np.asarray(spread_gy, dtype=float).reshape(-1) * scale
         spread = np.clip(spread, self.spread_knots_gy[0], self.spread_knots_gy[-1])
         points = np.stack([relative, spread], axis=-1)
-        return self._table(points).reshape(np.shape(mean_gy)).astype(np.float32)
+        return (self._table(points) / scale).reshape(np.shape(mean_gy)).astype(np.float32)
 
     @cached_property
     def _table(self):  # type: ignore[no-untyped-def]
@@ -142,7 +147,7 @@ def fit_calibration(cases: Sequence[ValidationCase], seed: int = 0) -> Uncertain
             own = float(np.quantile(cell, 0.68)) if len(cell) else row_quantile
             table[i, j] = max((len(cell) * own + 200 * row_quantile) / (len(cell) + 200), SMALLEST_GY)
     first = UncertaintyCalibration(tuple(knots), _rows(table), 1.0, 1.0, 1.0, len(cases))
-    scores = np.abs(error) / first.standard_deviation(relative, spread, 1.0)
+    scores = np.abs(error) / first.standard_deviation(relative * SCALED_TO_GY, spread, SCALED_TO_GY)
     scale = max(float(np.quantile(scores, 0.68)), 1e-3)
     table = np.maximum(table * scale, SMALLEST_GY)
     voxel_95 = float(np.quantile(scores, 0.95)) / scale
@@ -202,14 +207,15 @@ def _coverage(
 
 
 def _voxels(cases: Sequence[ValidationCase], rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Relative dose, spread and absolute error of as many voxels of each patient."""
+    """Relative dose, spread and absolute error (Gy of `SCALED_TO_GY`) of as many voxels of each patient."""
     wanted = min(VOXELS_PER_PATIENT, *(len(case.mean_gy) for case in cases))
     relative, spread, error = [], [], []
     for case in cases:
         chosen = rng.choice(len(case.mean_gy), wanted, replace=False)
         relative.append(np.clip(case.mean_gy[chosen] / case.prescription_gy, DOSE_KNOTS[0], DOSE_KNOTS[-1]))
-        spread.append(case.spread_gy[chosen])
-        error.append(np.abs(case.mean_gy - case.reference_gy)[chosen])
+        scale = SCALED_TO_GY / case.prescription_gy
+        spread.append(case.spread_gy[chosen] * scale)
+        error.append(np.abs(case.mean_gy - case.reference_gy)[chosen] * scale)
     return np.concatenate(relative), np.concatenate(spread), np.concatenate(error)
 
 

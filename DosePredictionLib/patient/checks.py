@@ -33,13 +33,23 @@ def check_patient(patient: Patient) -> Patient:
     _check_targets(patient)
     _check_twice(patient)
     _check_reference(patient)
+    patient = without_what_lies_outside(patient)
+    return _told(patient, (*_ct_warnings(patient), *_name_warnings(patient)))
+
+
+def without_what_lies_outside(patient: Patient) -> Patient:
+    """The patient whose structures outside the CT are ignored, which its warnings say.
+
+    Raises:
+        InputError: a target lies outside.
+    """
     structures, warnings = _check_places(patient)
-    for warning in (*_ct_warnings(patient), *_name_warnings(patient)):
-        warnings.append(warning)
+    return _told(replace(patient, structures=tuple(structures)), warnings)
+
+
+def _told(patient: Patient, warnings: Iterable[str]) -> Patient:
     known = list(patient.warnings)
-    return replace(
-        patient, structures=tuple(structures), warnings=(*known, *(text for text in warnings if text not in known))
-    )
+    return replace(patient, warnings=(*known, *(text for text in warnings if text not in known)))
 
 
 def check_units(patient: Patient) -> None:

@@ -56,8 +56,11 @@ class Patient:
         return max((target.prescription_gy or 0.0 for target in self.targets), default=0.0)
 
     def standard(self, standard_name: str) -> Structure | None:
-        """The structure with this TG-263 name, or None."""
-        return next((s for s in self.structures if s.standard_name == standard_name), None)
+        """The organ at risk with this TG-263 name, or None.
+
+        A structure that was given another role (ignored, only measured) is none, whatever it was taken for before.
+        """
+        return next((s for s in self.with_role(StructureRole.OAR) if s.standard_name == standard_name), None)
 
     def with_structures(self, structures: Iterable[Structure]) -> Patient:
         """The same patient with other structures."""

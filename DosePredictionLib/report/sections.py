@@ -298,10 +298,18 @@ def _difference_maps(
 
 
 def difference_of(reference: Volume, evaluated: Volume) -> Volume:
-    """Evaluated minus reference dose on the reference's grid, Gy."""
-    return Volume(
-        (evaluated.on_grid(reference.geometry).array - reference.array).astype(np.float32), reference.geometry
-    )
+    """Evaluated minus reference dose on the reference's grid, Gy; 0 beyond the evaluated dose's grid."""
+    difference = evaluated.on_grid(reference.geometry).array - reference.array
+    known = evaluated.geometry.covers(reference.geometry)
+    return Volume(np.where(known, difference, 0.0).astype(np.float32), reference.geometry)
+
+
+#: What a standard deviation is, not calibrated and calibrated.
+_MEANING = (
+    "How much samples of the model differ from one another",
+    "By how much the dose is off at most in two voxels of three, told from what the samples' differences meant in "
+    "patients with a clinical dose",
+)
 
 
 def uncertainty_section(patient: Patient, shown: NamedDose, colours: Mapping[str, Colour]) -> str:
@@ -329,8 +337,7 @@ def uncertainty_section(patient: Patient, shown: NamedDose, colours: Mapping[str
         row_of_views(patient, planes, wash, patient.targets, colours, "Standard deviation"),
         "</div>",
         table(["Structure", "Mean standard deviation, Gy", "Exceeded in 2 % of the volume, Gy"], rows),
-        note=f"How much samples of the model differ from one another; {said}. A small value is no proof of a right "
-        "dose.",
+        note=f"{_MEANING[said.startswith('calibrated')]}; {said}. A small value is no proof of a right dose.",
     )
 
 

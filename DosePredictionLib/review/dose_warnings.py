@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from DosePredictionLib.patient.patient import Patient
 from DosePredictionLib.patient.volume import Volume
-from DosePredictionLib.review.measures import hot_spot_outside_targets, mean_std_percent
+from DosePredictionLib.review.measures import hot_spot_outside_targets, mean_std_percent, median_dose_gy
 from DosePredictionLib.review.review_warning import ReviewWarning
 from DosePredictionLib.review.thresholds import Thresholds
 
@@ -18,7 +18,7 @@ def dose_warnings(
     thresholds: Thresholds,
     unusual_percent: float | None = None,
 ) -> Iterator[ReviewWarning]:
-    """A hot spot outside the targets; a prediction less certain than usual, see `review_prediction`."""
+    """A hot spot outside the targets; an overlooked target; less certainty than usual, see `review_prediction`."""
     prescription_gy = patient.prescription_gy
     if not prescription_gy > 0.0:
         return
@@ -36,6 +36,23 @@ def dose_warnings(
              "maximum_gy": round(spot.maximum_gy, 2), "margin_mm": hot["margin_mm"], "x_lps_mm": round(x, 1),
              "y_lps_mm": round(y, 1), "z_lps_mm": round(z, 1)},
         )  # fmt: skip
+    share = thresholds.by_id["target-underdosed"]["median_below_percent"] / 100.0
+    low = {
+        target.name: (median_gy, target.prescription_gy)
+        for target in patient.targets
+        if target.prescription_gy
+        and (median_gy := median_dose_gy(dose, target)) < share * target.prescription_gy
+    }
+    if low:
+        told = ", ".join(f"{name} {median:.1f} of {prescribed:g} Gy" for name, (median, prescribed) in low.items())
+        yield ReviewWarning(
+            "target-underdosed",
+            f"Half of a target gets far less than its prescription: {told}.",
+            "No plan that the weights have seen does so: the model overlooks the target, which may be too small, too "
+            "far from the others, or outside what the dose ends at. Its figures say nothing of what a plan can reach.",
+            {f"{name}_median_gy": round(median, 2) for name, (median, _) in low.items()}
+            | {"threshold_percent": 100.0 * share},
+        )
     if dose_std is None:
         return
     high = thresholds.by_id["uncertainty-high"]

@@ -26,11 +26,13 @@ class Body:
 
     Attributes:
         inside: (z, y, x) boolean.
-        geometry: its grid, as wide as the CT.
+        geometry: its grid, at least as wide as the CT.
+        covered: (z, y, x) boolean, where the CT is: all of the grid, unless the CT lies on it at an angle.
     """
 
     inside: np.ndarray
     geometry: Geometry
+    covered: np.ndarray
 
 
 def body_of(patient: Patient) -> Body | None:
@@ -41,9 +43,10 @@ def body_of(patient: Patient) -> Body | None:
     geometry = model_geometry(patient.geometry)
     outlined = patient.with_structures(s for s in patient.structures if s.role is not StructureRole.DOSE_REGION)
     try:
-        return Body(body_mask(outlined, geometry), geometry)
+        inside = body_mask(outlined, geometry)
     except InputError:
         return None
+    return Body(inside, geometry, patient.geometry.covers(geometry))
 
 
 def near_skin_percent(target: Structure, body: Body, within_mm: float) -> float:
@@ -55,7 +58,7 @@ def near_skin_percent(target: Structure, body: Body, within_mm: float) -> float:
     box = _box_around(inside, body.geometry, within_mm + 10.0)
     if box is None:
         return 0.0
-    part = np.pad(body.inside[box], 1, constant_values=True)
+    part = np.pad((body.inside | ~body.covered)[box], 1, constant_values=True)
     if part.all():
         return 0.0
     x, y, z = body.geometry.spacing_mm
@@ -124,6 +127,24 @@ def outside_percent(structure: Structure, outline: DoseOutline, ends_mm: float) 
     return 100.0 * float(np.mean(~inside & ~let_pass))
 
 
+def median_dose_gy(dose: Volume, structure: Structure) -> float:
+    """The dose of the voxel of a dose nearest to each voxel of a structure, in the middle of all; NaN for none.
+
+    Beyond the dose's grid is no dose. Of large structures every second, third ... voxel is looked at.
+    """
+    mask = structure.mask
+    voxels = np.flatnonzero(mask.array)
+    if not len(voxels):
+        return float("nan")
+    voxels = voxels[:: 1 + len(voxels) // _VOXELS_LOOKED_AT]
+    points_mm = mask.geometry.lps_of_index(np.column_stack(np.unravel_index(voxels, mask.array.shape)).astype(float))
+    index = np.rint(dose.geometry.index_of_lps(points_mm)).astype(int)
+    there = np.all((index >= 0) & (index < dose.array.shape), axis=1)
+    found = np.zeros(len(voxels))
+    found[there] = dose.array[tuple(index[there].T)]
+    return float(np.median(found))
+
+
 def volume_above_hu_cc(ct: Volume, threshold_hu: float) -> float:
     """Volume of the CT's voxels at or above a value, cc."""
     return int(np.count_nonzero(ct.array >= threshold_hu)) * ct.geometry.voxel_volume_cc
@@ -140,13 +161,20 @@ def cut_off_slices_percent(patient: Patient, body: Body, touching_mm: float) -> 
     heights = _target_slices(patient, body.geometry)
     if heights is None:
         return 0.0
-    slices = body.inside[heights[0] : heights[1] + 1]
+    part = slice(heights[0], heights[1] + 1)
     x, y, _ = body.geometry.spacing_mm
-    contact_mm = np.maximum.reduce([
-        slices[:, 0, :].sum(axis=1) * x, slices[:, -1, :].sum(axis=1) * x,
-        slices[:, :, 0].sum(axis=1) * y, slices[:, :, -1].sum(axis=1) * y,
-    ])  # fmt: skip
-    return 100.0 * float(np.mean(contact_mm >= touching_mm))
+    contacts_mm = [
+        _longest_contact_mm(inside, covered, (x + y) / 2)
+        for inside, covered in zip(body.inside[part], body.covered[part], strict=True)
+    ]
+    return 100.0 * float(np.mean(np.array(contacts_mm) >= touching_mm))
+
+
+def _longest_contact_mm(inside: np.ndarray, covered: np.ndarray, pixel_mm: float) -> float:
+    """How far the body runs along the image's edge in a slice, at a stretch."""
+    edge = covered & ~ndimage.binary_erosion(covered)
+    labels, count = ndimage.label(inside & edge, structure=np.ones((3, 3)))
+    return pixel_mm * float(np.bincount(labels.ravel())[1:].max()) if count else 0.0
 
 
 def target_to_ct_end_mm(patient: Patient) -> float:

@@ -82,11 +82,11 @@ def _site(patient: Patient, trained: TrainedOn, channels: Sequence[str]) -> Iter
                 {"site": patient.site, "trained_sites": seen},
             )  # fmt: skip
         return
-    organs = [name for name in trained.organs_percent if not channels or name in channels]
+    organs = [name for name in trained.site_organs if not channels or name in channels]
     if organs and not any(patient.standard(name) for name in organs):
         yield ReviewWarning(
             "site-unseen",
-            f"None of the organs that the weights know is there; the site may not be {seen}.",
+            f"None of the organs of {seen} that the weights know is there; the site may not be {seen}.",
             f"{_EXTRAPOLATES} If the site is right, check the structures' names.",
             {"organs_known": len(organs), "organs_found": 0, "trained_sites": seen},
         )

@@ -31,6 +31,7 @@ class TrainedOn:
         dose_per_fraction_gy: range of the highest prescription over the fractions.
         dose_per_fraction_tolerance_percent: likewise.
         organs_percent: in how many percent of the patients an organ (TG-263) was contoured.
+        site_organs: those of them that lie nowhere but at the sites seen.
     """
 
     recognised_by: str
@@ -47,6 +48,7 @@ class TrainedOn:
     dose_per_fraction_gy: tuple[float, float]
     dose_per_fraction_tolerance_percent: float
     organs_percent: Mapping[str, float]
+    site_organs: tuple[str, ...]
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,7 @@ from DosePredictionLib.dosimetry.goals import GoalResult, evaluate_goals, goals_
 from DosePredictionLib.errors import InputError
 from DosePredictionLib.inference.options import PredictionOptions, Provenance
 from DosePredictionLib.inference.progress import Progress
+from DosePredictionLib.patient.checks import check_patient
 from DosePredictionLib.patient.patient import Patient
 from DosePredictionLib.patient.structure import StructureRole
 from DosePredictionLib.patient.volume import Volume
@@ -151,6 +152,7 @@ class Predictor:
             PredictionFailed: the process failed.
             PredictionStopped: another thread cancelled.
         """
+        patient = check_patient(patient)  # what is measured on is what the process predicts
         self.submit(patient, samples=samples, steps=steps, seed=seed)
         try:
             while True:

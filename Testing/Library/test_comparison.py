@@ -300,3 +300,15 @@ def test_an_rtdose_file_of_another_patient_or_of_another_kind_is_refused(patient
     for words, path in doses.items():
         with pytest.raises(InputError, match=words):
             named_dose(f"A={path}", read)
+
+
+def test_beyond_the_evaluated_doses_grid_nothing_is_a_difference(patient: Patient) -> None:
+    from DosePredictionLib.report.sections import difference_of
+
+    whole = dose_gy()
+    part = Volume(whole.array[8:30, 10:36, 12:40], AXIAL.cropped((8, 10, 12), (22, 26, 28)))
+    inside = np.ones(AXIAL.shape, bool)
+    found = voxel_statistics(whole, part, inside, "all")
+    assert found.max_absolute_gy == pytest.approx(0.0, abs=1e-4) and found.voxels == part.array.size
+    assert found.mask == "all, as far as the evaluated dose's grid reaches"
+    assert np.abs(difference_of(whole, part).array).max() == pytest.approx(0.0, abs=1e-4)

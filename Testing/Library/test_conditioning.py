@@ -262,3 +262,29 @@ def test_a_patient_without_ct_and_outline_is_refused():
     patient = patient.with_structures(s for s in patient.structures if s.role is not StructureRole.EXTERNAL)
     with pytest.raises(InputError, match="neither a CT nor an external"):
         model_input(patient)
+
+
+@pytest.mark.parametrize("at_mm", [(0.3, 0.2, 0.1), (1.9, 1.9, 1.2), (2.1, 0.4, 1.3)])
+def test_a_target_smaller_than_a_voxel_of_the_model_keeps_its_place_and_takes_no_others_level(at_mm):
+    fine = Geometry((60, 60, 60), (1.0, 1.0, 2.5), (-30.0, -40.0, -70.0))
+    tiny = np.zeros(fine.shape, np.uint8)
+    tiny[28:30, 30:32, 30:33] = 1
+    shifted = replace(fine, origin_mm=tuple(a + b for a, b in zip(fine.origin_mm, at_mm, strict=True)))
+    boost = Structure("PTV70", Volume(tiny, shifted), StructureRole.TARGET, None, 70.0)
+    large = next(s for s in ball_patient().structures if s.name == "PTV56")
+    others = tuple(s for s in ball_patient().structures if s.role is not StructureRole.TARGET)
+    inputs = model_input(replace(ball_patient(), structures=(*others, large, boost)))
+    levels = channel(inputs, "prescription")
+    place = inputs.geometry.lps_of_index(np.argwhere(levels > 0.99)).mean(axis=0)
+    wanted = shifted.lps_of_index(np.argwhere(tiny)).mean(axis=0)
+    assert np.abs(place - wanted).max() < 3.0
+    assert np.unique(levels.astype(np.float32)) == pytest.approx([0.0, 0.8, 1.0], abs=1e-3)
+    assert (levels > 0.99).sum() * inputs.geometry.voxel_volume_cc < 0.3
+
+
+def test_a_highest_target_outside_the_body_is_refused():
+    body, tumour, *others = ball_patient().structures
+    away = replace(tumour, mask=ball(AXIAL, (0.0, 0.0, 57.0), 3.0))
+    inside = replace(body, mask=ball(AXIAL, (0.0, 0.0, -10.0), 50.0))
+    with pytest.raises(InputError, match="with the highest prescription lie outside its body"):
+        model_input(replace(ball_patient(), structures=(inside, away, *others)))

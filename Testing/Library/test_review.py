@@ -12,6 +12,8 @@ from phantom import AXIAL, ball, ball_patient, points_mm
 from tiny import tiny_weights
 
 from DosePredictionLib.cli.main import main
+from DosePredictionLib.conditioning.channels import model_input
+from DosePredictionLib.dosimetry.structure_expression import structures_named
 from DosePredictionLib.errors import InputError
 from DosePredictionLib.patient.beams import OPENKBP_BEAMS, Beam, BeamArrangement
 from DosePredictionLib.patient.geometry import Geometry
@@ -42,7 +44,7 @@ OPENKBP = "OpenKBP training set: 196 head-and-neck patients"
 def dose_gy() -> Volume:
     """A dose that stays below the prescription outside the targets."""
     distance = np.linalg.norm(points_mm(AXIAL) - (8.0, -10.0, 4.0), axis=-1)
-    return Volume((71.0 * np.exp(-((distance / 45.0) ** 2))).astype(np.float32), AXIAL)
+    return Volume((71.0 * np.exp(-((distance / 45.0) ** 4))).astype(np.float32), AXIAL)
 
 
 def ordinary() -> Patient:
@@ -99,6 +101,15 @@ def test_four_dose_levels_are_more_than_were_trained() -> None:
     assert "4 dose levels" in warning.text
 
 
+def test_a_target_that_the_dose_overlooks() -> None:
+    far = Structure("PTVn_70", ball(AXIAL, (-60, -10, 4), 6.0), StructureRole.TARGET, None, 70.0)
+    patient = ordinary().with_structures((*ordinary().structures, far))
+    (warning,) = [w for w in review_prediction(patient, dose_gy(), trained_on=OPENKBP) if w.id == "target-underdosed"]
+    inside = far.mask.array != 0
+    assert warning.evidence["PTVn_70_median_gy"] == pytest.approx(float(np.median(dose_gy().array[inside])), abs=0.01)
+    assert "PTVn_70" in warning.text and "PTV56" not in warning.text
+
+
 def test_another_fractionation() -> None:
     assert ids(replace(ordinary(), fractions=20)) == ["fractionation-unseen"]
     assert ids(replace(ordinary(), fractions=None)) == []
@@ -108,6 +119,28 @@ def test_another_site() -> None:
     assert ids(replace(ordinary(), site="prostate")) == ["site-unseen"]
     assert ids(replace(ordinary(), site="Head and Neck")) == []
     assert ids(replace(ordinary(), site=None)) == [], "its organs tell"
+    thorax = ordinary().with_structures(
+        s for s in ordinary().structures if s.standard_name not in ("Parotid_L", "Parotid_R")
+    )
+    assert "site-unseen" in ids(replace(thorax, site=None)), "every site has a spinal cord"
+
+
+def test_an_organ_put_aside_for_another_is_no_organ() -> None:
+    def put_aside(role: StructureRole) -> Patient:
+        return ordinary().with_structures(
+            replace(s, role=role) if s.standard_name == "Parotid_L" else s for s in ordinary().structures
+        )
+
+    for role in (StructureRole.OTHER, StructureRole.IGNORED):
+        patient = put_aside(role)
+        assert patient.standard("Parotid_L") is None
+        assert "organs-missing" in ids(patient)
+        inputs = model_input(patient, ("Parotid_L", "Parotid_R"))
+        assert not inputs.channels[0].any() and inputs.channels[1].any()
+    real = next(s for s in ordinary().structures if s.standard_name == "Parotid_L")
+    old = replace(real, name="old", role=StructureRole.OTHER, mask=ball(AXIAL, (-40.0, 0.0, 20.0), 5.0))
+    both = ordinary().with_structures((old, *ordinary().structures))
+    assert structures_named("Parotid_L", both)[0].name == real.name, "goals judge the organ that the model saw"
     organless = ordinary().with_structures(s for s in ordinary().structures if s.role is not StructureRole.OAR)
     assert ids(replace(organless, site=None)) == ["site-unseen", "organs-missing"]
 
@@ -276,6 +309,19 @@ def test_a_body_cut_off_at_the_side_and_a_ct_that_ends_too_early() -> None:
     assert warning.id == "ct-truncated" and "the CT ends 6 mm from a target" in warning.text
     whole = body_of(ordinary())
     assert whole is not None and cut_off_slices_percent(ordinary(), whole, 20.0) == 0.0
+
+
+@pytest.mark.parametrize("degrees", [0.0, 1.0, 5.0, 20.0])
+def test_a_body_cut_off_is_seen_however_the_ct_is_rolled(degrees: float) -> None:
+    a = np.radians(degrees)
+    turn = np.array([[np.cos(a), -np.sin(a), 0], [np.sin(a), np.cos(a), 0], [0, 0, 1]])
+    origin = turn @ np.array([-46.0, -86.0, -58.5])
+    rolled = Geometry((40, 44, 36), (4.0, 4.0, 3.0), tuple(origin), tuple(turn.ravel()))
+    patient = ball_patient(rolled)
+    body = body_of(patient)
+    assert body is not None
+    assert cut_off_slices_percent(patient, body, 20.0) == 100.0
+    assert near_skin_percent(patient.structures[1], body, 5.0) < 20.0, "beyond the CT may be body"
 
 
 def test_a_hot_spot_outside_the_targets() -> None:

@@ -111,3 +111,23 @@ def test_weights_say_themselves_what_is_less_certain_than_usual(tmp_path, fitted
     engine = PredictionEngine("default", tmp_path / "told.safetensors", "cpu")
     review = engine.predict(ball_patient(), PredictionOptions(samples=2, steps=1)).provenance.review
     assert any(warning.id == "uncertainty-high" for warning in review) == warned
+
+
+def test_the_deviation_scales_with_the_prescription_as_the_dose_does(fitted):
+    mean_gy, spread_gy = np.linspace(0.0, 75.0, 40), np.linspace(0.1, 3.0, 40)
+    at_70 = fitted.standard_deviation(mean_gy, spread_gy, 70.0)
+    for prescription_gy in (8.0, 35.0, 90.0):
+        part = prescription_gy / 70.0
+        scaled = fitted.standard_deviation(mean_gy * part, spread_gy * part, prescription_gy)
+        assert scaled == pytest.approx(at_70 * part, rel=1e-5)
+
+
+def test_a_calibration_of_plans_with_half_the_dose_says_the_same(fitted):
+    halved = [
+        replace(case, mean_gy=case.mean_gy / 2, spread_gy=case.spread_gy / 2, reference_gy=case.reference_gy / 2,
+                prescription_gy=case.prescription_gy / 2)
+        for case in (patient_case(seed) for seed in range(6))
+    ]  # fmt: skip
+    whole = fit_calibration([patient_case(seed) for seed in range(6)])
+    half = fit_calibration(halved)
+    assert np.array(half.sigma_gy) == pytest.approx(np.array(whole.sigma_gy), rel=1e-3)

@@ -6,6 +6,7 @@ import os
 import signal
 import tempfile
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,9 +14,11 @@ import pytest
 from phantom import ball_patient
 from tiny import tiny_weights
 
+from DosePredictionLib.dosimetry.goals import Verdict
 from DosePredictionLib.errors import InputError
 from DosePredictionLib.inference.options import PredictionOptions
 from DosePredictionLib.patient.structure import StructureRole
+from DosePredictionLib.patient.volume import Volume
 from DosePredictionLib.worker.client import WorkerClient
 from DosePredictionLib.worker.events import FINAL_EVENTS, Advanced, Failed, Finished, Stopped
 from DosePredictionLib.worker.exchange import read_patient_exchange, write_patient
@@ -194,3 +197,17 @@ def test_what_a_library_prints_does_not_break_the_events(tmp_path, weights):
     with Predictor(client=WorkerClient("default", weights, "cpu", entry_script=noisy)) as predictor:
         assert predictor.predict(ball_patient()).dose.array.max() > 0
         assert "a library says hello" in predictor.log
+
+
+def test_an_organ_outside_the_ct_is_measured_no_more_than_the_model_sees_it(weights):
+    patient = ball_patient()
+    gland = next(s for s in patient.structures if s.standard_name == "Parotid_L")
+    origin = tuple(value + 1000.0 for value in gland.mask.geometry.origin_mm)
+    away = replace(gland, mask=Volume(gland.mask.array, replace(gland.mask.geometry, origin_mm=origin)))
+    there = patient.with_structures(away if s is gland else s for s in patient.structures)
+    with Predictor(weights=weights, device="cpu") as predictor:
+        prediction = predictor.predict(there)
+    assert gland.name not in prediction.dvhs
+    verdicts = {row.verdict for row in prediction.goals("head-and-neck") if row.goal.structure == "Parotid_L"}
+    assert verdicts <= {Verdict.NOT_APPLICABLE}
+    assert any("lies wholly outside the CT" in text for text in prediction.provenance.warnings)

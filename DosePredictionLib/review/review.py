@@ -9,6 +9,7 @@ from DosePredictionLib.patient.volume import Volume
 from DosePredictionLib.review.anatomy_warnings import anatomy_warnings
 from DosePredictionLib.review.dose_warnings import dose_warnings
 from DosePredictionLib.review.plan_warnings import organs_looked_for, plan_warnings
+from DosePredictionLib.review.position_warnings import position_warnings
 from DosePredictionLib.review.review_warning import ReviewWarning
 from DosePredictionLib.review.thresholds import Thresholds, read_thresholds
 
@@ -48,6 +49,7 @@ def review_prediction(
         else:
             found += [_unknown_training(trained_on), *organs_looked_for(patient, channels)]
     found += anatomy_warnings(patient, known)
+    found += position_warnings(patient, known)
     found += dose_warnings(patient, dose, dose_std, known, unusual_percent)
     return tuple(found)
 

@@ -125,6 +125,28 @@ def test_another_site() -> None:
     assert "site-unseen" in ids(replace(thorax, site=None)), "every site has a spinal cord"
 
 
+def test_parotids_on_the_wrong_sides() -> None:
+    names = {"Parotid_L": "Parotid_R", "Parotid_R": "Parotid_L"}
+    swapped = ordinary().with_structures(
+        replace(s, standard_name=names.get(s.standard_name or "", s.standard_name)) for s in ordinary().structures
+    )
+    (warning,) = review_prediction(swapped, dose_gy(), trained_on=OPENKBP)
+    assert warning.id == "sides-swapped"
+    assert warning.evidence["left_x_lps_mm"] < 0 < warning.evidence["right_x_lps_mm"]
+
+
+def test_an_isocentre_far_from_the_targets() -> None:
+    beams = replace(OPENKBP_BEAMS, isocentre_mm=(8.0, -10.0, 184.0))  # 180 mm above the middle of a target of 30 mm
+    (warning,) = review_prediction(replace(ordinary(), beams=beams), dose_gy(), trained_on=OPENKBP)
+    assert warning.id == "isocentre-far" and warning.evidence["apart_mm"] == pytest.approx(153.0, abs=4.0)
+    assert ids(replace(ordinary(), beams=replace(OPENKBP_BEAMS, isocentre_mm=(0.0, 0.0, 40.0)))) == []
+
+
+def test_an_outline_that_is_found_on_the_ct_is_told() -> None:
+    bare = ordinary().with_structures(s for s in ordinary().structures if s.role is not StructureRole.EXTERNAL)
+    assert ids(bare) == ["outline-guessed"]
+
+
 def test_an_organ_put_aside_for_another_is_no_organ() -> None:
     def put_aside(role: StructureRole) -> Patient:
         return ordinary().with_structures(

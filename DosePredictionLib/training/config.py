@@ -49,6 +49,9 @@ class TrainingConfig:
         turn_probability: of turning a patient about the long axis and resampling it in the axial plane.
         turn_degrees: most of these angles are within plus and minus this.
         resize: voxels become up to this fraction smaller or larger.
+        coarse_steps: over the first so many steps patients have half the resolution along each axis (`coarse_case`): an
+            eighth of the voxels, so that steps take a fifth of the time, and what is learnt holds at full resolution
+            after some hundred steps more.
         unturned_steps: over the last so many steps patients are neither turned (but by quarters) nor resized, which
             fits the network to doses that no interpolation has smoothed.
         names_kept: paired organs of patients mirrored left to right keep their names (`ModelInput.mirrored`), so that a
@@ -97,6 +100,7 @@ class TrainingConfig:
     turn_probability: float = 0.5
     turn_degrees: float = 15.0
     resize: float = 0.1
+    coarse_steps: int = 0
     unturned_steps: int = 0
     names_kept: bool = False
     upside_down: float = 0.0

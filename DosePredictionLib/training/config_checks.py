@@ -14,8 +14,8 @@ if TYPE_CHECKING:
 #: Whole numbers and their least values.
 _WHOLE = {
     "steps": 1, "decay_steps": 0, "batch": 1, "low_rank": 0, "slices": 1, "patches": 0, "warmup_steps": 0,
-    "unturned_steps": 0, "validate_every": 1, "checkpoint_every": 1, "patience": 0, "validation_cases": 0, "seed": 0,
-    "threads": 0, "workers": 1, "devices": 1,
+    "coarse_steps": 0, "unturned_steps": 0, "validate_every": 1, "checkpoint_every": 1, "patience": 0,
+    "validation_cases": 0, "seed": 0, "threads": 0, "workers": 1, "devices": 1,
 }  # fmt: skip
 #: Numbers, and what they lie between; None has no bound, and the bounds themselves are allowed but for ``ema`` 1.
 _NUMBERS: dict[str, tuple[float, float | None]] = {

@@ -38,6 +38,7 @@ def export_weights(run: TrainingRun) -> Path:
             "optimiser": config.optimiser,
             "learning_rate": config.learning_rate,
             "decay_steps": config.decay_steps,
+            **({"coarse_steps": config.coarse_steps} if config.coarse_steps else {}),
             "upside_down": config.upside_down,
             "quarter_turns": config.quarter_turns,
             "names_kept": config.names_kept,

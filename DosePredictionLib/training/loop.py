@@ -22,6 +22,7 @@ from DosePredictionLib.errors import InputError
 from DosePredictionLib.inference.weights_header import read_weights_header
 from DosePredictionLib.systems.registry import system_from_config
 from DosePredictionLib.training.case_cache import TrainingCase, cached_cases
+from DosePredictionLib.training.coarse_case import halved
 from DosePredictionLib.training.config import TrainingConfig
 from DosePredictionLib.training.optimiser import SideBySide, build_optimisers
 from DosePredictionLib.training.run_history import settings_before
@@ -81,6 +82,7 @@ class TrainingRun:
         self.earlier: list[dict[str, Any]] = []
         #: Set from outside (a signal): end after this step, with a checkpoint.
         self.stop_requested = False
+        self._coarse: dict[int, TrainingCase] = {}
         self._side_by_side = SideBySide()
         self._trained, *self.optimisers = self.fabric.setup(
             torch.compile(self.network, dynamic=False) if config.compile else self.network,
@@ -246,12 +248,21 @@ class TrainingRun:
             drawn = (step * self.fabric.world_size + self.fabric.global_rank) * self.config.batch + item
             epoch, place = divmod(drawn, len(self.cases))
             order = np.random.default_rng((self.config.seed, 1, epoch)).permutation(len(self.cases))
-            cases.append(self.cases[int(order[place])])
+            cases.append(self._shown(int(order[place]), step))
             seeds.append((self.config.seed, 2, drawn))
         ending = step >= self.config.steps - self.config.unturned_steps
         batch = (self._unturned_stage if ending else self.stage).draw(cases, seeds)
         # From pinned memory the copy to a GPU goes on beside its arithmetic.
         return map_tensors(batch, Tensor.pin_memory) if self.device.type == "cuda" else batch
+
+    def _shown(self, index: int, step: int) -> TrainingCase:
+        """A case as a step sees it: of half the resolution at first, if the configuration says so."""
+        if step >= self.config.coarse_steps:
+            self._coarse.clear()
+            return self.cases[index]
+        if index not in self._coarse:
+            self._coarse[index] = halved(self.cases[index])
+        return self._coarse[index]
 
     def _optimise(self, batch: Any) -> dict[str, Tensor]:
         """One optimiser step; the loss's terms."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 
+import numpy as np
 import pytest
 import torch
 from ball_case import ball_case
@@ -14,6 +15,7 @@ from DosePredictionLib.cli.train import between_steps
 from DosePredictionLib.errors import InputError
 from DosePredictionLib.inference.weights_header import read_weights_header
 from DosePredictionLib.systems.registry import system_from_config
+from DosePredictionLib.training.coarse_case import halved
 from DosePredictionLib.training.config import TrainingConfig
 from DosePredictionLib.training.export import export_weights
 from DosePredictionLib.training.loop import TrainingRun
@@ -135,3 +137,24 @@ def test_every_configuration_is_a_data_class_of_checked_fields():
     checked = {*checks._WHOLE, *checks._NUMBERS, *checks._TEXTS, *checks._OBJECTS, *checks._SWITCHES}
     others = {"cache", "from_weights", "canvas", "companions", "weight_bits"}
     assert {field.name for field in fields(TrainingConfig)} == checked | others
+
+
+def test_the_first_steps_may_be_coarse(tmp_path, cases):
+    run = TrainingRun(config(tmp_path, coarse_steps=2, turn_probability=0.0, steps=4, batch=1), cases, cases[:1])
+    sizes = [run._draw(step).clean.shape[2:] for step in range(4)]
+    assert sizes[0] == sizes[1] and sizes[2] == sizes[3]
+    assert all(2 * coarse <= fine + 8 for coarse, fine in zip(sizes[0], sizes[2], strict=True)), "and padding"
+    run.run()
+    assert read_weights_header(export_weights(run)).training["coarse_steps"] == 2
+
+
+def test_a_coarse_patient_has_the_same_anatomy_in_millimetres(cases):
+    coarse, fine = halved(cases[0]), cases[0]
+    assert coarse.inputs.geometry.spacing_mm == tuple(2 * step for step in fine.inputs.geometry.spacing_mm)
+    (place, volume_cc), (wanted, wanted_cc) = (
+        (np.argwhere(one.inputs.region).mean(axis=0) * one.inputs.geometry.spacing_mm[::-1],
+         one.inputs.region.sum() * one.inputs.geometry.voxel_volume_cc) for one in (coarse, fine)
+    )  # fmt: skip
+    shift = np.array(fine.inputs.geometry.spacing_mm[::-1]) / 2  # coarse voxels' centres lie half a fine one further on
+    assert place + shift == pytest.approx(wanted, abs=1.5) and volume_cc == pytest.approx(wanted_cc, rel=0.05)
+    assert coarse.dose_gy.mean() == pytest.approx(fine.dose_gy.astype(float).mean(), rel=0.05)

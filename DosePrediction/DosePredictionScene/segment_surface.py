@@ -10,7 +10,7 @@ import vtk
 from vtk.util.numpy_support import vtk_to_numpy
 
 from DosePredictionLib.dosimetry.closed_surface import occupancy_on_part
-from DosePredictionLib.patient.geometry import Geometry
+from DosePredictionLib.patient.geometry import Geometry, index3
 from DosePredictionLib.patient.volume import Volume
 from DosePredictionScene.node_geometry import RAS_TO_LPS, world_matrix
 from DosePredictionScene.pieces import Pieces, in_background
@@ -25,11 +25,11 @@ def surface_occupancy_in_pieces(segmentation_node: Any, segment_id: str, geometr
     Args:
         segmentation_node: may lie under a linear transform.
         segment_id: of one of its segments.
-        geometry: the CT's grid; nothing beyond it is kept.
+        geometry: the CT's grid.
 
     Returns:
-        On the part of the grid that holds the segment, or three times as fine; None where the labelmap has to do: there
-        is no surface, or it isn't closed, or so large that there is nothing to gain.
+        On the part of the grid, or of its continuation, that holds the segment, or three times as fine; None where the
+        labelmap has to do: there is no surface, or it isn't closed, or so large that there is nothing to gain.
     """
     surface = _surface(segmentation_node.GetSegmentation(), segment_id)
     if surface is None:
@@ -42,10 +42,19 @@ def surface_occupancy_in_pieces(segmentation_node: Any, segment_id: str, geometr
     to_lps = RAS_TO_LPS @ world_matrix(segmentation_node)
 
     def occupancy() -> Volume | None:
-        return occupancy_on_part(points @ to_lps[:3, :3].T + to_lps[:3, 3], _triangles(offsets, corners), geometry)
+        points_lps = points @ to_lps[:3, :3].T + to_lps[:3, 3]
+        return occupancy_on_part(points_lps, _triangles(offsets, corners), _reaching(geometry, points_lps))
 
     found = yield from in_background(occupancy)
     return found
+
+
+def _reaching(geometry: Geometry, points_lps: np.ndarray) -> Geometry:
+    """A grid continued as far as points reach: what lies beyond the CT is a part of the structure, too."""
+    index = geometry.index_of_lps(points_lps)
+    low = np.minimum(np.floor(index.min(axis=0)).astype(int) - 1, 0)
+    high = np.maximum(np.ceil(index.max(axis=0)).astype(int) + 2, geometry.shape)
+    return geometry.cropped(index3(low), index3(high - low))
 
 
 def _surface(segmentation: Any, segment_id: str) -> Any:

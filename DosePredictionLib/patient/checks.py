@@ -159,7 +159,8 @@ def _check_places(patient: Patient) -> tuple[list[Structure], list[str]]:
     """The structures, those outside the CT ignored, and warnings."""
     structures, warnings = [], []
     for structure in patient.structures:
-        inside = _share_inside(structure.mask, patient.geometry)
+        # Of a surface, the voxels may have been cut at the CT's edge already.
+        inside = min(_share_inside(one, patient.geometry) for one in (structure.mask, structure.measured))
         if inside == 0.0 and structure.role is StructureRole.TARGET:
             raise InputError(
                 f"The target {structure.name} of {patient.identifier} lies wholly outside the CT; check that the "

@@ -241,7 +241,8 @@ def test_prescription_json_corrects(tmp_path, study):
     )
     patient = read_patient(tmp_path)
     assert patient.prescription_gy == 60.0 and patient.site == "lung"
-    assert patient.standard("SpinalCord").role is StructureRole.OTHER
+    (cord,) = (structure for structure in patient.structures if structure.name == "SpinalCord")
+    assert cord.role is StructureRole.OTHER and patient.standard("SpinalCord") is None
 
 
 def test_what_is_missing_is_said(tmp_path, study):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -19,9 +20,10 @@ from phantom_scene import rotation, scene_nodes, transform_node, volume_node
 
 from DosePredictionLib.dosimetry.dvh import compute_dvh
 from DosePredictionLib.dosimetry.partial_voxels import inside_cc
+from DosePredictionLib.patient.checks import without_what_lies_outside
 from DosePredictionLib.patient.outlined_mask import OutlinedMask
 from DosePredictionLib.patient.patient import Patient
-from DosePredictionLib.patient.structure import Structure
+from DosePredictionLib.patient.structure import Structure, StructureRole
 from DosePredictionLib.patient.volume import Volume
 
 CLOSED_SURFACE, PLANAR_CONTOUR, BINARY_LABELMAP = "Closed surface", "Planar contour", "Binary labelmap"
@@ -176,13 +178,18 @@ def test_an_open_surface_is_measured_by_its_labelmap() -> None:
     assert structure.measured is structure.mask
 
 
-def test_what_lies_beyond_the_ct_is_cut_off() -> None:
-    """Half of a ball whose centre lies on the CT's border, and nothing of one outside."""
+def test_what_lies_beyond_the_ct_is_kept_and_told() -> None:
+    """Of a ball whose centre lies on the CT's border, half is outside; of one outside, all."""
     border = (-41.0, -0.7, 0.4)
     patient = read(Half=sphere(10.0, border), Away=sphere(10.0, (0.0, 0.0, 500.0)))
     half, away = patient.structures
-    assert inside_cc(half.measured) == pytest.approx(ball_cc(10.0) / 2, rel=0.01)
-    assert inside_cc(away.measured) == 0.0
+    assert inside_cc(half.measured) == pytest.approx(ball_cc(10.0), rel=0.01)
+    assert inside_cc(away.measured) == pytest.approx(ball_cc(10.0), rel=0.01)
+    target = replace(half, role=StructureRole.TARGET, prescription_gy=70.0)
+    checked = without_what_lies_outside(patient.with_structures((target, away)))
+    (told,) = (text for text in checked.warnings if "of the target Half lies outside the CT" in text)
+    assert 47 <= int(told.split("%")[0]) <= 53
+    assert "Away lies wholly outside the CT and is ignored." in checked.warnings
 
 
 def test_labelmaps_are_measured_as_they_are() -> None:

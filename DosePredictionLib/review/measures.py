@@ -100,6 +100,15 @@ def dose_outline(patient: Patient, body: Body | None) -> DoseOutline | None:
     return DoseOutline("the body seen in the CT", (Volume(body.inside, body.geometry),), coarse=True)
 
 
+def points_of(structure: Structure) -> np.ndarray:
+    """LPS positions, mm, of a structure's voxels, (n, 3); of large ones every second, third ... voxel."""
+    mask = structure.mask
+    voxels = np.flatnonzero(mask.array.astype(bool, copy=False))
+    voxels = voxels[:: 1 + len(voxels) // _VOXELS_LOOKED_AT]
+    index = np.column_stack(np.unravel_index(voxels, mask.array.shape)).astype(float)
+    return np.asarray(mask.geometry.lps_of_index(index))
+
+
 def outside_percent(structure: Structure, outline: DoseOutline, ends_mm: float) -> float:
     """Part of a structure's volume, %, outside the outline.
 
@@ -108,14 +117,11 @@ def outside_percent(structure: Structure, outline: DoseOutline, ends_mm: float) 
         outline: what it should lie in.
         ends_mm: of an outline that ends early, what lies beyond its first and last slice, or so near, is let pass.
     """
-    mask = structure.mask
-    voxels = np.flatnonzero(mask.array.astype(bool, copy=False))
-    if not len(voxels):
+    points_mm = points_of(structure)
+    if not len(points_mm):
         return 0.0
-    voxels = voxels[:: 1 + len(voxels) // _VOXELS_LOOKED_AT]
-    points_mm = mask.geometry.lps_of_index(np.column_stack(np.unravel_index(voxels, mask.array.shape)).astype(float))
-    inside = np.zeros(len(voxels), bool)
-    let_pass = np.full(len(voxels), outline.ends_early)
+    inside = np.zeros(len(points_mm), bool)
+    let_pass = np.full(len(points_mm), outline.ends_early)
     for part in outline.parts:
         index = np.rint(part.geometry.index_of_lps(points_mm)).astype(int)
         there = np.all((index >= 0) & (index < part.array.shape), axis=1)
@@ -130,17 +136,14 @@ def outside_percent(structure: Structure, outline: DoseOutline, ends_mm: float) 
 def median_dose_gy(dose: Volume, structure: Structure) -> float:
     """The dose of the voxel of a dose nearest to each voxel of a structure, in the middle of all; NaN for none.
 
-    Beyond the dose's grid is no dose. Of large structures every second, third ... voxel is looked at.
+    Beyond the dose's grid is no dose.
     """
-    mask = structure.mask
-    voxels = np.flatnonzero(mask.array)
-    if not len(voxels):
+    points_mm = points_of(structure)
+    if not len(points_mm):
         return float("nan")
-    voxels = voxels[:: 1 + len(voxels) // _VOXELS_LOOKED_AT]
-    points_mm = mask.geometry.lps_of_index(np.column_stack(np.unravel_index(voxels, mask.array.shape)).astype(float))
     index = np.rint(dose.geometry.index_of_lps(points_mm)).astype(int)
     there = np.all((index >= 0) & (index < dose.array.shape), axis=1)
-    found = np.zeros(len(voxels))
+    found = np.zeros(len(points_mm))
     found[there] = dose.array[tuple(index[there].T)]
     return float(np.median(found))
 

@@ -8,6 +8,7 @@ import numpy as np
 
 from DosePredictionLib.patient.patient import Patient
 from DosePredictionLib.patient.structure import Structure, StructureRole
+from DosePredictionLib.review.measures import points_of
 from DosePredictionLib.review.review_warning import ReviewWarning
 from DosePredictionLib.review.thresholds import Thresholds
 
@@ -43,7 +44,7 @@ def _sides(patient: Patient) -> Iterator[ReviewWarning]:
 
 def _isocentre(patient: Patient, from_mm: float) -> Iterator[ReviewWarning]:
     isocentre_mm = None if patient.beams is None else patient.beams.isocentre_mm
-    points = [_points_mm(target) for target in patient.targets]
+    points = [points_of(target) for target in patient.targets]
     if isocentre_mm is None or not sum(map(len, points)):
         return
     apart_mm = float(np.linalg.norm(np.concatenate(points) - np.asarray(isocentre_mm), axis=1).min())
@@ -56,13 +57,6 @@ def _isocentre(patient: Patient, from_mm: float) -> Iterator[ReviewWarning]:
         )
 
 
-def _points_mm(structure: Structure) -> np.ndarray:
-    """LPS positions of a structure's voxels, (n, 3); of large ones every second, third ... voxel."""
-    voxels = np.argwhere(structure.mask.array)
-    voxels = voxels[:: 1 + len(voxels) // 20_000]
-    return structure.mask.geometry.lps_of_index(voxels.astype(float)) if len(voxels) else np.zeros((0, 3))
-
-
 def _middle_mm(structure: Structure) -> np.ndarray | None:
-    points = _points_mm(structure)
+    points = points_of(structure)
     return np.asarray(points.mean(axis=0)) if len(points) else None

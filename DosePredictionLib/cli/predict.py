@@ -115,6 +115,7 @@ def run(arguments: argparse.Namespace) -> int:
                 failures += 1
                 print(f"dose-predict: {case.identifier}: {error}", file=sys.stderr)
                 continue
+            patient = prediction.patient  # without the organs that the model did not see
             taken = goals_for(patient, named)
             write_outputs(prediction, folder, taken.goals, arguments.format)
             if reference is not None:

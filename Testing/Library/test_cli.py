@@ -20,6 +20,7 @@ from DosePredictionLib.cli.main import main
 from DosePredictionLib.inference.model_card import model_card
 from DosePredictionLib.inference.weights import WeightsHeader, read_weights, save_weights
 from DosePredictionLib.patient.structure import StructureRole
+from DosePredictionLib.patient.volume import Volume
 from DosePredictionLib.patient.writer_folder import write_patient_folder
 
 
@@ -72,6 +73,20 @@ def test_predict_several_cases_in_openkbp_layout(case, weights, tmp_path, capsys
     sets = [line.split("[")[1].split("]")[0] for line in capsys.readouterr().out.splitlines() if "Goals:" in line]
     assert sets == ["head-and-neck", "rtog-0813"], "each case is held against goals that suit it"
     assert "RTOG 0813" in (out / "b" / "goals.csv").read_text() and "0813" not in (out / "a" / "goals.csv").read_text()
+
+
+def test_an_organ_outside_the_ct_passes_no_goal_on_the_terminal(weights, tmp_path, capsys):
+    patient = ball_patient()
+    gland = next(s for s in patient.structures if s.standard_name == "Parotid_L")
+    write_patient_folder(patient.with_structures(s for s in patient.structures if s is not gland), tmp_path / "far")
+    origin = tuple(value + 1000.0 for value in gland.mask.geometry.origin_mm)
+    Volume(gland.mask.array, replace(gland.mask.geometry, origin_mm=origin)).write(tmp_path / "far" / "Parotid_L.nrrd")
+    arguments = ["predict", str(tmp_path / "far"), "-o", str(tmp_path / "out"), "--weights", str(weights)]
+    assert main([*arguments, "--device", "cpu", "--goals", "head-and-neck"]) == 0
+    told = capsys.readouterr()
+    rows, rest = told.out.split("Not applicable:")
+    assert "Parotid_L" not in rows and "Parotid_L" in rest and "Parotid right" in rows
+    assert "wholly outside the CT" in told.err
 
 
 def test_evaluate_scores_predictions_as_the_challenge_does(case, tmp_path):

@@ -47,9 +47,9 @@ def dose_warnings(
         told = ", ".join(f"{name} {median:.1f} of {prescribed:g} Gy" for name, (median, prescribed) in low.items())
         yield ReviewWarning(
             "target-underdosed",
-            f"Half of a target gets far less than its prescription: {told}.",
-            "No plan that the weights have seen does so: the model overlooks the target, which may be too small, too "
-            "far from the others, or outside what the dose ends at. Its figures say nothing of what a plan can reach.",
+            f"Half of a target gets less than {100.0 * share:g} % of its prescription: {told}.",
+            "A prediction that does so has overlooked the target, which may be too small, too far from the others, or "
+            "outside what the dose ends at. Its figures then say nothing of what a plan can reach.",
             {f"{name}_median_gy": round(median, 2) for name, (median, _) in low.items()}
             | {"threshold_percent": 100.0 * share},
         )

@@ -63,7 +63,8 @@ class Rasterised:
         mask: uint8 on the part of the CT's grid (or three times as fine) that holds the structure; an `OutlinedMask`,
             except where the structure is so large that there is nothing to gain.
         filled_planes: missing contour planes that were interpolated.
-        coarse_mm: distance of the contour planes, where it is more than `WIDEST_GAP_MM`; 0 otherwise.
+        coarse_mm: distance of the contour planes, where it is more than `WIDEST_GAP_MM` and the
+            slices'; 0 otherwise.
         open_gap_mm: the widest gap left open between shapes that lie over each other; 0 when there is none.
     """
 
@@ -157,8 +158,10 @@ def _rasterise_in_slices(indices_zyx: Sequence[np.ndarray], geometry: Geometry) 
         if occupancy is not None:
             mask = OutlinedMask(mask.array, mask.geometry, occupancy)
     spacing_mm = stack.spacing * geometry.spacing_mm[2]
+    # On slices as far apart as the contours nothing is missing between them.
+    coarse = spacing_mm > max(WIDEST_GAP_MM, slice_mm) * 1.01 and any(stack.joined)
     return Rasterised(
-        mask, stack.filled, spacing_mm if spacing_mm > WIDEST_GAP_MM * 1.01 and any(stack.joined) else 0.0,
+        mask, stack.filled, spacing_mm if coarse else 0.0,
         stack.open_gap * geometry.spacing_mm[2],
     )  # fmt: skip
 

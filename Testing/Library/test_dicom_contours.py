@@ -182,6 +182,14 @@ def test_a_structure_contoured_coarsely_but_evenly_keeps_its_volume_and_is_told(
     assert volume_cc(ball_of_few.mask) == pytest.approx(4 / 3 * np.pi * 60**3 / 1000, rel=0.04)
 
 
+def test_contours_on_every_slice_of_a_ct_with_wide_slices_are_not_coarse():
+    wide = Geometry((20, 128, 128), (1.0, 1.0, 12.0), (-64.0, -64.0, -75.0))
+    built = rasterise([circle(wide, index, MIDDLE, 20.0) for index in range(5, 12)], wide)
+    assert built.coarse_mm == 0.0 and built.filled_planes == 0
+    every_other = rasterise([circle(wide, index, MIDDLE, 20.0) for index in range(5, 12)][::2], wide)
+    assert every_other.filled_planes or every_other.coarse_mm or every_other.open_gap_mm, "told in one way or another"
+
+
 def test_shapes_over_each_other_beside_a_gap_are_told_and_shapes_side_by_side_are_not():
     contours = [circle(AXIAL, index, MIDDLE, 20.0) for index in range(10, 40)]
     gap = rasterise(contours[:9] + contours[15:], AXIAL)

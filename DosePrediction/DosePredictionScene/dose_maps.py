@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import slicer
 
-from DosePredictionLib.patient.volume import Volume
+from DosePredictionLib.dosimetry.dose_difference import dose_difference
 from DosePredictionScene.colours import GRADIENT_COLOURS
 from DosePredictionScene.dose_node import put_image
 from DosePredictionScene.owned_nodes import default_display_node, owned_node, remove_owned
@@ -63,8 +63,8 @@ def show_differences_from(difference_node: Any, prescription_gy: float, from_gy:
 def _difference(ct_node: Any, dose_node: Any, clinical_node: Any, prescription_gy: float) -> Pieces[Any]:
     predicted = yield from volume_in_pieces(dose_node, np.float32)
     clinical = yield from volume_in_pieces(clinical_node, np.float32)
-    difference = yield from in_background(_difference_inside, predicted, clinical)
-    image = yield from image_in_pieces(difference)
+    difference = yield from in_background(dose_difference, predicted, clinical, predicted.geometry)
+    image = yield from image_in_pieces(difference.array)
     name = f"{ct_node.GetName()} dose difference, predicted - {clinical_node.GetName()}"
     node = owned_node(ct_node, DIFFERENCE_ROLE, "vtkMRMLScalarVolumeNode", name)
     node.SetName(name)  # it may have been the difference to another dose before
@@ -73,12 +73,6 @@ def _difference(ct_node: Any, dose_node: Any, clinical_node: Any, prescription_g
     yield None
     show_differences_from(node, prescription_gy, 0.0)
     return node
-
-
-def _difference_inside(predicted: Volume, clinical: Volume) -> np.ndarray:
-    """Gy; 0 beyond the clinical dose's grid, where nobody knows what it was."""
-    difference = predicted.array - clinical.on_grid(predicted.geometry).array
-    return np.where(clinical.geometry.covers(predicted.geometry), difference, 0.0).astype(np.float32)
 
 
 def remove_map(ct_node: Any, role: str) -> None:

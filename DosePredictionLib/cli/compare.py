@@ -18,8 +18,8 @@ from DosePredictionLib.cli.dose_options import (
 )
 from DosePredictionLib.cli.predict import check_writable
 from DosePredictionLib.dosimetry.comparison_tables import format_agreement, write_comparison_csv, write_comparison_json
+from DosePredictionLib.dosimetry.dose_difference import dose_difference
 from DosePredictionLib.errors import InputError
-from DosePredictionLib.report.sections import difference_of
 from DosePredictionLib.report.write import with_reference, write_report
 
 
@@ -58,7 +58,7 @@ def run(arguments: argparse.Namespace) -> int:
     if comparison.gamma_note:
         print(f"Warning: {comparison.gamma_note}", file=sys.stderr)
     for dose in compared[1:]:
-        difference = difference_of(compared[0].dose, dose.dose)
+        difference = dose_difference(dose.dose, compared[0].dose, compared[0].dose.geometry)
         difference.write(arguments.output / f"difference_{_file_name(dose.name)}.nrrd")
     write_comparison_csv(comparison, arguments.output / "compare.csv")
     write_comparison_json(comparison, arguments.output / "compare.json")

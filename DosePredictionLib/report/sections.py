@@ -11,13 +11,13 @@ import numpy as np
 
 from DosePredictionLib.dosimetry.comparison import DoseComparison, measured_structures
 from DosePredictionLib.dosimetry.comparison_tables import label_of
+from DosePredictionLib.dosimetry.dose_difference import dose_difference
 from DosePredictionLib.dosimetry.dvh import compute_dvh
 from DosePredictionLib.dosimetry.goals import GoalSet, Verdict, format_value
 from DosePredictionLib.dosimetry.named_dose import NamedDose
 from DosePredictionLib.dosimetry.partial_voxels import inside_cc
 from DosePredictionLib.patient.patient import Patient
 from DosePredictionLib.patient.structure import Structure, StructureRole
-from DosePredictionLib.patient.volume import Volume
 from DosePredictionLib.report.colour_bar import colour_bar_svg
 from DosePredictionLib.report.dvh_chart import dvh_chart_svg, legend_html
 from DosePredictionLib.report.isodose_scale import IsodoseScale
@@ -285,7 +285,7 @@ def _difference_maps(
     planes = planes_through(point, patient, reference, 0.1 * comparison.prescription_gy)
     parts = []
     for agreement in comparison.agreements:
-        difference = difference_of(reference, doses[agreement.name].dose)
+        difference = dose_difference(doses[agreement.name].dose, reference, reference.geometry)
         wash = difference_wash(difference, limit_gy)
         title = f"{agreement.name} − {comparison.reference}"
         parts.append(f"<h3>{escape(title)}: {escape(name)}</h3>")
@@ -295,13 +295,6 @@ def _difference_maps(
     ]
     parts.insert(0, colour_bar_svg(wash, ticks, "Difference (Gy)"))
     return f'<div class="pictures">{"".join(parts)}</div>'
-
-
-def difference_of(reference: Volume, evaluated: Volume) -> Volume:
-    """Evaluated minus reference dose on the reference's grid, Gy; 0 beyond the evaluated dose's grid."""
-    difference = evaluated.on_grid(reference.geometry).array - reference.array
-    known = evaluated.geometry.covers(reference.geometry)
-    return Volume(np.where(known, difference, 0.0).astype(np.float32), reference.geometry)
 
 
 #: What a standard deviation is, not calibrated and calibrated.

@@ -17,6 +17,7 @@ from DosePredictionLib.cli.dose_options import named_dose
 from DosePredictionLib.cli.main import main
 from DosePredictionLib.dosimetry import comparison as comparison_module
 from DosePredictionLib.dosimetry.comparison import compare_doses
+from DosePredictionLib.dosimetry.dose_difference import dose_difference
 from DosePredictionLib.dosimetry.dose_file import read_dose_file
 from DosePredictionLib.dosimetry.dvh import compute_dvh
 from DosePredictionLib.dosimetry.gamma import GammaCriterion
@@ -303,12 +304,10 @@ def test_an_rtdose_file_of_another_patient_or_of_another_kind_is_refused(patient
 
 
 def test_beyond_the_evaluated_doses_grid_nothing_is_a_difference(patient: Patient) -> None:
-    from DosePredictionLib.report.sections import difference_of
-
     whole = dose_gy()
     part = Volume(whole.array[8:30, 10:36, 12:40], AXIAL.cropped((8, 10, 12), (22, 26, 28)))
     inside = np.ones(AXIAL.shape, bool)
     found = voxel_statistics(whole, part, inside, "all")
     assert found.max_absolute_gy == pytest.approx(0.0, abs=1e-4) and found.voxels == part.array.size
     assert found.mask == "all, as far as the evaluated dose's grid reaches"
-    assert np.abs(difference_of(whole, part).array).max() == pytest.approx(0.0, abs=1e-4)
+    assert np.abs(dose_difference(part, whole, whole.geometry).array).max() == pytest.approx(0.0, abs=1e-4)

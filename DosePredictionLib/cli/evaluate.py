@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import argparse
-import csv
-import json
 import sys
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from DosePredictionLib.cli.dose_options import checked_dose, tell_warnings
-from DosePredictionLib.cli.predict import add_model_options, check_writable, chosen_calibration, predict_with_bar
+from DosePredictionLib.cli.dose_options import tell_warnings
+from DosePredictionLib.cli.evaluated_dose import EvaluatedDose, predict_dose, read_predicted_dose
+from DosePredictionLib.cli.predict import add_model_options, check_writable, chosen_calibration
+from DosePredictionLib.cli.score_tables import mean_gdp_hmm, write_score_tables
 from DosePredictionLib.cli.scorecard import print_mean
 from DosePredictionLib.cli.structure_tables import (
     StructureScores,
@@ -21,16 +23,11 @@ from DosePredictionLib.cli.structure_tables import (
     structure_summary,
     write_structure_tables,
 )
-from DosePredictionLib.dosimetry.gdp_hmm_score import gdp_hmm_mae
-from DosePredictionLib.dosimetry.goals import goals_of
-from DosePredictionLib.dosimetry.openkbp_score import (
-    CRITERION_NAMES,
-    OAR_NAMES,
-    dose_score,
-    dvh_differences,
-    dvh_score,
-)
+from DosePredictionLib.dosimetry.goals import GoalSet, goals_of
+from DosePredictionLib.dosimetry.openkbp_score import dvh_score
+from DosePredictionLib.dosimetry.patient_scores import PatientScores, challenge_masks, score_gdp_hmm, score_patient
 from DosePredictionLib.dosimetry.plan_figures import PlanFigure, plan_figures, write_plan_figures, write_summary
+from DosePredictionLib.dosimetry.scorecard import Scorecard
 from DosePredictionLib.dosimetry.scorecard_reading import find_scorecard
 from DosePredictionLib.dosimetry.scorecard_table import PATIENT_TABLE, PatientTotal, write_patient_totals
 from DosePredictionLib.errors import InputError
@@ -43,51 +40,36 @@ from DosePredictionLib.inference.uncertainty import (
     fit_calibration,
 )
 from DosePredictionLib.inference.weights_header import read_weights_header
-from DosePredictionLib.patient.cases import named_cases
+from DosePredictionLib.patient.cases import Case, named_cases
 from DosePredictionLib.patient.patient import Patient
 from DosePredictionLib.patient.reader_gdp_hmm import is_gdp_hmm
-from DosePredictionLib.patient.reader_openkbp_csv import read_openkbp_dose
-from DosePredictionLib.patient.structure import Structure, StructureRole
 from DosePredictionLib.patient.volume import Volume
 from DosePredictionLib.resources import resource_path
-from DosePredictionLib.whole_file import whole_file
-from DosePredictionLib.worker.predictor import Predictor
+from DosePredictionLib.worker.predictor import PredictionFailed, Predictor
 
-#: OpenKBP's names for the organs that we call by TG-263.
-_OPENKBP_NAMES = {
-    "Brainstem": "Brainstem",
-    "SpinalCord": "SpinalCord",
-    "Parotid_R": "RightParotid",
-    "Parotid_L": "LeftParotid",
-    "Esophagus": "Esophagus",
-    "Larynx": "Larynx",
-    "Bone_Mandible": "Mandible",
-}
-
-
-#: So many patients with the worst dose scores are described in the summary.
-HARDEST = 5
+#: How a patient's dose is got.
+DoseOf = Callable[[Patient], EvaluatedDose]
 
 
 @dataclass(frozen=True)
-class PatientScores:
-    """One patient's scores in Gy.
+class CaseResult:
+    """All that was found of one case.
 
-    ``differences`` by criterion, NaN where a structure is missing; the GDP-HMM challenge's error for its patients only;
-    ``facts`` that may explain them.
+    Attributes:
+        scores: the challenge's.
+        structures: errors by structure.
+        figures: of the plan; empty where nobody asked.
+        total: on the scorecard; None where nobody asked.
+        uncertain: what it tells of the uncertainty; None where the dose came without one.
+        made: how the dose was predicted; None for a file.
     """
 
-    identifier: str
-    dose_score: float
-    differences: dict[str, float]
-    seconds: float
-    gdp_hmm_mae: float | None = None
-    facts: str = ""
-
-    @property
-    def dvh_score(self) -> float:
-        """Mean over the patient's own criteria."""
-        return dvh_score([self.differences])
+    scores: PatientScores
+    structures: StructureScores
+    figures: tuple[PlanFigure, ...]
+    total: PatientTotal | None
+    uncertain: ValidationCase | None
+    made: Provenance | None
 
 
 def add_parser(commands: Any) -> None:
@@ -123,54 +105,117 @@ def run(arguments: argparse.Namespace) -> int:
     options = PredictionOptions(arguments.samples, arguments.steps, arguments.seed)
     goals = None if arguments.plan_figures is None else goals_of(arguments.plan_figures)
     card = None if arguments.scorecard is None else find_scorecard(arguments.scorecard)
-    predictor = None
     if arguments.predictions is None:
         calibrate = chosen_calibration(arguments)
-        predictor = Predictor(arguments.system, arguments.weights, arguments.device, calibrate=calibrate)
-    elif not arguments.predictions.is_dir():
+        with Predictor(arguments.system, arguments.weights, arguments.device, calibrate=calibrate) as predictor:
+            results, failures = _score_all(arguments, partial(predict_dose, predictor, options=options), goals, card)
+    elif arguments.predictions.is_dir():
+        results, failures = _score_all(arguments, partial(read_predicted_dose, arguments.predictions), goals, card)
+    else:
         raise InputError(f"There is no folder {arguments.predictions}; give the folder that holds the predictions.")
-    totals: list[PatientTotal] = []
-    figures: list[PlanFigure] = []
-    scores: list[PatientScores] = []
-    structures: list[StructureScores] = []
-    uncertain: list[ValidationCase] = []
-    settings: dict[str, Any] = {"predictions": str(arguments.predictions)} if predictor is None else {}
-    try:
-        for case in named_cases([arguments.dataset]):
-            patient = case.read()
-            tell_warnings(patient.warnings, f"{patient.identifier}: ")
-            if patient.reference_dose is None:
-                print(f"{patient.identifier} has no reference dose; passed over.", file=sys.stderr)
-                continue
-            if predictor is not None:
-                prediction = predict_with_bar(predictor, patient, options)
-                dose, made = prediction.dose, prediction.provenance
-                uncalibrated = prediction.uncalibrated
-                seconds = made.seconds["total"]
-                if prediction.dose_std is not None:
-                    uncertain.append(validation_case(patient, dose, prediction.dose_std))
-                settings = {"system": made.system, "weights": made.weights, "weights_sha256": made.weights_sha256,
-                            "uncertainty_said": made.uncertainty, "samples": made.samples,
-                            "steps": made.steps, "seed": made.seed, "device": made.device_name,
-                            **_calibration(made)}  # fmt: skip
-            else:
-                dose, seconds = _read_prediction(arguments.predictions, patient), float("nan")
-                uncalibrated = None
-            scored = score_patient(patient, dose, seconds)
-            if is_gdp_hmm(case.path):
-                scored = replace(scored, gdp_hmm_mae=score_gdp_hmm(patient, dose))
-            scores.append(scored)
-            if goals is not None:
-                figures += plan_figures(patient, dose, goals)
-            if card is not None:
-                totals.append(PatientTotal.of(card, patient, dose))
-            structures.append(score_structures(patient, _masks(patient)[1], dose, uncalibrated))
-    finally:
-        if predictor is not None:
-            predictor.close()
-    if not scores:
+    _write(results, failures, arguments, card)
+    if failures:
+        raise InputError(
+            f"{len(failures)} of {len(failures) + len(results)} cases could not be scored ({', '.join(failures)}); the "
+            f"reasons stand above, and the tables in {arguments.output} are of the others."
+        )
+    return 0
+
+
+def _score_all(
+    arguments: argparse.Namespace, dose_of: DoseOf, goals: GoalSet | None, card: Scorecard | None
+) -> tuple[list[CaseResult], list[str]]:
+    """What was found of the cases with a reference dose, and the names of those that could not be scored.
+
+    Why not is told on standard error, so that one case does not cost the others their scores.
+
+    Raises:
+        InputError: no case could be scored.
+    """
+    results, failures = [], []
+    cases = named_cases([arguments.dataset])
+    for case in cases:
+        try:
+            result = _score_case(case, dose_of, goals, card)
+        except (InputError, PredictionFailed) as error:
+            if len(cases) == 1:
+                raise InputError(str(error)) from error
+            failures.append(case.identifier)
+            print(f"dose-predict: {case.identifier}: {error}", file=sys.stderr)
+            continue
+        if result is not None:
+            results.append(result)
+    if failures and not results:
+        raise InputError(f"No case in {arguments.dataset} could be scored; the reasons stand above.")
+    if not results:
         raise InputError(f"No case in {arguments.dataset} has a reference dose; add dose.nrrd to the cases to score.")
-    if uncertain and settings["uncertainty_said"].startswith("not calibrated"):
+    return results, failures
+
+
+def _score_case(case: Case, dose_of: DoseOf, goals: GoalSet | None, card: Scorecard | None) -> CaseResult | None:
+    """Score one case; None where it has no reference dose."""
+    patient = case.read()
+    tell_warnings(patient.warnings, f"{patient.identifier}: ")
+    if patient.reference_dose is None:
+        print(f"{patient.identifier} has no reference dose; passed over.", file=sys.stderr)
+        return None
+    evaluated = dose_of(patient)
+    dose = evaluated.dose
+    scores = score_patient(patient, dose, evaluated.seconds)
+    if is_gdp_hmm(case.path):
+        scores = replace(scores, gdp_hmm_mae=score_gdp_hmm(patient, dose))
+    return CaseResult(
+        scores,
+        score_structures(patient, challenge_masks(patient)[1], dose, evaluated.uncalibrated),
+        () if goals is None else tuple(plan_figures(patient, dose, goals)),
+        None if card is None else PatientTotal.of(card, patient, dose),
+        None if evaluated.std is None else validation_case(patient, dose, evaluated.std),
+        evaluated.made,
+    )
+
+
+def _write(
+    results: Sequence[CaseResult], failures: Sequence[str], arguments: argparse.Namespace, card: Scorecard | None
+) -> None:
+    """Write the tables and print the means."""
+    scores = [one.scores for one in results]
+    structures = [one.structures for one in results]
+    settings = _settings(results, arguments)
+    if failures:
+        settings["not_scored"] = list(failures)
+    write_score_tables(scores, structure_summary(structures) | settings, arguments.dataset.name, arguments.output)
+    figures = [figure for one in results for figure in one.figures]
+    if figures:
+        write_plan_figures(figures, arguments.output / "plan_figures.csv")
+        write_summary(figures, arguments.output / "plan_figures.json")
+    write_structure_tables(structures, arguments.output)
+    if card is not None:
+        totals = [one.total for one in results if one.total is not None]
+        write_patient_totals(totals, arguments.output / PATIENT_TABLE)
+        print_mean(totals, card)
+    if "coverage" in settings:
+        covered = settings["coverage"]
+        print(f"truth within the 68 % interval: {covered['voxel_68']} % of the voxels, {covered['dvh_68']} % of the "
+              f"DVH points; within the 95 % interval: {covered['voxel_95']} %, {covered['dvh_95']} %")  # fmt: skip
+    error = mean_gdp_hmm(scores)
+    if error is not None:
+        print(f"GDP-HMM: mean absolute error {error:.3f} Gy, as that challenge defines it")
+    print(f"{len(scores)} patients: dose score {np.mean([s.dose_score for s in scores]):.3f} Gy, "
+          f"DVH score {dvh_score([s.differences for s in scores]):.3f} Gy ({arguments.output})")  # fmt: skip
+
+
+def _settings(results: Sequence[CaseResult], arguments: argparse.Namespace) -> dict[str, Any]:
+    """What the summary says of how the doses were made, and of their uncertainty."""
+    made = results[-1].made
+    if made is None:
+        return {"predictions": str(arguments.predictions)}
+    settings: dict[str, Any] = {
+        "system": made.system, "weights": made.weights, "weights_sha256": made.weights_sha256,
+        "uncertainty_said": made.uncertainty, "samples": made.samples, "steps": made.steps, "seed": made.seed,
+        "device": made.device_name, **_calibration(made),
+    }  # fmt: skip
+    uncertain = [one.uncertain for one in results if one.uncertain is not None]
+    if uncertain and made.uncertainty.startswith("not calibrated"):
         # Fitted on these patients, looked at on each with a table that had not seen it.
         settings["uncertainty"] = asdict(fit_calibration(uncertain))
         settings["coverage"] = asdict(cross_validated_coverage(uncertain))
@@ -178,24 +223,7 @@ def run(arguments: argparse.Namespace) -> int:
         weights = arguments.weights or resource_path("Models", f"{arguments.system}.safetensors")
         fitted: dict[str, Any] = read_weights_header(weights).uncertainty
         settings["coverage"] = asdict(coverage(uncertain, UncertaintyCalibration(**fitted)))
-    _write_tables(scores, structure_summary(structures) | settings, arguments.dataset.name, arguments.output)
-    if figures:
-        write_plan_figures(figures, arguments.output / "plan_figures.csv")
-        write_summary(figures, arguments.output / "plan_figures.json")
-    write_structure_tables(structures, arguments.output)
-    if card is not None:
-        write_patient_totals(totals, arguments.output / PATIENT_TABLE)
-        print_mean(totals, card)
-    if "coverage" in settings:
-        covered = settings["coverage"]
-        print(f"truth within the 68 % interval: {covered['voxel_68']} % of the voxels, {covered['dvh_68']} % of the "
-              f"DVH points; within the 95 % interval: {covered['voxel_95']} %, {covered['dvh_95']} %")  # fmt: skip
-    error = _mean_gdp_hmm(scores)
-    if error is not None:
-        print(f"GDP-HMM: mean absolute error {error:.3f} Gy, as that challenge defines it")
-    print(f"{len(scores)} patients: dose score {np.mean([s.dose_score for s in scores]):.3f} Gy, "
-          f"DVH score {dvh_score([s.differences for s in scores]):.3f} Gy ({arguments.output})")  # fmt: skip
-    return 0
+    return settings
 
 
 def _calibration(made: Provenance) -> dict[str, str]:
@@ -205,63 +233,10 @@ def _calibration(made: Provenance) -> dict[str, str]:
     return {"dose_calibration": made.dose_calibration, "dose_calibration_sha256": made.dose_calibration_sha256}
 
 
-def score_patient(patient: Patient, dose: Volume, seconds: float = float("nan")) -> PatientScores:
-    """Score a dose on the patient's grid against the patient's reference dose.
-
-    Raises:
-        InputError: the patient has no reference dose or no region where dose can be.
-    """
-    if patient.reference_dose is None:
-        raise InputError(f"{patient.identifier} has no reference dose to score against.")
-    reference = patient.reference_dose.on_grid(patient.geometry).array
-    predicted = dose.on_grid(patient.geometry).array
-    masks, inside = _masks(patient)
-    differences = dvh_differences(predicted, reference, masks, patient.geometry.spacing_mm)
-    error = dose_score(predicted, reference, inside)
-    return PatientScores(
-        patient.identifier, error, differences, seconds, facts=_facts(patient, predicted - reference, masks)
-    )
-
-
-def _facts(patient: Patient, error_gy: np.ndarray, masks: dict[str, np.ndarray]) -> str:
-    """What may explain a patient's scores: the data, the targets, and whether the dose is off as a whole."""
-    targets = [name for name in masks if name.startswith("PTV")]
-    volume_cc = float(np.logical_or.reduce([masks[name] for name in targets]).sum()) * patient.geometry.voxel_volume_cc
-    bath = [error_gy[mask].mean() for name, mask in masks.items() if name in OAR_NAMES and mask.any()]
-    said = "no CT" if patient.ct is None else "CT"
-    return (f"{said}; targets {volume_cc:.0f} cc at {', '.join(name[3:] for name in sorted(targets))} Gy; organs "
-            f"predicted {np.mean(bath) if bath else 0.0:+.1f} Gy on average")  # fmt: skip
-
-
-def _in_words(scores: PatientScores) -> str:
-    """One patient's scores and what may explain them."""
-    present = {name: gy for name, gy in scores.differences.items() if not np.isnan(gy)}
-    worst = max(present, key=lambda name: present[name]) if present else None
-    return (f"{scores.identifier}: dose score {scores.dose_score:.2f} Gy, DVH score {scores.dvh_score:.2f} Gy"
-            + (f", most off in {worst} ({present[worst]:.1f} Gy)" if worst else "") + f"; {scores.facts}")  # fmt: skip
-
-
-def score_gdp_hmm(patient: Patient, dose: Volume) -> float:
-    """The GDP-HMM challenge's error of a dose, Gy.
-
-    Raises:
-        InputError: the patient has no body, no reference dose or no prescriptions to scale that with.
-    """
-    body = patient.with_role(StructureRole.EXTERNAL)
-    if patient.reference_dose is None or not body or not patient.prescription_gy:
-        raise InputError(
-            f"{patient.identifier} lacks a body, a reference dose or its prescriptions (PTV_DICT.json), without which "
-            "the GDP-HMM challenge's error is not defined; add what is missing."
-        )
-    inside = body[0].mask.on_grid(patient.geometry, nearest=True).array
-    reference = patient.reference_dose.on_grid(patient.geometry).array
-    return gdp_hmm_mae(dose.on_grid(patient.geometry).array, reference, inside)
-
-
 def validation_case(patient: Patient, dose: Volume, dose_std: Volume) -> ValidationCase:
     """What a patient with a clinical dose tells of a prediction's uncertainty; ``patient`` has been scored before."""
     assert patient.reference_dose is not None
-    masks, inside = _masks(patient)
+    masks, inside = challenge_masks(patient)
     reference = patient.reference_dose.on_grid(patient.geometry).array
     mean, spread, clinical = (
         np.asarray(array[inside], dtype=np.float32)
@@ -269,88 +244,3 @@ def validation_case(patient: Patient, dose: Volume, dose_std: Volume) -> Validat
     )
     return ValidationCase(mean, spread, clinical, patient.prescription_gy, {name: mask[inside] for name, mask in
                           masks.items()}, patient.geometry.spacing_mm)  # fmt: skip
-
-
-def _masks(patient: Patient) -> tuple[dict[str, np.ndarray], np.ndarray]:
-    """Structures by OpenKBP's names on the patient's grid, and the region that the dose score is defined over."""
-    region = patient.with_role(StructureRole.DOSE_REGION) or patient.with_role(StructureRole.EXTERNAL)
-    if not region:
-        raise InputError(
-            f"{patient.identifier} has neither a dose region nor an external structure, over which the dose score is "
-            "defined; add one."
-        )
-    masks: dict[str, np.ndarray] = {}
-    for structure in patient.structures:
-        mask = structure.mask.on_grid(patient.geometry, nearest=True).array != 0
-        name = _openkbp_name(structure)
-        # Targets of one dose level (a primary tumour's and the nodes') are one to the challenge, as to the models.
-        masks[name] = masks[name] | mask if name in masks else mask
-    return masks, np.logical_or.reduce([masks[_openkbp_name(structure)] for structure in region])
-
-
-def _openkbp_name(structure: Structure) -> str:
-    if structure.role is StructureRole.TARGET and structure.prescription_gy is not None:
-        return f"PTV{structure.prescription_gy:g}"
-    return _OPENKBP_NAMES.get(structure.standard_name or "", structure.name)
-
-
-def _read_prediction(folder: Path, patient: Patient) -> Volume:
-    table = folder / f"{patient.identifier}.csv"
-    if table.exists():
-        return read_openkbp_dose(table, patient.geometry)
-    for path in (folder / patient.identifier / "dose.nrrd", folder / patient.identifier / "dose.nii.gz",
-                 folder / f"{patient.identifier}.nrrd", folder / f"{patient.identifier}.nii.gz"):  # fmt: skip
-        if path.exists():
-            return checked_dose(path, patient, f"{patient.identifier}: ")
-    raise InputError(
-        f"There is no prediction for {patient.identifier} in {folder}; expected {table.name} or "
-        f"{patient.identifier}/dose.nrrd."
-    )
-
-
-def _write_tables(scores: list[PatientScores], settings: dict[str, Any], dataset: str, output: Path) -> None:
-    everything = [s.differences for s in scores]
-    by_criterion = {
-        name: [values[name] for values in everything if not np.isnan(values[name])] for name in CRITERION_NAMES
-    }
-    with whole_file(output / "scores.csv") as path, open(path, "w", newline="", encoding="utf-8") as stream:
-        writer = csv.writer(stream)
-        gdp_hmm = any(one.gdp_hmm_mae is not None for one in scores)
-        extra = ["gdp_hmm_mae_gy"] if gdp_hmm else []
-        writer.writerow(["patient", "dose_score_gy", "dvh_score_gy", *CRITERION_NAMES, "seconds", *extra])
-        for one in scores:
-            cells = ["" if np.isnan(one.differences[name]) else f"{one.differences[name]:.4f}"
-                     for name in CRITERION_NAMES]  # fmt: skip
-            writer.writerow([one.identifier, f"{one.dose_score:.6f}", f"{one.dvh_score:.6f}", *cells,
-                             "" if np.isnan(one.seconds) else f"{one.seconds:.3f}",
-                             *([_cell(one.gdp_hmm_mae)] if gdp_hmm else [])])  # fmt: skip
-        means = [f"{np.mean(values):.4f}" if values else "" for values in by_criterion.values()]
-        timed = [one.seconds for one in scores if not np.isnan(one.seconds)]
-        writer.writerow(["mean", f"{np.mean([s.dose_score for s in scores]):.6f}", f"{dvh_score(everything):.6f}",
-                         *means, f"{np.mean(timed):.3f}" if timed else "",
-                         *([_cell(_mean_gdp_hmm(scores))] if gdp_hmm else [])])  # fmt: skip
-    organs = [{n: v for n, v in values.items() if n.split()[0] in OAR_NAMES} for values in everything]
-    targets = [{n: v for n, v in values.items() if n.split()[0] not in OAR_NAMES} for values in everything]
-    summary = {
-        "dataset": dataset,
-        "patients": len(scores),
-        "dose_score_gy": round(float(np.mean([s.dose_score for s in scores])), 4),
-        "dvh_score_gy": round(dvh_score(everything), 4),
-        "dvh_score_organs_gy": round(dvh_score(organs), 4),
-        "dvh_score_targets_gy": round(dvh_score(targets), 4),
-        "criteria_gy": {name: round(float(np.mean(values)), 4) for name, values in by_criterion.items() if values},
-        "hardest": [_in_words(one) for one in sorted(scores, key=lambda one: -one.dose_score)[:HARDEST]],
-        **({"gdp_hmm_mae_gy": round(mean_error, 4)} if (mean_error := _mean_gdp_hmm(scores)) is not None else {}),
-        **settings,
-    }
-    with whole_file(output / "summary.json") as path:
-        path.write_text(json.dumps(summary, indent=2) + "\n", encoding="utf-8")
-
-
-def _mean_gdp_hmm(scores: list[PatientScores]) -> float | None:
-    errors = [one.gdp_hmm_mae for one in scores if one.gdp_hmm_mae is not None]
-    return float(np.mean(errors)) if errors else None
-
-
-def _cell(value: float | None) -> str:
-    return "" if value is None else f"{value:.6f}"

@@ -139,7 +139,9 @@ def structure_summary(scores: Sequence[StructureScores]) -> dict[str, Any]:
 
 
 def _means(figures: dict[str, list[float]]) -> dict[str, float]:
-    return {name: round(float(np.nanmean(values)), 4) for name, values in figures.items()}
+    # A ratio to a dose that changes nowhere is NaN; a mean of nothing is left out, as JSON has no word for it.
+    known = {name: [value for value in values if not np.isnan(value)] for name, values in figures.items()}
+    return {name: round(float(np.mean(values)), 4) for name, values in known.items() if values}
 
 
 def _write(path: Path, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:

@@ -45,12 +45,7 @@ def read_dose_file(
     else:
         volume = read_scalar_volume(path)
     array = volume.array.astype(np.float32)
-    if not np.isfinite(array).all():
-        raise InputError(f"{path} holds {int(np.count_nonzero(~np.isfinite(array)))} voxels that are not numbers; "
-                         "export the dose again.")  # fmt: skip
-    highest = float(array.max())
-    if highest > HIGHEST_DOSE_GY:
-        raise InputError(f"{path} reaches {highest:g}, which looks like cGy; save the dose in Gy.")
+    check_is_in_gy(array, path)
     if not _overlap(volume.geometry, patient_geometry):
         raise InputError(f"The dose {path} lies wholly outside the patient; check that it belongs to this patient.")
     dose = Volume(array, volume.geometry)
@@ -59,6 +54,24 @@ def read_dose_file(
     if warnings is not None:
         warnings += told
     return dose
+
+
+def check_is_in_gy(array: np.ndarray, path: Path) -> None:
+    """Check that a dose can be one in Gy.
+
+    Args:
+        array: the dose.
+        path: where it was read, for the message.
+
+    Raises:
+        InputError: there are values that are not numbers, or that look like cGy.
+    """
+    if not np.isfinite(array).all():
+        raise InputError(f"{path} holds {int(np.count_nonzero(~np.isfinite(array)))} voxels that are not numbers; "
+                         "export the dose again.")  # fmt: skip
+    highest = float(array.max())
+    if highest > HIGHEST_DOSE_GY:
+        raise InputError(f"{path} reaches {highest:g}, which looks like cGy; save the dose in Gy.")
 
 
 def is_zero(dose: Volume) -> bool:

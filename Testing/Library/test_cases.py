@@ -17,8 +17,8 @@ from test_cli import refused
 from test_dicom_case import write_study
 from tiny import tiny_weights
 
-from DosePredictionLib.cli.evaluate import score_patient
 from DosePredictionLib.cli.main import main
+from DosePredictionLib.dosimetry.patient_scores import score_patient
 from DosePredictionLib.errors import InputError
 from DosePredictionLib.patient.cases import named_cases
 from DosePredictionLib.patient.reading import read_patient

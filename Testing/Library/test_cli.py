@@ -15,8 +15,8 @@ import SimpleITK as sitk
 from phantom import ball_dose, ball_patient
 from tiny import TINY, tiny_weights
 
-from DosePredictionLib.cli.evaluate import score_patient
 from DosePredictionLib.cli.main import main
+from DosePredictionLib.dosimetry.patient_scores import score_patient
 from DosePredictionLib.inference.model_card import model_card
 from DosePredictionLib.inference.weights import WeightsHeader, read_weights, save_weights
 from DosePredictionLib.patient.structure import StructureRole
@@ -105,6 +105,53 @@ def test_evaluate_scores_predictions_as_the_challenge_does(case, tmp_path):
     mean = abs(ball_dose(4.0).array[cord].mean() - ball_dose().array[cord].mean())
     assert float(rows[0]["SpinalCord mean"]) == pytest.approx(mean, abs=1e-3)
     assert rows[0]["Larynx mean"] == ""
+
+
+def test_evaluate_scores_the_other_cases_when_one_cannot_be(case, tmp_path, capsys):
+    cases, predictions = tmp_path / "cases", tmp_path / "predictions"
+    for name in ("broken", "centigray", "missing", "right"):
+        (cases / name).mkdir(parents=True)
+        for path in case.iterdir():
+            (cases / name / path.name).write_bytes(path.read_bytes())
+    (cases / "broken" / "dose.nrrd").write_bytes(b"NRRD0004\ntype: float\n")
+    hundredfold = ball_dose()
+    Volume(100.0 * hundredfold.array, hundredfold.geometry).write(predictions / "centigray" / "dose.nrrd")
+    for name in ("broken", "right"):
+        ball_dose(shift_mm=4.0).write(predictions / name / "dose.nrrd")
+    arguments = ["evaluate", str(cases), "--predictions", str(predictions), "-o", str(tmp_path / "scores")]
+    assert main(arguments) == 2
+    said = capsys.readouterr().err
+    assert "broken: " in said and "looks like cGy" in said and "no prediction for missing" in said
+    assert "3 of 4 cases could not be scored (broken, centigray, missing)" in said
+    summary = json.loads((tmp_path / "scores" / "summary.json").read_text())
+    assert summary["patients"] == 1 and summary["not_scored"] == ["broken", "centigray", "missing"]
+    rows = list(csv.DictReader(open(tmp_path / "scores" / "scores.csv", newline="")))
+    assert [row["patient"] for row in rows] == ["right", "mean"]
+    (predictions / "right" / "dose.nrrd").unlink()
+    assert main([*arguments[:-1], str(tmp_path / "none")]) == 2
+    assert "No case in" in capsys.readouterr().err and not (tmp_path / "none").exists()
+
+
+def test_evaluate_refuses_a_challenge_table_in_cgy(tmp_path, capsys):
+    cases = tmp_path / "cases" / "pt_1"
+    cases.mkdir(parents=True)
+    (cases / "voxel_dimensions.csv").write_text("3.0\n3.0\n3.0\n")
+    voxels = 128 * 128 * 64 + 128 * 64 + np.arange(40, 90)
+    for name in ("PTV70", "possible_dose_mask"):
+        (cases / f"{name}.csv").write_text(",data\n" + "".join(f"{voxel},\n" for voxel in voxels))
+    table = ",data\n" + "".join(f"{voxel},{{dose}}\n" for voxel in voxels)
+    (cases / "dose.csv").write_text(table.format(dose=70.0))
+    predictions = tmp_path / "predictions"
+    predictions.mkdir()
+    (predictions / "pt_1.csv").write_text(table.format(dose=7000.0))
+    arguments = ["evaluate", str(cases), "--predictions", str(predictions), "-o", str(tmp_path / "scores")]
+    assert main(arguments) == 2
+    assert "pt_1.csv reaches 7000, which looks like cGy" in capsys.readouterr().err
+    assert not (tmp_path / "scores").exists()
+    (predictions / "pt_1.csv").write_text(table.format(dose=72.0))
+    assert main(arguments) == 0
+    written = (tmp_path / "scores" / "summary.json").read_text()
+    assert json.loads(written)["dose_score_gy"] == pytest.approx(2.0) and "NaN" not in written
 
 
 def test_evaluate_tells_what_is_odd_about_a_case(case, tmp_path, capsys):

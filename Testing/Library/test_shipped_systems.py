@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from DosePredictionLib import Predictor, read_patient
-from DosePredictionLib.cli.evaluate import score_patient
+from DosePredictionLib.dosimetry.patient_scores import score_patient
 from DosePredictionLib.dosimetry.slice_smoothness import slice_smoothness
 from DosePredictionLib.inference.calibration import load_calibration, shipped_calibration
 from DosePredictionLib.inference.engine import PredictionEngine

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from DosePredictionLib import Predictor, read_patient
-from DosePredictionLib.cli.evaluate import score_patient
+from DosePredictionLib.dosimetry.patient_scores import score_patient
 from DosePredictionLib.inference.weights import default_weights, load_weights
 from DosePredictionLib.patient.structure import StructureRole
 from DosePredictionLib.resources import resource_path

@@ -1,0 +1,71 @@
+"""The doses that ``evaluate`` scores: predicted now, or read from a folder of predictions."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from pathlib import Path
+
+from DosePredictionLib.cli.dose_options import checked_dose
+from DosePredictionLib.cli.predict import predict_with_bar
+from DosePredictionLib.dosimetry.dose_file import check_is_in_gy
+from DosePredictionLib.errors import InputError
+from DosePredictionLib.inference.options import PredictionOptions, Provenance
+from DosePredictionLib.patient.patient import Patient
+from DosePredictionLib.patient.reader_openkbp_csv import read_openkbp_dose
+from DosePredictionLib.patient.volume import Volume
+from DosePredictionLib.worker.predictor import Predictor
+
+
+@dataclass(frozen=True)
+class EvaluatedDose:
+    """A dose to be scored, in Gy.
+
+    Attributes:
+        dose: the dose.
+        std: its uncertainty; None where it is not known.
+        uncalibrated: the dose before the Adaptive Dose Calibration; None where there was none.
+        made: how it was predicted; None for a file.
+    """
+
+    dose: Volume
+    std: Volume | None = None
+    uncalibrated: Volume | None = None
+    made: Provenance | None = None
+
+    @property
+    def seconds(self) -> float:
+        """What the prediction took; NaN for a file."""
+        return math.nan if self.made is None else self.made.seconds["total"]
+
+
+def predict_dose(predictor: Predictor, patient: Patient, options: PredictionOptions) -> EvaluatedDose:
+    """Predict a patient's dose, with a progress bar.
+
+    Raises:
+        InputError: the patient can't be predicted.
+        PredictionFailed: the prediction broke off.
+    """
+    prediction = predict_with_bar(predictor, patient, options)
+    return EvaluatedDose(prediction.dose, prediction.dose_std, prediction.uncalibrated, prediction.provenance)
+
+
+def read_predicted_dose(folder: Path, patient: Patient) -> EvaluatedDose:
+    """Read a patient's dose from a folder with ``PATIENT.csv``, ``PATIENT/dose.nrrd`` or ``PATIENT.nrrd``.
+
+    Raises:
+        InputError: there is none, or it can't be used.
+    """
+    table = folder / f"{patient.identifier}.csv"
+    if table.exists():
+        dose = read_openkbp_dose(table, patient.geometry)
+        check_is_in_gy(dose.array, table)
+        return EvaluatedDose(dose)
+    for path in (folder / patient.identifier / "dose.nrrd", folder / patient.identifier / "dose.nii.gz",
+                 folder / f"{patient.identifier}.nrrd", folder / f"{patient.identifier}.nii.gz"):  # fmt: skip
+        if path.exists():
+            return EvaluatedDose(checked_dose(path, patient, f"{patient.identifier}: "))
+    raise InputError(
+        f"There is no prediction for {patient.identifier} in {folder}; expected {table.name} or "
+        f"{patient.identifier}/dose.nrrd."
+    )

@@ -1,0 +1,90 @@
+"""``evaluate``'s scores.csv and summary.json."""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from DosePredictionLib.dosimetry.openkbp_score import CRITERION_NAMES, OAR_NAMES, dvh_score
+from DosePredictionLib.dosimetry.patient_scores import PatientScores
+from DosePredictionLib.whole_file import whole_file
+
+#: So many patients with the worst dose scores are described in the summary.
+HARDEST = 5
+
+
+def write_score_tables(
+    scores: Sequence[PatientScores], settings: Mapping[str, Any], dataset: str, output: Path
+) -> None:
+    """Write scores.csv (a row a patient, then the means) and summary.json.
+
+    Args:
+        scores: of one patient or more.
+        settings: what else the summary says.
+        dataset: its name.
+        output: the folder.
+    """
+    everything = [s.differences for s in scores]
+    by_criterion = {
+        name: [values[name] for values in everything if not np.isnan(values[name])] for name in CRITERION_NAMES
+    }
+    with whole_file(output / "scores.csv") as path, open(path, "w", newline="", encoding="utf-8") as stream:
+        writer = csv.writer(stream)
+        gdp_hmm = any(one.gdp_hmm_mae is not None for one in scores)
+        extra = ["gdp_hmm_mae_gy"] if gdp_hmm else []
+        writer.writerow(["patient", "dose_score_gy", "dvh_score_gy", *CRITERION_NAMES, "seconds", *extra])
+        for one in scores:
+            cells = ["" if np.isnan(one.differences[name]) else f"{one.differences[name]:.4f}"
+                     for name in CRITERION_NAMES]  # fmt: skip
+            writer.writerow([one.identifier, f"{one.dose_score:.6f}", f"{one.dvh_score:.6f}", *cells,
+                             "" if np.isnan(one.seconds) else f"{one.seconds:.3f}",
+                             *([_cell(one.gdp_hmm_mae)] if gdp_hmm else [])])  # fmt: skip
+        means = [f"{np.mean(values):.4f}" if values else "" for values in by_criterion.values()]
+        timed = [one.seconds for one in scores if not np.isnan(one.seconds)]
+        writer.writerow(["mean", f"{np.mean([s.dose_score for s in scores]):.6f}", f"{dvh_score(everything):.6f}",
+                         *means, f"{np.mean(timed):.3f}" if timed else "",
+                         *([_cell(mean_gdp_hmm(scores))] if gdp_hmm else [])])  # fmt: skip
+    organs = [{n: v for n, v in values.items() if n.split()[0] in OAR_NAMES} for values in everything]
+    targets = [{n: v for n, v in values.items() if n.split()[0] not in OAR_NAMES} for values in everything]
+    summary = {
+        "dataset": dataset,
+        "patients": len(scores),
+        "dose_score_gy": round(float(np.mean([s.dose_score for s in scores])), 4),
+        "dvh_score_gy": _known(dvh_score(everything)),
+        "dvh_score_organs_gy": _known(dvh_score(organs)),
+        "dvh_score_targets_gy": _known(dvh_score(targets)),
+        "criteria_gy": {name: round(float(np.mean(values)), 4) for name, values in by_criterion.items() if values},
+        "hardest": [_in_words(one) for one in sorted(scores, key=lambda one: -one.dose_score)[:HARDEST]],
+        **({"gdp_hmm_mae_gy": round(mean_error, 4)} if (mean_error := mean_gdp_hmm(scores)) is not None else {}),
+        **settings,
+    }
+    with whole_file(output / "summary.json") as path:
+        path.write_text(json.dumps(summary, indent=2) + "\n", encoding="utf-8")
+
+
+def mean_gdp_hmm(scores: Sequence[PatientScores]) -> float | None:
+    """The GDP-HMM challenge's error, Gy, over its patients; None where there are none."""
+    errors = [one.gdp_hmm_mae for one in scores if one.gdp_hmm_mae is not None]
+    return float(np.mean(errors)) if errors else None
+
+
+def _known(value: float) -> float | None:
+    """A mean for the summary; None for one of nothing, as JSON has no NaN."""
+    return None if np.isnan(value) else round(value, 4)
+
+
+def _cell(value: float | None) -> str:
+    return "" if value is None else f"{value:.6f}"
+
+
+def _in_words(scores: PatientScores) -> str:
+    """One patient's scores and what may explain them."""
+    present = {name: gy for name, gy in scores.differences.items() if not np.isnan(gy)}
+    worst = max(present, key=lambda name: present[name]) if present else None
+    return (f"{scores.identifier}: dose score {scores.dose_score:.2f} Gy, DVH score {scores.dvh_score:.2f} Gy"
+            + (f", most off in {worst} ({present[worst]:.1f} Gy)" if worst else "") + f"; {scores.facts}")  # fmt: skip

@@ -7,7 +7,7 @@ from typing import Any
 
 import qt
 from DosePredictionScene.goals_table import TABLE_ROLE
-from DosePredictionScene.hottest_point import hottest_point_in_pieces, jump_slices_to
+from DosePredictionScene.hottest_point import hottest_point_in_pieces, judged_segment, jump_slices_to
 from DosePredictionScene.measured import CLINICAL, COMPARED
 from slicer.i18n import tr as _
 
@@ -128,7 +128,7 @@ class GoalsView:
     def _on_row(self, number: int, _column: int) -> None:
         if self._dose is None or self._segmentation is None or not 0 <= number < len(self._rows):
             return
-        name = self._rows[number].get("Structure", "")
+        name = judged_segment(self._segmentation, self._rows[number].get("Structure", ""))
         self._jobs.add(
             hottest_point_in_pieces(self._dose, self._segmentation, name), lambda point: self._go_to(name, point)
         )

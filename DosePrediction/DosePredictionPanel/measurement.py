@@ -89,6 +89,8 @@ class Measurement:
         self._jobs.add(unless(self._busy, self._measured_anew(dose, wanted)), self._on_done)
 
     def _measured_anew(self, dose: Any, wanted: MeasuredWith) -> Pieces[bool]:
+        if dose is not self._dose:
+            return False  # another CT was chosen meanwhile
         request, goals = self._request(), goal_set(wanted.goals)
         if self._known is not None and self._known_dose is dose:
             measured = yield from measured_again_in_pieces(self._known, request, goals)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 
 from DosePredictionScene.predicted_plan import PredictedPlan
 from slicer.i18n import tr as _
@@ -14,11 +15,14 @@ from DosePredictionPanel.plan_fields import plan_of
 from DosePredictionPanel.structure_rows import StructureRow
 
 
-def plan_note(before: PredictedPlan | None, parameters: Parameters, rows: Sequence[StructureRow]) -> str:
+def plan_note(
+    before: PredictedPlan | None, structures: Any, parameters: Parameters, rows: Sequence[StructureRow]
+) -> str:
     """A sentence that says for which other plan a dose was predicted; empty when the plan is still the same.
 
     Args:
         before: the plan that the dose was predicted for; None when nothing says it.
+        structures: the segmentation that it was predicted for, likewise.
         parameters, rows: the plan as the panel has it now. A technique, site or number of fractions that is not known
             contradicts nothing.
     """
@@ -32,6 +36,9 @@ def plan_note(before: PredictedPlan | None, parameters: Parameters, rows: Sequen
         now = replace(now, targets=before.targets)
     unknown = _("unknown")
     changes = []
+    chosen = parameters.segmentation
+    if structures is not None and chosen is not None and chosen is not structures:
+        changes.append((_named(structures, chosen), _named(chosen, structures)))
     if now.targets != before.targets:
         changes.append((_targets(before), _targets(now)))
     if now.fractions and now.fractions != before.fractions:
@@ -49,6 +56,11 @@ def plan_note(before: PredictedPlan | None, parameters: Parameters, rows: Sequen
     return _("This dose was predicted for another plan: {changes}. Predict again for the plan as it is now.").format(
         changes=listed
     )
+
+
+def _named(node: Any, other: Any) -> str:
+    """A node's name, with its ID where another one is called the same."""
+    return str(node.GetName()) if node.GetName() != other.GetName() else f"{node.GetName()} ({node.GetID()})"
 
 
 def _targets(plan: PredictedPlan) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 import qt
@@ -11,7 +12,7 @@ from DosePredictionScene.colours import show_dose_colours
 from DosePredictionScene.dose_maps import DIFFERENCE_ROLE, difference_in_pieces, show_differences_from
 from DosePredictionScene.dose_node import DOSE_STD_ROLE, predicted_dose_node
 from DosePredictionScene.dvh_chart import BAND_SUFFIXES, CHART_ROLE, REFERENCE_SUFFIX, series_nodes, show_curves
-from DosePredictionScene.isodose_lines import ISODOSE_ROLE, isodose_lines_in_pieces
+from DosePredictionScene.isodose_lines import ISODOSE_ROLE, LEVELS_ATTRIBUTE, isodose_lines_in_pieces
 from DosePredictionScene.overlay import (
     WINDOWS,
     show_only_legend,
@@ -21,7 +22,7 @@ from DosePredictionScene.overlay import (
     use_window,
 )
 from DosePredictionScene.pieces import Pieces
-from DosePredictionScene.predicted_plan import predicted_plan
+from DosePredictionScene.predicted_plan import predicted_plan, predicted_structures
 from DosePredictionScene.prediction_request import Request
 from DosePredictionScene.prediction_run import Shown
 from DosePredictionScene.provenance_node import provenance_of
@@ -50,7 +51,6 @@ from DosePredictionPanel.warning_rows import uncertainty_note
 from DosePredictionPanel.warnings_view import WarningsView
 
 PREDICTED, CLINICAL, DIFFERENCE, UNCERTAINTY = "predicted", "clinical", "difference", "uncertainty"
-LAST_LEVELS_ATTRIBUTE = "DosePrediction.IsodoseLevels"
 
 
 def window_texts() -> dict[str, str]:
@@ -78,7 +78,7 @@ class ResultsSection(Section):
     ) -> None:  # fmt: skip
         super().__init__("Results")
         ui = self.ui
-        self._jobs, self._tell = jobs, tell
+        self._jobs, self._tell, self._request = jobs, tell, request
         self._parameters: Parameters | None = None
         self._dose: Any = None
         self._applied: dict[str, Any] = {}
@@ -103,11 +103,13 @@ class ResultsSection(Section):
         self.goals = GoalsView(ui.goalsTable, jobs, tell)
         self.warnings = WarningsView(ui.warningsTitle, ui.warningsFrame)
         self.comparing = CompareChoice(ui.compareSelector, ui.keepButton, tell)
-        self.measurement = Measurement(jobs, tell, request, goals, busy, self._on_measured)
+        self.measurement = Measurement(jobs, tell, self._request_of_dose, goals, busy, self._on_measured)
         self.scorecards = ScorecardSelector(ui.scorecardSelector, jobs)
         self.scorecard = ScorecardView(ui.scorecardTable, ui.scorecardTotalLabel, ui.scorecardRemarksEdit)
         self.scoring = Scoring(jobs, self.measurement.in_pieces, busy, self._on_scored)
-        self.exports = Exports(ui, jobs, tell, request, goals, self.measurement.in_pieces, self.scoring.in_pieces)
+        self.exports = Exports(
+            ui, jobs, tell, self._request_of_dose, goals, self.measurement.in_pieces, self.scoring.in_pieces
+        )  # fmt: skip
 
     def show(self, parameters: Parameters, rows: Sequence[StructureRow]) -> None:
         """Show the dose of the chosen CT as the settings say, or that there is none.
@@ -124,7 +126,7 @@ class ResultsSection(Section):
             self._show_nodes()
             if plan is not None and says_nothing(parameters):
                 take_plan(plan.context, parameters)
-        note = plan_note(plan, parameters, rows)
+        note = plan_note(plan, predicted_structures(dose), parameters, rows)
         self.ui.planNote.text, self.ui.planNote.visible = f"\N{WARNING SIGN} {note}", bool(note)
         self._bindings.show(parameters)
         self.comparing.show(parameters)
@@ -150,6 +152,12 @@ class ResultsSection(Section):
         self.scoring.forget()
         self.ui.planNote.visible = False
         self._show_nodes()
+
+    def _request_of_dose(self) -> Request:
+        """What is chosen, with the structures that the dose was predicted for: another patient's may be chosen."""
+        request = self._request()
+        own = predicted_structures(self._dose)
+        return request if own is None else replace(request, segmentation_node=own)
 
     def _on_measured(self) -> None:
         """Chart and goals are new."""
@@ -182,7 +190,8 @@ class ResultsSection(Section):
         self.warnings.show(provenance)
         ui.uncertaintyLabel.text = ui.uncertaintyLabel.toolTip = uncertainty_note(provenance)
         self._fill_curves()
-        self.goals.show(dose, None if self._parameters is None else self._parameters.segmentation)
+        chosen = None if self._parameters is None else self._parameters.segmentation
+        self.goals.show(dose, predicted_structures(dose) or chosen)
         self.scorecard.show(dose)
         self.exports.show(dose, None if self._parameters is None else self._parameters.ct)
 
@@ -296,13 +305,13 @@ class ResultsSection(Section):
             return
         wanted = " ".join(f"{level:g}" for level in scale.levels_gy)
         usual = " ".join(f"{level:g}" for level in IsodoseScale.for_prescription(prescription).levels_gy)
-        if wanted != (self._dose.GetAttribute(LAST_LEVELS_ATTRIBUTE) or usual):
+        if wanted != (self._dose.GetAttribute(LEVELS_ATTRIBUTE) or usual):
             self._jobs.add(self._new_levels(self._dose, scale, wanted))
 
     def _new_levels(self, dose: Any, scale: IsodoseScale, wanted: str) -> Pieces[None]:
         yield from isodose_lines_in_pieces(dose, scale)
         show_dose_colours(dose, scale)
-        dose.SetAttribute(LAST_LEVELS_ATTRIBUTE, wanted)
+        dose.SetAttribute(LEVELS_ATTRIBUTE, wanted)
         if self._parameters is not None:
             use_threshold(dose, self._parameters.threshold_percent / 100.0 * self._prescription_gy())
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from DosePredictionLib.dosimetry.comparison_tables import label_of
 from DosePredictionLib.dosimetry.goals import GoalResult, Verdict, format_value
 from DosePredictionScene.measured import CLINICAL
 from DosePredictionScene.owned_nodes import owned_node
@@ -44,7 +45,7 @@ def update_goals_table(
         table,
         {
             "Verdict": [VERDICT_TEXT[result.verdict] for result in results],
-            "Structure": [result.structure_label for result in results],
+            "Structure": _structures(results, reference_results),
             "Goal": [_goal_text(result) for result in results],
             "Predicted": [format_value(result.value, result.unit) for result in results],
             **compared,
@@ -58,14 +59,18 @@ def update_goals_table(
     return table
 
 
+def _structures(results: Sequence[GoalResult], reference: Sequence[GoalResult] | None) -> list[str]:
+    """The structures judged; both where the better of two is another one for each dose."""
+    if reference is None:
+        return [result.structure_label for result in results]
+    return [label_of(pair) for pair in zip(results, reference, strict=True)]
+
+
 def _comparison(results: Sequence[GoalResult], reference: Sequence[GoalResult], label: str) -> dict[str, list[str]]:
-    known = {(result.goal, result.structure_label): result for result in reference}
     others, differences = [], []
-    for result in results:
-        other = known.get((result.goal, result.structure_label))
-        value = float("nan") if other is None else other.value
-        others.append(format_value(value, result.unit))
-        difference = format_value(result.value - value, result.unit)
+    for result, other in zip(results, reference, strict=True):
+        others.append(format_value(other.value, result.unit))
+        difference = format_value(result.value - other.value, result.unit)
         differences.append(difference if difference.startswith("-") else f"+{difference}")
     return {label: others, "Difference": differences}
 

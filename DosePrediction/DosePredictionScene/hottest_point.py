@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import slicer
 
+from DosePredictionLib.dosimetry.comparison_tables import JOINED
 from DosePredictionScene.node_geometry import volume_geometry
 from DosePredictionScene.pieces import Pieces, in_background, while_in_scene
 from DosePredictionScene.segment_mask import mask_in_pieces
@@ -36,6 +37,11 @@ def hottest_point_in_pieces(
     gone = "The dose or the structures were removed meanwhile."
     point = yield from while_in_scene((dose_node, segmentation_node), work, gone)
     return point
+
+
+def judged_segment(segmentation_node: Any, label: str) -> str:
+    """The segment that a goal's label speaks of: of two, the one that the predicted dose was judged in."""
+    return label if _segment_id(segmentation_node.GetSegmentation(), label) else label.split(JOINED)[0]
 
 
 def _segment_id(segmentation: Any, name: str) -> str | None:

@@ -28,6 +28,9 @@ COARSEST_USEFUL_SPACING_MM = 2.5
 #: Contoured in one piece; takes some milliseconds.
 VOXELS_AT_ONCE = 1_000_000
 
+#: On a dose: the levels that the user chose to see, where they are not the usual ones.
+LEVELS_ATTRIBUTE = "DosePrediction.IsodoseLevels"
+
 
 def update_isodose_lines(dose_node: Any, scale: IsodoseScale) -> Any:
     """The isodose surfaces of a dose as a model that shows its lines in the slice views and, when new, nothing in 3D.

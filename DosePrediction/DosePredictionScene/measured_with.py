@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from DosePredictionScene.compared_with import compared_with, remember_compared_with
+
 GOALS_ATTRIBUTE = "DosePrediction.MeasuredGoals"
 FRACTIONS_ATTRIBUTE = "DosePrediction.MeasuredFractions"
-#: Reference from a dose to the one that it was compared with.
-COMPARED_ROLE = "DosePrediction.ComparedWith"
 
 
 @dataclass(frozen=True)
@@ -41,12 +41,11 @@ def measured_with(dose_node: Any) -> MeasuredWith | None:
     if goals is None:
         return None
     fractions = dose_node.GetAttribute(FRACTIONS_ATTRIBUTE) or ""
-    compared = dose_node.GetNodeReference(COMPARED_ROLE)
-    return MeasuredWith.of(goals, compared, int(fractions) if fractions.isdecimal() else None)
+    return MeasuredWith(goals, compared_with(dose_node), int(fractions) if fractions.isdecimal() else 0)
 
 
 def remember_measured_with(dose_node: Any, with_these: MeasuredWith) -> None:
     """Note what a dose was measured with."""
     dose_node.SetAttribute(GOALS_ATTRIBUTE, with_these.goals)
     dose_node.SetAttribute(FRACTIONS_ATTRIBUTE, str(with_these.fractions))
-    dose_node.SetNodeReferenceID(COMPARED_ROLE, with_these.compared_id or None)
+    remember_compared_with(dose_node, with_these.compared_id)

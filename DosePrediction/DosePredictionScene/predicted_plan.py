@@ -14,6 +14,8 @@ from DosePredictionScene.prediction_request import Request
 from DosePredictionScene.segment_choices import SegmentChoice, segment_choices
 
 PLAN_ATTRIBUTE = "DosePrediction.PredictedFor"
+#: Reference from a dose to the segmentation that it was predicted for, and is measured in.
+STRUCTURES_ROLE = "DosePrediction.PredictedStructures"
 
 
 @dataclass(frozen=True)
@@ -67,6 +69,12 @@ def predicted_plan(dose_node: Any) -> PredictedPlan | None:
         return None
 
 
-def remember_predicted_plan(dose_node: Any, plan: PredictedPlan) -> None:
-    """Note which plan a dose was predicted for."""
+def remember_predicted_plan(dose_node: Any, plan: PredictedPlan, segmentation_node: Any) -> None:
+    """Note which plan and structures a dose was predicted for."""
     dose_node.SetAttribute(PLAN_ATTRIBUTE, json.dumps(asdict(plan)))
+    dose_node.SetNodeReferenceID(STRUCTURES_ROLE, segmentation_node.GetID())
+
+
+def predicted_structures(dose_node: Any) -> Any:
+    """The segmentation that a dose was predicted for; None where nothing says it, or it has left the scene."""
+    return None if dose_node is None else dose_node.GetNodeReference(STRUCTURES_ROLE)

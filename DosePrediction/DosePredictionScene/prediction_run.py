@@ -276,5 +276,5 @@ class PredictionRun:
         fractions = prediction.patient.fractions
         remember_measured_with(nodes.dose, MeasuredWith.of(self._goals_name, request.reference_dose_node, fractions))
         if self._plan is not None:
-            remember_predicted_plan(nodes.dose, self._plan)
+            remember_predicted_plan(nodes.dose, self._plan, request.segmentation_node)
         return Shown(prediction, measured.goals, measured.reference_dvhs, measured.reference_goals, label, nodes=nodes)

@@ -34,7 +34,7 @@ from DosePredictionScene.dvh_chart import (
 )
 from DosePredictionScene.goals_table import TABLE_ROLE as GOALS_ROLE
 from DosePredictionScene.goals_table import update_goals_table
-from DosePredictionScene.isodose_lines import ISODOSE_ROLE, isodose_lines_in_pieces
+from DosePredictionScene.isodose_lines import ISODOSE_ROLE, LEVELS_ATTRIBUTE, isodose_lines_in_pieces
 from DosePredictionScene.layout import (
     fit_slices_to,
     four_up_with_plot_and_table,
@@ -135,7 +135,10 @@ def measured_shown_in_pieces(ct_node: Any, measured: Measured) -> Pieces[SceneRe
 def _dose_shown(ct_node: Any, prediction: Prediction) -> Pieces[Any]:
     prescription_gy = prediction.patient.prescription_gy
     dose = yield from dose_node_in_pieces(ct_node, prediction.dose)
-    remove_owned(dose, SCORECARD_ROLE)  # of the dose before
+    # Of the dose before:
+    remove_owned(dose, SCORECARD_ROLE)
+    remove_map(ct_node, DIFFERENCE_ROLE)
+    dose.RemoveAttribute(LEVELS_ATTRIBUTE)
     dose.SetAttribute(PRESCRIPTION_ATTRIBUTE, f"{prescription_gy:g}")
     yield None
     show_dose_colours(dose, IsodoseScale.for_prescription(prescription_gy))

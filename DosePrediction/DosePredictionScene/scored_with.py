@@ -9,15 +9,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from DosePredictionScene.compared_with import compared_with, remember_compared_with
 from DosePredictionScene.scorecard_table import TABLE_ROLE
 
 CARD_ATTRIBUTE = "DosePrediction.Scorecard"
 FILE_ATTRIBUTE = "DosePrediction.ScorecardFileTime"
-COMPARES_ATTRIBUTE = "DosePrediction.ScorecardCompares"
-#: Reference from the table to the dose that the prediction was compared with.
-COMPARED_ROLE = "DosePrediction.ComparedWith"
-#: In the place of the ID of a dose that is not in the scene any more.
-GONE = "gone"
 
 
 @dataclass(frozen=True)
@@ -59,10 +55,7 @@ def scored_with(dose_node: Any) -> ScoredWith | None:
     card = None if table is None else table.GetAttribute(CARD_ATTRIBUTE)
     if card is None:
         return None
-    compared = table.GetNodeReference(COMPARED_ROLE)
-    compares = table.GetAttribute(COMPARES_ATTRIBUTE) == "true"
-    compared_id = str(compared.GetID()) if compared is not None else GONE if compares else ""
-    return ScoredWith(card, table.GetAttribute(FILE_ATTRIBUTE) or "", compared_id)
+    return ScoredWith(card, table.GetAttribute(FILE_ATTRIBUTE) or "", compared_with(table))
 
 
 def remember_scored_with(dose_node: Any, with_these: ScoredWith) -> None:
@@ -70,5 +63,4 @@ def remember_scored_with(dose_node: Any, with_these: ScoredWith) -> None:
     table = dose_node.GetNodeReference(TABLE_ROLE)
     table.SetAttribute(CARD_ATTRIBUTE, with_these.card)
     table.SetAttribute(FILE_ATTRIBUTE, with_these.file_time)
-    table.SetAttribute(COMPARES_ATTRIBUTE, str(bool(with_these.compared_id)).lower())
-    table.SetNodeReferenceID(COMPARED_ROLE, with_these.compared_id or None)
+    remember_compared_with(table, with_these.compared_id)

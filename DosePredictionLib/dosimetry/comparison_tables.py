@@ -73,9 +73,13 @@ def _where(words: str, comparison: DoseComparison) -> str:
     return f"{words} in the {comparison.region}" if comparison.region else words
 
 
+#: Between two structures in one label.
+JOINED = " / "
+
+
 def label_of(results: Sequence[GoalResult]) -> str:
     """The structure of a goal's results; both where the best of several differs from dose to dose."""
-    return " / ".join(dict.fromkeys(result.structure_label for result in results))
+    return JOINED.join(dict.fromkeys(result.structure_label for result in results))
 
 
 def _with_differences(values: Sequence[float], decimals: int) -> list[str]:

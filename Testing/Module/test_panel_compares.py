@@ -172,3 +172,22 @@ def test_a_saved_scene_knows_what_was_compared(kept: Session, tmp_path: Path) ->
     choose(kept.panel.results.ui.compareSelector, "Clinical dose")
     kept.settle()
     assert heading(kept) == "Clin." and cord_row(kept)[DIFFERENCE] == "+2.00"
+
+
+def test_figures_of_a_dose_that_was_removed_go_with_it(session: Session) -> None:
+    session.phantom()
+    session.predict()
+    click(session.panel.results.ui.keepButton)
+    session.settle()
+    session.predictor.factor = 1.1
+    session.predict()
+    ui = session.panel.results.ui
+    choose(ui.compareSelector, kept_node().GetName())
+    session.settle()
+    chart = dose_of(session).GetNodeReference("DosePrediction.DvhChart")
+    assert chart.GetNumberOfPlotSeriesNodes() == 6 and ui.goalsTable.item(0, COMPARED).text() != ""
+    slicer.mrmlScene.RemoveNode(kept_node())
+    session.settle()
+    assert ui.compareSelector.currentText == "Nothing"
+    assert chart.GetNumberOfPlotSeriesNodes() == 3 and "reference" not in chart.GetTitle()
+    assert dose_of(session).GetNodeReference("DosePrediction.GoalsTable").GetColumnIndex("Difference") < 0

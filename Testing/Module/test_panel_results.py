@@ -303,3 +303,30 @@ def write_ct_slices(folder: Path, ct: Any) -> dict[str, Path]:
         files[uid] = folder / f"{index}.dcm"
         pydicom.dcmwrite(files[uid], header, enforce_file_format=True)
     return files
+
+
+def test_typed_levels_are_drawn_on_the_next_prediction_too(session: Session) -> None:
+    session.phantom()
+    session.predict()
+    type_into(session.panel.results.ui.levelsEdit, "50, 95")
+    session.settle()
+    model = dose_of(session).GetNodeReference("DosePrediction.IsodoseSurfaces")
+    assert sorted(set(slicer.util.arrayFromModelPointData(model, "isolevels").round(2))) == [35.0, 66.5]
+    session.predict()
+    assert sorted(set(slicer.util.arrayFromModelPointData(model, "isolevels").round(2))) == [35.0, 66.5]
+
+
+def test_no_difference_map_of_the_dose_before_is_left(predicted: Session) -> None:
+    ui = predicted.panel.results.ui
+    choose(ui.overlaySelector, "Difference, predicted - clinical")
+    predicted.settle()
+    choose(ui.overlaySelector, "Predicted dose")
+    predicted.settle()
+    ct = predicted.panel.parameters.ct
+    assert slicer.util.arrayFromVolume(ct.GetNodeReference("DosePrediction.DoseDifference")).max() < 2.1
+    predicted.predictor.factor = 1.2
+    predicted.predict()
+    assert ct.GetNodeReference("DosePrediction.DoseDifference") is None
+    choose(ui.overlaySelector, "Difference, predicted - clinical")
+    predicted.settle()
+    assert slicer.util.arrayFromVolume(ct.GetNodeReference("DosePrediction.DoseDifference")).max() > 10.0

@@ -1,0 +1,106 @@
+"""Two patients in one scene: each dose is measured in its own structures, whatever is chosen meanwhile."""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import slicer
+from DosePredictionScene.headless_case import write_scene
+from DosePredictionScene.self_test import phantom_nodes
+from panel_session import Session
+from standin.gestures import click
+
+
+def cord_value(session: Session) -> str:
+    """What the goals table shows of the cord."""
+    table = session.panel.results.ui.goalsTable
+    rows = [[table.item(row, column).text() for column in range(4)] for row in range(table.rowCount)]
+    return next(row[3] for row in rows if row[1] == "SpinalCord" and row[3] != "-")
+
+
+def other_patient() -> tuple[Any, Any]:
+    """Another patient, whose cord lies in the target."""
+    ct, segmentation = phantom_nodes()
+    ct.SetName("Other CT")
+    segmentation.SetName("Other structures")
+    _, y, x = np.indices((24, 40, 48))
+    cord = segmentation.GetSegmentation().GetSegmentIdBySegmentName("SpinalCord")
+    mask = (np.hypot(y - 20, x - 24) < 3).astype(np.uint8)
+    slicer.util.updateSegmentBinaryLabelmapFromArray(mask, segmentation, cord, ct)
+    return ct, segmentation
+
+
+@pytest.fixture
+def two(session: Session) -> tuple[Session, tuple[Any, Any], tuple[Any, Any], str]:
+    """Both predicted, the second one chosen; and what the first one's cord got."""
+    parameters = session.panel.parameters
+    first = session.phantom()
+    parameters.fractions = 35
+    session.settle()
+    session.predict()
+    value = cord_value(session)
+    second = other_patient()
+    parameters.ct, parameters.segmentation = second
+    parameters.fractions = 30
+    session.settle()
+    session.predict()
+    assert float(cord_value(session)) > float(value) + 10.0
+    return session, first, second, value
+
+
+def exported_cord(session: Session, folder: Path) -> float:
+    session.standin.dialogs.answer(str(folder))
+    click(session.panel.results.ui.exportTablesButton)
+    session.settle()
+    rows = csv.DictReader((folder / "goals.csv").open())
+    return next(float(row["value"]) for row in rows if row["structure"] == "SpinalCord" and row["value"])
+
+
+def test_the_first_ones_dose_is_not_measured_in_the_second_ones_structures(two, tmp_path) -> None:
+    session, first, _, value = two
+    parameters = session.panel.parameters
+    parameters.ct = first[0]
+    session.settle()
+    note = session.panel.results.ui.planNote
+    assert note.visible and "now Other structures" in note.text
+    assert cord_value(session) == value
+    assert exported_cord(session, tmp_path) == pytest.approx(float(value), abs=0.01)
+    parameters.fractions = 35
+    session.settle()
+    parameters.segmentation = first[1]
+    session.settle()
+    assert not note.visible and cord_value(session) == value
+
+
+def test_nor_beside_a_clinical_dose(two) -> None:
+    session, first, second, value = two
+    parameters = session.panel.parameters
+    for nodes in (second, first):
+        dose = slicer.util.arrayFromVolume(nodes[0].GetNodeReference("DosePrediction.Dose"))
+        clinical = slicer.util.addVolumeFromArray(np.maximum(dose - 2.0, 0.0), name=f"Clinical of {nodes[0].GetName()}")
+        clinical.CopyOrientation(nodes[0])
+        parameters.ct, parameters.clinical_dose = nodes[0], clinical
+        session.settle()
+    assert cord_value(session) == value
+    chart = first[0].GetNodeReference("DosePrediction.Dose").GetNodeReference("DosePrediction.DvhChart")
+    assert chart.GetNumberOfPlotSeriesNodes() == 6, "both doses, three structures each"
+
+
+def test_nor_after_the_scene_was_saved(two, tmp_path) -> None:
+    session, first, _, value = two
+    session.panel.parameters.ct = first[0]
+    session.settle()
+    write_scene(tmp_path / "two.mrb")
+    slicer.mrmlScene.Clear(False)
+    session.settle()
+    (tmp_path / "unpacked").mkdir()
+    bundle = slicer.mrmlScene.UnpackSlicerDataBundle(str(tmp_path / "two.mrb"), str(tmp_path / "unpacked"))
+    slicer.mrmlScene.SetURL(bundle)
+    slicer.mrmlScene.Connect()
+    session.settle()
+    assert session.panel.parameters.segmentation.GetName() == "Other structures"
+    assert exported_cord(session, tmp_path) == pytest.approx(float(value), abs=0.05)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import argparse
+import itertools
 import re
 import sys
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -57,9 +59,9 @@ def run(arguments: argparse.Namespace) -> int:
     comparison = comparison_of(arguments, patient, compared, taken.goals)
     if comparison.gamma_note:
         print(f"Warning: {comparison.gamma_note}", file=sys.stderr)
-    for dose in compared[1:]:
+    for dose, name in zip(compared[1:], _file_names([dose.name for dose in compared[1:]]), strict=True):
         difference = dose_difference(dose.dose, compared[0].dose, compared[0].dose.geometry)
-        difference.write(arguments.output / f"difference_{_file_name(dose.name)}.nrrd")
+        difference.write(arguments.output / f"difference_{name}.nrrd")
     write_comparison_csv(comparison, arguments.output / "compare.csv")
     write_comparison_json(comparison, arguments.output / "compare.json")
     write_report(
@@ -71,6 +73,12 @@ def run(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _file_name(name: str) -> str:
-    """A dose's name as a part of a file's name."""
-    return re.sub(r"[^\w.-]+", "_", name).strip("._") or "dose"
+def _file_names(names: Sequence[str]) -> list[str]:
+    """Doses' names as parts of files' names, each another one also where upper and lower case are the same."""
+    found: list[str] = []
+    for name in names:
+        plain = re.sub(r"[^\w.-]+", "_", name).strip("._") or "dose"
+        taken = {other.casefold() for other in found}
+        numbered = (f"{plain}_{number}" for number in itertools.count(2))
+        found.append(plain if plain.casefold() not in taken else next(n for n in numbered if n.casefold() not in taken))
+    return found

@@ -23,6 +23,9 @@ from DosePredictionLib.patient.patient import Patient
 from DosePredictionLib.patient.reading import read_patient
 from DosePredictionLib.patient.volume import Volume
 
+#: Of numpy's generator, which pymedphys chooses points with.
+_LARGEST_SEED = 2**32 - 1
+
 
 def add_comparison_options(parser: argparse.ArgumentParser) -> None:
     """What both commands ask for: the case, goals and gamma."""
@@ -31,7 +34,7 @@ def add_comparison_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--gamma-points", type=_points, metavar="N",
                         help=f"voxels that gamma looks at, chosen at random: a number, all, or 0 for no gamma "
                         f"(default: {GAMMA_POINTS})")  # fmt: skip
-    parser.add_argument("--seed", type=int, default=0, metavar="S", help="seed of that choice (default: 0)")
+    parser.add_argument("--seed", type=_seed, default=0, metavar="S", help="seed of that choice (default: 0)")
 
 
 def _points(text: str) -> int | str:
@@ -39,6 +42,12 @@ def _points(text: str) -> int | str:
         return text
     if not text.isdecimal():
         raise argparse.ArgumentTypeError(f"{text!r} is neither a number nor all")
+    return int(text)
+
+
+def _seed(text: str) -> int:
+    if not text.isdecimal() or int(text) > _LARGEST_SEED:
+        raise argparse.ArgumentTypeError(f"{text!r} is no whole number from 0 to {_LARGEST_SEED}")
     return int(text)
 
 
@@ -138,6 +147,17 @@ def read_provenance(path: Path) -> Mapping[str, Any]:
         InputError: it can't be read.
     """
     content = read_json(path, "how a dose was made")
-    if not isinstance(content, dict):
-        raise InputError(f"{path} is no prediction.json; give the one that predict wrote.")
+    if not isinstance(content, dict) or not _is_provenance(content):
+        raise InputError(f"{path} is no prediction.json that predict wrote; put it back, or take it away.")
     return content
+
+
+def _is_provenance(content: Mapping[str, Any]) -> bool:
+    """Whether what a report reads of it has the kind that predict gives it."""
+    warnings, review = content.get("warnings", []), content.get("review", [])
+    return (
+        isinstance(warnings, list)
+        and isinstance(review, list)
+        and all(isinstance(entry, dict) and {"id", "text"} <= entry.keys() for entry in review)
+        and all(isinstance(entry.get("evidence") or {}, dict) for entry in review)
+    )

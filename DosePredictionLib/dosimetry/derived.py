@@ -58,6 +58,21 @@ def ring_inside(structure: Structure, inner_mm: float, outer_mm: float, name: st
     )
 
 
+def contracted(structure: Structure, margin_mm: float, name: str | None = None) -> Structure:
+    """A structure less a margin all around; empty where no part of it is that deep.
+
+    Args:
+        structure: whose mask is not empty.
+        margin_mm: more than 0.
+        name: of the result.
+    """
+    box = _box_around(structure.measured, 0.0)
+    inside = _inside(box)
+    near = _shell(Volume(~inside, box.geometry), 0.0, margin_mm, with_inside=True)
+    rest = Volume(_as_mask((inside * (1.0 - near)).astype(np.float32)), box.geometry)
+    return _derived(name or f"{structure.name} less {margin_mm:g} mm", rest, structure)
+
+
 def minus(structure: Structure, others: Sequence[Structure], name: str | None = None) -> Structure:
     """A structure without what it shares with others: ``Lungs-GTV``."""
     own = structure.measured

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
@@ -263,12 +264,21 @@ def import_goals(path: str | Path) -> GoalDraft:
     return GoalDraft(name=path.stem, lines=tuple(lines))
 
 
+#: Digits in groups of three, or a number with three decimals.
+_THOUSANDS = re.compile(r"[+-]?[1-9]\d{0,2}(,\d{3})+")
+
+
 def _number_text(value: float) -> str:
     return json.dumps(int(value) if value == int(value) else value)
 
 
 def _number(text: str) -> Any:
-    """The number that a text stands for; the text itself where it is none, for the reader to refuse by name."""
+    """The number that a text stands for; the text itself where it is none, for the reader to refuse by name.
+
+    A decimal comma is one, but of "1,500" nobody knows whether it is 1.5 or 1500.
+    """
+    if _THOUSANDS.fullmatch(text.strip()):
+        return text
     bare = text.strip().replace(",", ".")
     try:
         value = float(bare)

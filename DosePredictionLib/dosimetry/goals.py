@@ -24,6 +24,10 @@ __all__ = [
 ]  # fmt: skip
 
 
+#: What the reason of a goal that was not judged begins with.
+NOT_JUDGED = "Not judged because "
+
+
 class Verdict(Enum):
     """How a goal came out; the value is the word to show."""
 
@@ -180,7 +184,7 @@ def _prescription_gy(structure: Structure, patient: Patient) -> float | None:
 
 
 def _verdict(goal: Goal, value: float) -> tuple[Verdict, str]:
-    shown = f"{goal.metric.text} is {format_value(value, goal.unit)}"
+    shown = f"{goal.metric.text} is {_beside_its_limit(goal, value)}"
     wish = f"the goal of {goal.comparator} {goal.limit:g}"
     if goal.is_met(value):
         return Verdict.PASS, f"{shown} and meets {wish}"
@@ -189,6 +193,16 @@ def _verdict(goal: Goal, value: float) -> tuple[Verdict, str]:
     if goal.is_met(value, goal.tolerance):
         return Verdict.TOLERANCE, f"{shown} and misses {wish}, but not the tolerance of {goal.tolerance:g}"
     return Verdict.FAIL, f"{shown} and misses {wish} and the tolerance of {goal.tolerance:g}"
+
+
+def _beside_its_limit(goal: Goal, value: float) -> str:
+    """The value with as many decimals as it takes to see on which side of the limits it lies."""
+    limits = [goal.limit] if goal.tolerance is None else [goal.limit, goal.tolerance]
+    for decimals in (2, 3, 4):
+        rounded = round(value, decimals)
+        if all(goal.is_met(rounded, limit) == goal.is_met(value, limit) for limit in limits):
+            return format_value(value, goal.unit) if decimals == 2 else f"{rounded:.{decimals}f} {goal.unit}".strip()
+    return format_value(value, goal.unit)
 
 
 def _remarks(goal: Goal, dvh: Dvh) -> list[str]:
@@ -214,5 +228,5 @@ def _best(results: list[GoalResult]) -> GoalResult:
 
 
 def _not_applicable(goal: Goal, label: str, reason: str) -> GoalResult:
-    sentence = f"Not judged because {reason}."
+    sentence = f"{NOT_JUDGED}{reason}."
     return GoalResult(goal, label, float("nan"), goal.unit, Verdict.NOT_APPLICABLE, sentence)

@@ -101,6 +101,8 @@ def _template(entry: Any, number: int, path: Path) -> ScoreTemplate:
             if given not in allowed:
                 choice = " or ".join(repr(a) for a in allowed)
                 raise InputError(f"{where}: {word} cannot have the {key} {entry.get(key)!r}; use {choice}.")
+    if metric in (ScoreMetric.DOSE_AT_VOLUME, ScoreMetric.DOSE_AT_SUB_VOLUME) and amount < 0.0:
+        raise InputError(f'{where} has "InputValue" = {amount:g}; give a volume of 0 or more.')
     if metric in _BARE:
         unit, factor = "", 1.0
     points = _points(entry, where, factor)

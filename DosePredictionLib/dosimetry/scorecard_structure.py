@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from dataclasses import replace
 
-from DosePredictionLib.dosimetry.derived import combined, expanded, intersection, minus, ring_inside
+from DosePredictionLib.dosimetry.derived import combined, contracted, expanded, intersection, minus
 from DosePredictionLib.dosimetry.scorecard import ScoreTemplate
 from DosePredictionLib.dosimetry.structure_expression import NotThereError, structures_named
 from DosePredictionLib.patient.naming import match_structure_name
@@ -115,8 +115,10 @@ def _with_margin(structure: Structure, tokens: list[tuple[str, str]]) -> tuple[S
     if not tokens or tokens[0][0] != "margin":
         return structure, tokens
     margin_mm = float(tokens[0][1][1:])
+    if not structure.measured.array.any():
+        raise NotThereError(f"no voxel in {structure.name}")
     if margin_mm > 0:
         structure = expanded(structure, margin_mm)
     elif margin_mm < 0:
-        structure = minus(structure, [ring_inside(structure, 0.0, -margin_mm)])
+        structure = contracted(structure, -margin_mm)
     return structure, tokens[1:]

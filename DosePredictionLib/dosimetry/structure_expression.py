@@ -5,6 +5,7 @@
     each target                            every target; "each Lens" the left and the right one, each by itself
     highest / middle / lowest target       by prescription; the middle one of three, the lowest of two or more
     Lungs-GTV, Cavity_Oral minus targets   without what it shares with the other; "targets" (or PTV) are all of them
+    External minus PTV70 minus PTV56       without either
     SpinalCord_PRV05, OpticNrv_PRV03_L     with a margin in mm
     ring 5-10 mm around highest target     the shell outside, within the body where that is known
     ring 0-3 mm inside External            the shell below the surface
@@ -127,9 +128,8 @@ def _one(name: str, patient: Patient) -> Structure:
             raise NotThereError("no target")
         return patient.targets[0] if len(patient.targets) == 1 else combined(patient.targets, "targets")
     # "minus" binds less than anything else: a ring around one target minus all of them.
-    whole = _MINUS_WORD.split(name, maxsplit=1)
-    if len(whole) == 2:
-        return minus(_one(whole[0], patient), _subtracted(whole[1], patient), name)
+    if _MINUS_WORD.search(name):
+        return _without(name, _MINUS_WORD, patient)
     ring = _RING.fullmatch(name)
     if ring is not None:
         return _ring(ring, patient)
@@ -140,9 +140,8 @@ def _one(name: str, patient: Patient) -> Structure:
     if prv is not None:
         base = _not_empty(_one(f"{prv['base']}{prv['side'] or ''}", patient))
         return expanded(base, float(prv["margin"]), name)
-    parts = _MINUS.split(name, maxsplit=1)
-    if len(parts) == 2:
-        return minus(_one(parts[0], patient), _subtracted(parts[1], patient), name)
+    if _MINUS.search(name):
+        return _without(name, _MINUS, patient)
     kind = _volumes_of_kind(name, patient)
     if kind:
         return kind[0] if len(kind) == 1 else combined(kind, name)
@@ -203,6 +202,18 @@ def _not_empty(structure: Structure) -> Structure:
     if not structure.mask.array.any():
         raise NotThereError(f"no voxel in {structure.label}")
     return structure
+
+
+def _without(name: str, sign: re.Pattern[str], patient: Patient) -> Structure:
+    """``A minus B minus C``: everything after the first sign is cut away, from left to right."""
+    first, rest = sign.split(name, maxsplit=1)
+    others: list[Structure] = []
+    while rest:
+        # A name that the data hold may have the sign in it: Lungs-CTV-N.
+        part, *after = [rest] if _named(rest, patient) is not None else sign.split(rest, maxsplit=1)
+        others += _subtracted(part, patient)
+        rest = after[0] if after else ""
+    return minus(_one(first, patient), others, name)
 
 
 def _subtracted(name: str, patient: Patient) -> list[Structure]:

@@ -13,7 +13,7 @@ import numpy as np
 
 from DosePredictionLib.dosimetry.dvh import BIN_WIDTH_GY, Dvh
 from DosePredictionLib.dosimetry.goal import Goal
-from DosePredictionLib.dosimetry.goals import GoalResult, Verdict, format_value
+from DosePredictionLib.dosimetry.goals import NOT_JUDGED, GoalResult, Verdict, format_value
 from DosePredictionLib.whole_file import whole_file
 
 GOALS_COLUMNS = (
@@ -119,13 +119,30 @@ def format_goals_table(results: Sequence[GoalResult]) -> str:
         lines += ["", *_wrapped(
             f"{CONVERTED.strip()} Converted to this plan's fractions by EQD2; goals.csv says from what."
         )]  # fmt: skip
-    missing = list(dict.fromkeys(r.structure_label for r in results if r.verdict is Verdict.NOT_APPLICABLE))
+    missing = not_applicable(results)
     if missing:
-        lines += ["", *_wrapped("Not applicable: " + ", ".join(missing))]
+        lines += ["", *_wrapped(f"Not applicable: {missing}")]
     counts = Counter(result.verdict for result in results)
     lines += ["", ", ".join(f"{counts[verdict]} {verdict.value}" for verdict in Verdict) + "."]
     lines += ["Research use, not for clinical decisions."]
     return "\n".join(lines)
+
+
+def not_applicable(results: Iterable[GoalResult]) -> str:
+    """The structures of goals that don't apply, by the reason: "A, B (not there); C (the ... is not known)"."""
+    by_reason: dict[str, list[str]] = {}
+    for result in results:
+        if result.verdict is Verdict.NOT_APPLICABLE:
+            names = by_reason.setdefault(_bare_reason(result), [])
+            if result.structure_label not in names:
+                names.append(result.structure_label)
+    return "; ".join(f"{', '.join(names)} ({reason})" for reason, names in by_reason.items())
+
+
+def _bare_reason(result: GoalResult) -> str:
+    """The reason without its frame, and without the structure's name, which stands before it."""
+    reason = result.reason.removeprefix(NOT_JUDGED).removesuffix(".")
+    return "not there" if reason == f"the patient has no {result.structure_label}" else reason
 
 
 def _limit(goal: Goal, value: float) -> str:

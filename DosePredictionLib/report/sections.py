@@ -13,9 +13,10 @@ from DosePredictionLib.dosimetry.comparison import DoseComparison, measured_stru
 from DosePredictionLib.dosimetry.comparison_tables import label_of
 from DosePredictionLib.dosimetry.dose_difference import dose_difference
 from DosePredictionLib.dosimetry.dvh import compute_dvh
-from DosePredictionLib.dosimetry.goals import GoalSet, Verdict, format_value
+from DosePredictionLib.dosimetry.goals import GoalResult, GoalSet, Verdict, format_value
 from DosePredictionLib.dosimetry.named_dose import NamedDose
 from DosePredictionLib.dosimetry.partial_voxels import inside_cc
+from DosePredictionLib.dosimetry.tables import not_applicable
 from DosePredictionLib.patient.patient import Patient
 from DosePredictionLib.patient.structure import Structure, StructureRole
 from DosePredictionLib.report.colour_bar import colour_bar_svg
@@ -164,12 +165,12 @@ def goals_section(
 ) -> str:
     """Every goal that applies, with value and verdict for each dose; which set it is and, where told, why that one."""
     rows: list[list[Cell]] = []
-    missing = []
+    missing: list[GoalResult] = []
     sources: list[str] = []
     for results in zip(*(comparison.goals[name] for name in order), strict=True):
         goal, label = results[0].goal, label_of(results)
         if all(result.verdict is Verdict.NOT_APPLICABLE for result in results):
-            missing.append(label)
+            missing.append(results[0])
             continue
         tolerance = "" if goal.tolerance is None else f"{goal.tolerance:g}"
         conversion = results[0].conversion
@@ -194,8 +195,7 @@ def goals_section(
         headings += [given(name), ""]
     content = table(headings, rows, numbers_from=2) if rows else "<p>No goal applies to this patient.</p>"
     if missing:
-        names = ", ".join(dict.fromkeys(missing))
-        content += f'<p class="note">Not applicable, for want of the structure or a prescription: {escape(names)}.</p>'
+        content += f'<p class="note">Not applicable: {escape(not_applicable(missing))}.</p>'
     if any(result.conversion is not None for result in comparison.goals[order[0]]):
         content += '<p class="note">* Converted to this plan\'s fractions by EQD2; its source says from what.</p>'
     if sources:

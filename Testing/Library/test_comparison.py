@@ -303,6 +303,38 @@ def test_an_rtdose_file_of_another_patient_or_of_another_kind_is_refused(patient
             named_dose(f"A={path}", read)
 
 
+def test_names_that_files_cannot_tell_apart_get_files_of_their_own(patient: Patient, tmp_path: Path) -> None:
+    write_patient_folder(patient, tmp_path / "case")
+    arguments = ["compare", str(tmp_path / "case"), "-o", str(tmp_path / "out"), "--gamma-points", "0"]
+    for number, name in enumerate(("VMAT", "VMAT+", "vmat", "a/b")):
+        dose_gy(added_gy=float(number + 1)).write(tmp_path / f"{number}.nrrd")
+        arguments += ["--dose", f"{name}={tmp_path / f'{number}.nrrd'}"]
+    assert main(arguments) == 0
+    found = {path.name: sitk.GetArrayFromImage(sitk.ReadImage(str(path))).max() for path in (tmp_path / "out").glob("difference_*")}
+    assert found == {f"difference_{name}.nrrd": pytest.approx(number + 1.0, abs=1e-4) for number, name in
+                     enumerate(("VMAT", "VMAT_2", "vmat_3", "a_b"))}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "content", ['{"warnings": null}', '{"review": ["x"]}', '{"review": [{"text": "x"}]}',
+                '{"review": [{"id": "a", "text": "b", "evidence": 3}]}'],
+)  # fmt: skip
+def test_another_programs_prediction_json_is_refused(content: str, patient: Patient, tmp_path: Path, capsys) -> None:
+    write_patient_folder(patient, tmp_path / "case")
+    dose_gy().write(tmp_path / "other" / "dose.nrrd")
+    (tmp_path / "other" / "prediction.json").write_text(content)
+    arguments = ["report", str(tmp_path / "case"), "--dose", str(tmp_path / "other" / "dose.nrrd")]
+    assert main([*arguments, "-o", str(tmp_path / "report.html"), "--gamma-points", "0"]) == 2
+    assert "no prediction.json that predict wrote" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("seed", ["-1", "4294967296", "x"])
+def test_seeds_that_gamma_cannot_use_are_refused_at_once(seed: str, capsys) -> None:
+    with pytest.raises(SystemExit) as refused:
+        main(["compare", "nowhere", "-o", "out", f"--seed={seed}"])
+    assert refused.value.code == 2 and "is no whole number from 0 to" in capsys.readouterr().err
+
+
 def test_beyond_the_evaluated_doses_grid_nothing_is_a_difference(patient: Patient) -> None:
     whole = dose_gy()
     part = Volume(whole.array[8:30, 10:36, 12:40], AXIAL.cropped((8, 10, 12), (22, 26, 28)))

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from phantom import points_mm
 
-from DosePredictionLib.dosimetry.derived import combined, expanded, intersection, minus, ring_inside, ring_outside
+from DosePredictionLib.dosimetry.derived import combined, contracted, expanded, intersection, minus, ring_inside, ring_outside
 from DosePredictionLib.dosimetry.dvh import compute_dvh
 from DosePredictionLib.patient.geometry import Geometry
 from DosePredictionLib.patient.structure import Structure, StructureRole
@@ -71,6 +71,16 @@ def test_ring_inside_a_sphere(grid: str) -> None:
     assert volume_cc(ring) == pytest.approx(sphere_cc(15.0) - sphere_cc(12.0), rel=0.05)
     assert distances(ring).min() > 11.4
     assert volume_cc(minus(sphere(GRIDS[grid]), [ring])) == pytest.approx(sphere_cc(12.0), rel=0.05)
+
+
+@pytest.mark.parametrize("grid", GRIDS)
+def test_a_sphere_less_a_margin_is_a_smaller_sphere(grid: str) -> None:
+    ball = sphere(GRIDS[grid])
+    less = contracted(ball, 5.0)
+    radius_mm = (750.0 * volume_cc(less) / np.pi) ** (1 / 3)
+    assert radius_mm == pytest.approx(10.0, abs=0.6)
+    assert distances(less).max() < 10.0 + max(GRIDS[grid].spacing_mm), "nothing is left at the old surface"
+    assert not contracted(ball, 20.0).mask.array.any(), "and nothing where it is not that deep"
 
 
 def test_anisotropic_voxels_get_the_same_margin_in_every_direction() -> None:

@@ -75,6 +75,14 @@ def test_fractions_as_typed(text: str, expected: FractionRange | None) -> None:
     assert GoalDraft(lines=(CORD,), fractions=text).goal_set().fractions == expected
 
 
+def test_nobody_knows_whether_1_500_is_1500() -> None:
+    volume = replace(CORD, structure="Lungs", metric="CV12.5Gy", unit="cc", comparator=">=", limit="1,500")
+    (problem,) = GoalDraft("ours", lines=(volume,)).problems()
+    assert "1,500" in problem.sentence
+    for text, value in (("1500", 1500.0), ("0,500", 0.5), ("45,5", 45.5), ("45,25", 45.25), ("1500,5", 1500.5)):
+        assert GoalDraft("ours", lines=(replace(volume, limit=text),)).goal_set().goals[0].limit == value
+
+
 def test_drafts_that_make_no_set() -> None:
     with pytest.raises(InputError, match="ours has no goals; add at least one"):
         GoalDraft(name="ours").goal_set()

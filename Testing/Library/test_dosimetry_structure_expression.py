@@ -92,6 +92,19 @@ def test_both_and_minus() -> None:
     assert one("Lungs-GTV").name == "Lungs-GTV"
 
 
+def test_what_is_cut_away_from_left_to_right() -> None:
+    lungs, tumours = volume(one("Lungs")), volume(one("GTVp")) + volume(one("GTVn"))
+    for text in ("Lungs minus GTVp minus GTVn", "Lungs minus GTVn minus GTVp", "Lungs-GTVp-GTVn"):
+        assert volume(one(text)) == pytest.approx(lungs - tumours, rel=2e-3), text
+    nested = volume(one("Body minus PTV50 minus PTV60"))
+    assert nested == pytest.approx(volume(one("Body minus PTV60 minus PTV50")), rel=1e-3)
+    assert nested == pytest.approx(volume(one("Body minus targets")), rel=1e-3), "the smaller target is cut away as well"
+    nodes = Structure("CTV-N", at(36, 0, 10, 5.0), OTHER)
+    patient = chest().with_structures([*chest().structures, nodes])
+    (rest,) = structures_named("Lungs-CTV-N", patient)
+    assert volume(rest) == pytest.approx(lungs - volume(nodes), rel=2e-3), "the sign may be a part of a name"
+
+
 def test_a_structure_of_the_very_name_goes_first() -> None:
     own = Structure("Lungs-GTV", at(0, 0, 0, 5.0), OAR)
     assert structures_named("Lungs-GTV", chest().with_structures([*chest().structures, own])) == [own]

@@ -184,6 +184,8 @@ def test_formulas_make_structures(tmp_path):
     # 2 mm over both faces and the four sides, and quarters of a ring along the edges.
     assert ring == pytest.approx(40.0 + 4.0 + 0.82 * np.pi / 4 * (3**2 - 1**2), rel=0.03)
     assert made("{<Skin>|-4} AND {<PTV70>}") == pytest.approx(9.2**2 * 0.1, rel=0.02)
+    with pytest.raises(NotThereError, match="no voxel in"):
+        made("{<PTV70> SUB {<PTV70>}}|5")
     with pytest.raises(NotThereError, match="no CTV"):
         made("{<PTV70>} SUB {<CTV>}")
     with pytest.raises(NotThereError, match="formula"):

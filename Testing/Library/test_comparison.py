@@ -310,7 +310,8 @@ def test_names_that_files_cannot_tell_apart_get_files_of_their_own(patient: Pati
         dose_gy(added_gy=float(number + 1)).write(tmp_path / f"{number}.nrrd")
         arguments += ["--dose", f"{name}={tmp_path / f'{number}.nrrd'}"]
     assert main(arguments) == 0
-    found = {path.name: sitk.GetArrayFromImage(sitk.ReadImage(str(path))).max() for path in (tmp_path / "out").glob("difference_*")}
+    images = {path.name: sitk.ReadImage(str(path)) for path in (tmp_path / "out").glob("difference_*")}
+    found = {name: sitk.GetArrayFromImage(image).max() for name, image in images.items()}
     assert found == {f"difference_{name}.nrrd": pytest.approx(number + 1.0, abs=1e-4) for number, name in
                      enumerate(("VMAT", "VMAT_2", "vmat_3", "a_b"))}  # fmt: skip
 

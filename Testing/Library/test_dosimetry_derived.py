@@ -6,7 +6,15 @@ import numpy as np
 import pytest
 from phantom import points_mm
 
-from DosePredictionLib.dosimetry.derived import combined, contracted, expanded, intersection, minus, ring_inside, ring_outside
+from DosePredictionLib.dosimetry.derived import (
+    combined,
+    contracted,
+    expanded,
+    intersection,
+    minus,
+    ring_inside,
+    ring_outside,
+)
 from DosePredictionLib.dosimetry.dvh import compute_dvh
 from DosePredictionLib.patient.geometry import Geometry
 from DosePredictionLib.patient.structure import Structure, StructureRole

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import qt
@@ -10,7 +10,7 @@ import slicer
 from slicer.i18n import tr as _
 
 from DosePredictionPanel.installation import InstallationFailed, install
-from DosePredictionPanel.requirements import missing_requirements
+from DosePredictionPanel.requirements import TORCH, Missing, missing_requirements, why_not_here
 from DosePredictionPanel.section import Section
 
 
@@ -24,22 +24,36 @@ class InstallSection(Section):
     def __init__(self, changed: Callable[[], None]) -> None:
         super().__init__("Install")
         self._changed = changed
+        self._system = "default"
         self.ui.installButton.connect("clicked(bool)", self._on_install)
         self.widget.visible = False  # shown without a parent yet, it would be a window
 
+    def use_system(self, system: str) -> None:
+        """Look for what this system needs from now on."""
+        if system != self._system:
+            self._system = system
+            self.show()
+
     def show(self) -> None:
         """Look what is missing."""
-        missing = missing_requirements()
+        missing = missing_requirements(self._system)
         self.widget.visible = bool(missing)
+        why_not = _not_here(missing)
+        self.ui.installButton.visible = not why_not
+        if why_not:
+            self._say(why_not)
         self.ui.installLabel.text = _("Predicting needs Python packages that Slicer does not bring:\n{list}").format(
             list="\n".join(f"  {entry.requirement}  ({entry.size})" for entry in missing)
         )
 
     def offer(self) -> bool:
         """Install what is missing if the user agrees; whether nothing is missing any more."""
-        missing = missing_requirements()
+        missing = missing_requirements(self._system)
         if not missing:
             return True
+        if _not_here(missing):
+            self.show()
+            return False
         question = _(
             "To predict doses, these Python packages are downloaded and installed into Slicer:\n\n{list}\n\n"
             "Install them?"
@@ -58,12 +72,17 @@ class InstallSection(Section):
             slicer.app.restoreOverrideCursor()
             self.ui.installButton.enabled = True
             self.show()
-        self._say("" if not missing_requirements() else _("Restart Slicer to use what was installed."))
+        self._say("" if not missing_requirements(self._system) else _("Restart Slicer to use what was installed."))
         self._changed()
-        return not missing_requirements()
+        return not missing_requirements(self._system)
 
     def _on_install(self, *_arguments: Any) -> None:
         self.offer()
 
     def _say(self, text: str) -> None:
         self.ui.installStatusLabel.text = text
+
+
+def _not_here(missing: Sequence[Missing]) -> str:
+    """Why what is missing cannot be installed on this computer; empty where it can."""
+    return why_not_here() if any(entry.requirement == TORCH for entry in missing) else ""

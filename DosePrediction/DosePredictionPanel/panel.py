@@ -174,6 +174,7 @@ class Panel(VTKObservationMixin):
         self._observe_segments()
         self.inputs.show(parameters)
         self.model.show(parameters)
+        self.install.use_system(parameters.system)
         self.structures.show(parameters.segmentation, self.model.organs)
         self.prescription.show(parameters, self.structures.rows)
         self.results.show(parameters, self.structures.rows)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import platform
 import re
+import sys
 from dataclasses import dataclass
 from importlib import metadata
 
@@ -11,6 +13,8 @@ from slicer.i18n import tr as _
 TORCH = "torch>=2.6"
 #: None of them replaces a package that Slicer brings.
 SAFETENSORS = "safetensors>=0.5"
+#: What some systems need besides.
+NEEDED_BY = {"addiff_dose": ("monai>=1.5", "einops>=0.8")}
 
 
 @dataclass(frozen=True)
@@ -21,10 +25,21 @@ class Missing:
     size: str
 
 
-def missing_requirements() -> list[Missing]:
-    """What must be installed before a dose can be predicted. Needs no network and imports none of it."""
+def missing_requirements(system: str = "default") -> list[Missing]:
+    """What must be installed before a system can predict. Needs no network and imports none of it."""
     sizes = {TORCH: _("200 MB, or about 2.5 GB with GPU support"), SAFETENSORS: _("0.5 MB")}
+    sizes |= {requirement: _("3 MB at most") for requirement in NEEDED_BY.get(system, ())}
     return [Missing(requirement, size) for requirement, size in sizes.items() if not _is_met(requirement)]
+
+
+def why_not_here() -> str:
+    """Why PyTorch cannot be had on this computer; empty where it can."""
+    if sys.platform != "darwin" or platform.machine() != "x86_64":
+        return ""
+    return _(
+        "This Slicer is built for Intel processors, for which PyTorch ended its macOS packages with version 2.2. "
+        "Predicting needs {torch}: use a Slicer built for Apple silicon (arm64), or Linux or Windows."
+    ).format(torch=TORCH)
 
 
 def _is_met(requirement: str) -> bool:

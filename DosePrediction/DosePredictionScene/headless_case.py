@@ -11,11 +11,13 @@ from pathlib import Path
 import slicer
 
 from DosePredictionLib.cli.goal_options import goals_for, named_goals
-from DosePredictionLib.cli.predict import check_writable, chosen_calibration, write_outputs
+from DosePredictionLib.cli.predict import chosen_calibration, write_outputs
 from DosePredictionLib.cli.progress_bar import ProgressBar
+from DosePredictionLib.cli.result_folders import check_writable, remove_earlier_prediction, result_folders
 from DosePredictionLib.dosimetry.goals import evaluate_goals
 from DosePredictionLib.dosimetry.tables import format_goals_table
 from DosePredictionLib.errors import InputError
+from DosePredictionLib.patient.cases import Case
 from DosePredictionLib.patient.reading import read_patient
 from DosePredictionLib.worker.predictor import PredictionFailed, Predictor
 from DosePredictionScene.nodes_from_patient import PatientNodes, nodes_from_patient
@@ -35,7 +37,7 @@ CONTENTS = {
     "dvh.csv": "dose-volume histograms as numbers",
     "dose.nrrd": "dose in Gy on the CT's grid",
     "dose_uncalibrated.nrrd": "the dose before its calibration, Gy",
-    "dose_std.nrrd": "standard deviation over the samples, Gy",
+    "dose_std.nrrd": "by how much the dose may be off (68 %), from the samples' spread, Gy",
     "prediction.json": "how the dose was made",
 }
 
@@ -50,6 +52,7 @@ def predict_case(options: argparse.Namespace, make_predictor: Callable[[], Predi
     Raises:
         InputError: the case, the weights or the output can't be used.
     """
+    result_folders([Case(options.case, options.case.name)], options.output)
     check_writable(options.output)
     require_drawing()
     named = named_goals(options)  # a goal file that can't be read is told of before the work, not after it
@@ -72,6 +75,7 @@ def predict_case(options: argparse.Namespace, make_predictor: Callable[[], Predi
         bar.close()
         run.close()
     prediction = shown.prediction
+    remove_earlier_prediction(options.output)
     write_outputs(prediction, options.output, taken.goals)
     write_pictures(nodes, shown, options.output)
     write_scene(options.output / "scene.mrb")

@@ -18,7 +18,7 @@ from DosePredictionLib.cli.dose_options import (
     named_dose,
     tell_warnings,
 )
-from DosePredictionLib.cli.predict import check_writable
+from DosePredictionLib.cli.result_folders import check_writable
 from DosePredictionLib.dosimetry.comparison_tables import format_agreement, write_comparison_csv, write_comparison_json
 from DosePredictionLib.dosimetry.dose_difference import dose_difference
 from DosePredictionLib.errors import InputError

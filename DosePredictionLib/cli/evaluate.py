@@ -14,7 +14,8 @@ import numpy as np
 
 from DosePredictionLib.cli.dose_options import tell_warnings
 from DosePredictionLib.cli.evaluated_dose import EvaluatedDose, predict_dose, read_predicted_dose
-from DosePredictionLib.cli.predict import add_model_options, check_writable, chosen_calibration
+from DosePredictionLib.cli.predict import add_model_options, chosen_calibration
+from DosePredictionLib.cli.result_folders import check_writable
 from DosePredictionLib.cli.score_tables import mean_gdp_hmm, write_score_tables
 from DosePredictionLib.cli.scorecard import print_mean
 from DosePredictionLib.cli.structure_tables import (
@@ -215,7 +216,9 @@ def _settings(results: Sequence[CaseResult], arguments: argparse.Namespace) -> d
         "device": made.device_name, **_calibration(made),
     }  # fmt: skip
     uncertain = [one.uncertain for one in results if one.uncertain is not None]
-    if uncertain and made.uncertainty.startswith("not calibrated"):
+    if len(uncertain) == 1 and made.uncertainty.startswith("not calibrated"):
+        print("One patient alone says nothing of the uncertainty, so it is not calibrated.", file=sys.stderr)
+    elif uncertain and made.uncertainty.startswith("not calibrated"):
         # Fitted on these patients, looked at on each with a table that had not seen it.
         settings["uncertainty"] = asdict(fit_calibration(uncertain))
         settings["coverage"] = asdict(cross_validated_coverage(uncertain))

@@ -30,7 +30,7 @@ def add_parser(commands: Any) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Carry the command out."""
     from DosePredictionLib.cli.dose_options import named_dose
-    from DosePredictionLib.cli.predict import check_writable
+    from DosePredictionLib.cli.result_folders import check_writable
     from DosePredictionLib.patient.reading import read_patient
     from DosePredictionLib.report.dose_panels import draw_dose_panels, draw_dvh_panels
     from DosePredictionLib.report.plane import Orientation

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import io
 import sys
 from collections.abc import Sequence
 
@@ -19,6 +20,7 @@ from DosePredictionLib.cli import (
     train,
 )
 from DosePredictionLib.errors import InputError
+from DosePredictionLib.worker.predictor import PredictionFailed
 
 COMMANDS = (predict, compare, report, scorecard, evaluate, significance, figures, train, post_train, release)
 
@@ -36,11 +38,15 @@ def parser() -> argparse.ArgumentParser:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run a command; 0 when it worked, 2 with one sentence when the input can't be used, 130 when interrupted."""
+    """Run a command; 0 when it worked, 2 with one sentence when it could not, 130 when interrupted."""
+    for stream in (sys.stdout, sys.stderr):
+        # A name that the terminal's encoding lacks must not end the work on the other cases.
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
     chosen = parser().parse_args(arguments)
     try:
         return int(chosen.run(chosen) or 0)
-    except InputError as error:
+    except (InputError, PredictionFailed) as error:
         print(f"dose-predict: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:

@@ -5,12 +5,12 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Sequence
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from DosePredictionLib.cli.goal_options import add_goals_option, goals_for, named_goals
 from DosePredictionLib.cli.progress_bar import ProgressBar
+from DosePredictionLib.cli.result_folders import PROVENANCE, check_writable, remove_earlier_prediction, result_folders
 from DosePredictionLib.dosimetry.goals import GoalSet, evaluate_goals
 from DosePredictionLib.dosimetry.tables import format_goals_table, write_dvh_csv, write_goals_csv
 from DosePredictionLib.errors import InputError
@@ -21,7 +21,6 @@ from DosePredictionLib.patient.patient import Patient
 from DosePredictionLib.patient.writer_dicom_dose import write_rtdose
 from DosePredictionLib.patient.writer_dicom_isodose import isodose_levels_gy, write_isodose_contours
 from DosePredictionLib.patient.writer_openkbp_csv import check_openkbp_grid, write_openkbp_dose
-from DosePredictionLib.whole_file import whole_file
 from DosePredictionLib.worker.predictor import Prediction, PredictionFailed, Predictor
 
 FORMATS = {"nrrd": ".nrrd", "nifti": ".nii.gz", "openkbp": ".nrrd", "dicom": ".nrrd"}
@@ -59,8 +58,9 @@ def add_model_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--system", default="default", metavar="NAME", help="which system predicts (default: default)")
     parser.add_argument("--weights", metavar="FILE", type=Path, help="weights file instead of the one that ships")
     parser.add_argument("--samples", type=int, metavar="K",
-                        help="doses drawn; their mean is the prediction, their spread the uncertainty "
-                        "(default: as the weights recommend)")  # fmt: skip
+                        help="doses drawn, every second one of the patient's mirror image; their mean is the "
+                        "prediction, and the uncertainty is told from their spread (default: as the weights "
+                        "recommend)")  # fmt: skip
     parser.add_argument("--steps", type=int, metavar="N",
                         help="denoising steps a sample (default: likewise)")  # fmt: skip
     parser.add_argument("--seed", type=int, default=0, metavar="S", help="seed of the noise (default: 0)")
@@ -117,6 +117,7 @@ def run(arguments: argparse.Namespace) -> int:
                 continue
             patient = prediction.patient  # without the organs that the model did not see
             taken = goals_for(patient, named)
+            remove_earlier_prediction(folder, output / f"{patient.identifier}.csv")
             write_outputs(prediction, folder, taken.goals, arguments.format)
             if reference is not None:
                 write_dicom_outputs(prediction, reference, folder, levels_gy)
@@ -135,23 +136,6 @@ def run(arguments: argparse.Namespace) -> int:
     if failures:
         raise InputError(f"{failures} of {len(cases)} cases could not be predicted; the reasons stand above.")
     return 0
-
-
-def result_folders(cases: Sequence[Case], output: Path) -> list[Path]:
-    """Where each case's results go: one of its own in ``output``, or that itself when there is but one case.
-
-    Raises:
-        InputError: the results would come to lie among a case's own files, whose ``dose.nrrd`` is the clinical dose.
-    """
-    folders = [output] if len(cases) == 1 else [output / case.identifier for case in cases]
-    read_from = {case.path.resolve() for case in cases if case.path.is_dir() and not case.is_dicom}
-    for folder in folders:
-        if folder.resolve() in read_from:
-            raise InputError(
-                f"{folder} is the folder of a case itself, whose clinical dose.nrrd and other files the results would "
-                "overwrite or be taken for; give another folder with -o."
-            )
-    return folders
 
 
 def run_modality(arguments: argparse.Namespace, options: PredictionOptions, cases: Sequence[Case]) -> int:
@@ -188,6 +172,7 @@ def predict_with_bar(predictor: Predictor, patient: Patient, options: Prediction
 
 def write_outputs(prediction: Prediction, folder: Path, goals: GoalSet, dose_format: str = "nrrd") -> None:
     """Write dose, its standard deviation, the dose before calibration, DVHs, goals and provenance of a prediction."""
+    prediction.write_provenance(folder / PROVENANCE)  # first: by it a folder is known as a prediction's
     suffix = FORMATS[dose_format]
     prediction.dose.write(folder / f"dose{suffix}")
     if prediction.dose_std is not None:
@@ -196,7 +181,6 @@ def write_outputs(prediction: Prediction, folder: Path, goals: GoalSet, dose_for
         prediction.uncalibrated.write(folder / f"dose_uncalibrated{suffix}")
     write_dvh_csv(prediction.dvhs, folder / "dvh.csv")
     write_goals_csv(evaluate_goals(goals, prediction.patient, prediction.dose, prediction.dvhs), folder / "goals.csv")
-    prediction.write_provenance(folder / "prediction.json")
 
 
 def drawn_levels_gy(prediction: Prediction) -> tuple[float, ...]:
@@ -237,21 +221,3 @@ def write_prediction_report(prediction: Prediction, path: Path, goals: GoalSet, 
     dose = NamedDose("Predicted", prediction.dose, prediction.dose_std, made)
     review = prediction.provenance.review
     write_report(path, prediction.patient, [dose], goals, review, goals_reason=goals_reason)
-
-
-def check_writable(folder: Path) -> None:
-    """Fail before the work rather than after it when a folder can't be written to; no folder is left behind.
-
-    Raises:
-        InputError: it can't.
-    """
-    missing = [place for place in (folder, *folder.parents) if not place.exists()]
-    probe = folder / ".writable"
-    try:
-        with whole_file(probe) as temporary:
-            temporary.write_bytes(b"")
-        probe.unlink()
-    finally:
-        for place in missing:
-            with suppress(OSError):
-                place.rmdir()

@@ -54,6 +54,11 @@ def run(arguments: argparse.Namespace) -> int:
         raise InputError(
             f"{arguments.summary} was made with other weights than {arguments.weights}; evaluate these weights."
         )
+    if summary.get("dose_calibration") and not calibrates:
+        raise InputError(
+            f"{arguments.summary} is of doses that {summary['dose_calibration']} calibrated, not of what these weights say "
+            "by themselves; evaluate them without --calibrate."
+        )
     header = replace(
         file.header,
         training={**file.header.training, "data": arguments.data},

@@ -16,7 +16,7 @@ from DosePredictionLib.cli.dose_options import (
     read_provenance,
     tell_warnings,
 )
-from DosePredictionLib.cli.predict import check_writable
+from DosePredictionLib.cli.result_folders import check_writable
 from DosePredictionLib.dosimetry.dose_file import read_dose_file
 from DosePredictionLib.errors import InputError
 from DosePredictionLib.report.write import with_reference, write_report

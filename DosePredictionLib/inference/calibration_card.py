@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from DosePredictionLib.inference.weights_header import WeightsHeader
 
 _NONE = float("nan")
+_AND_PREDICTED = ", and what the system's weights predict for them"
 
 
 def calibration_card(header: WeightsHeader) -> str:
@@ -43,7 +44,7 @@ Refines doses that the system `{after}` predicted, inside targets and organs onl
 system's weights and to the patients that they are for.
 
 ## Training
-- Data: {training.get("data", "")}, and what the system's weights predict for them
+- Data: {str(training.get("data", "")).removesuffix(_AND_PREDICTED)}{_AND_PREDICTED}
 - {trained}
 - Source: commit {header.commit or "unknown"}
 
@@ -57,5 +58,6 @@ system's weights and to the patients that they are for.
 ## Limits
 - It was trained on predictions for patients that the system itself had been trained on, which are better than those for
   new patients.
-- The standard deviation over samples is that of the doses before the calibration.
+- The standard deviation is told from the samples' spread before this calibration, by a table that was measured without
+  it.
 """

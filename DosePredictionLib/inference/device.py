@@ -18,12 +18,12 @@ def choose_device(wanted: str) -> torch.device:
     cuda, mps = torch.cuda.is_available(), torch.backends.mps.is_available()
     if wanted == "auto":
         return torch.device("cuda" if cuda else "mps" if mps else "cpu")
-    family = wanted.split(":")[0]
-    if family not in DEVICES:
+    family, _, number = wanted.partition(":")
+    if family not in DEVICES or ":" in wanted and not (family == "cuda" and number.isdecimal()):
         raise InputError(f"There is no device called {wanted!r}; choose one of: {', '.join(DEVICES)}.")
     if (family == "cuda" and not cuda) or (family == "mps" and not mps):
         raise InputError(f"This computer has no {family} device that PyTorch can use; choose --device cpu or auto.")
-    if family == "cuda" and ":" in wanted and int(wanted.split(":")[1]) >= torch.cuda.device_count():
+    if number and int(number) >= torch.cuda.device_count():
         raise InputError(f"There is no {wanted}; this computer has {torch.cuda.device_count()} CUDA device(s).")
     return torch.device(wanted)
 

@@ -22,7 +22,7 @@ from DosePredictionLib.inference.modality import ANY_TO_ANY
 from DosePredictionLib.inference.options import PredictionOptions, Provenance
 from DosePredictionLib.inference.progress import Progress, ProgressReporter
 from DosePredictionLib.inference.uncertainty import UncertaintyCalibration
-from DosePredictionLib.inference.views import KnownViews
+from DosePredictionLib.inference.views import KnownViews, View
 from DosePredictionLib.inference.weights import LoadedWeights, default_weights, load_weights
 from DosePredictionLib.patient.checks import check_patient
 from DosePredictionLib.patient.patient import Patient
@@ -79,8 +79,8 @@ class PredictionEngine:
         if calibrate:
             file = shipped_calibration(self.loaded.header.system) if calibrate is True else calibrate
             self.dose_calibration = load_calibration(file, self.loaded)
-            if not self.dose_calibration.belongs_to(self.loaded):
-                tell(f"{self.dose_calibration.path.name} was trained on samples of other weights than these.")
+            for sentence in self._foreign_calibration():
+                tell(sentence)
         self._tell = tell
 
     def predict(
@@ -162,17 +162,21 @@ class PredictionEngine:
         mean = np.zeros(inputs.region.shape, dtype=np.float32)
         squares = np.zeros_like(mean)
         for index in range(samples):
-            number = index % len(self.members)
-            member = self.members[number]
-            # A companion's first sample is the mirror image's, so that two samples differ in both.
-            known = KnownViews.of_training(member.header.training)
-            view = known.of_sample(index // len(self.members) + number, samples)
+            member, view = self._member_and_view(index, samples)
             seen = view.of(inputs.only(member.system.channels))
             one = view.back(self._sample(member, seen, steps, seed * 1000 + index, reporter))
             change = one - mean
             mean += change / (index + 1)
             squares += change * (one - mean)
         return mean, np.sqrt(squares / (samples - 1)) if samples > 1 else None
+
+    def _member_and_view(self, index: int, samples: int) -> tuple[LoadedWeights, View]:
+        """Which weights draw a sample, and how the patient lies in it."""
+        number = index % len(self.members)
+        member = self.members[number]
+        # A companion's first sample is the mirror image's, so that two samples differ in both.
+        known = KnownViews.of_training(member.header.training)
+        return member, known.of_sample(index // len(self.members) + number, samples)
 
     def _sample(
         self, member: LoadedWeights, inputs: ModelInput, steps: int, seed: int, reporter: ProgressReporter
@@ -215,12 +219,18 @@ class PredictionEngine:
                 + (f" {s.prescription_gy:g} Gy" if s.prescription_gy else "")
                 for s in patient.structures
             ),
-            warnings=patient.warnings,
+            views=tuple(self._member_and_view(index, samples)[1].words for index in range(samples)),
+            warnings=(*patient.warnings, *self._foreign_calibration()),
             uncertainty=self._uncertainty(samples, steps),
             dvh_band=self.calibration.dvh_68 if self.calibration and samples > 1 else 1.0,
             dose_calibration=self.dose_calibration.path.name if self.dose_calibration else "",
             dose_calibration_sha256=self.dose_calibration.sha256 if self.dose_calibration else "",
         )
+
+    def _foreign_calibration(self) -> list[str]:
+        if self.dose_calibration is None or self.dose_calibration.belongs_to(self.loaded):
+            return []
+        return [f"{self.dose_calibration.path.name} was trained on samples of other weights than these."]
 
     def _uncertainty(self, samples: int, steps: int) -> str:
         """What the standard deviation is worth."""
@@ -230,6 +240,8 @@ class PredictionEngine:
             return "not calibrated: the spread of the samples"
         recommended = self.loaded.header.recommended
         said = f"calibrated on {self.calibration.patients} validation patients"
+        if self.dose_calibration is not None:
+            said += " without the dose calibration, so only roughly right for the calibrated dose"
         if (samples, steps) == (recommended.get("samples"), recommended.get("steps")):
             return said
         return (

@@ -15,7 +15,8 @@ class PredictionOptions:
     """Settings of one prediction.
 
     Attributes:
-        samples: how many doses are drawn; their mean is the prediction. None takes what the weights recommend.
+        samples: how many doses are drawn, every second one of the patient's mirror image; their mean is the
+            prediction. None takes what the weights recommend.
         steps: denoiser calls a sample. None takes what the weights recommend.
         seed: of the noise.
     """
@@ -42,6 +43,7 @@ class Provenance:
         trained_on: one sentence from the weights' header.
         patient: the patient's identifier; never a person's name.
         samples, steps, seed, device, device_name: how.
+        views: how the patient lay in each sample: "as it lies", "mirrored left to right" ...
         seconds: wall-clock time by stage, and "total".
         versions: of the packages that matter.
         structures: matched structures, "name -> role [standard name, prescription]".
@@ -67,6 +69,7 @@ class Provenance:
     versions: dict[str, str]
     structures: tuple[str, ...] = ()
     companions: tuple[str, ...] = ()
+    views: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
     review: tuple[ReviewWarning, ...] = ()
     uncertainty: str = "not calibrated"
@@ -80,6 +83,6 @@ class Provenance:
         """Read what ``dataclasses.asdict`` made of a provenance (prediction.json); unknown entries are left out."""
         known = {field.name: values[field.name] for field in fields(cls) if field.name in values}
         known["review"] = tuple(ReviewWarning.from_dict(entry) for entry in known.get("review", ()))
-        for name in ("structures", "companions", "warnings"):
+        for name in ("structures", "companions", "views", "warnings"):
             known[name] = tuple(known.get(name, ()))
         return cls(**known)

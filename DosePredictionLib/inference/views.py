@@ -31,6 +31,14 @@ class View:
     quarters: int = 0
     names_kept: bool = False
 
+    @property
+    def words(self) -> str:
+        """How the patient lies, for people: "as it lies", "mirrored left to right and head to feet"."""
+        mirrors = [name for name, on in (("left to right", self.mirrored), ("head to feet", self.upside_down)) if on]
+        parts = [f"mirrored {' and '.join(mirrors)}"] if mirrors else []
+        parts += [f"turned by {90 * self.quarters} degrees"] if self.quarters else []
+        return ", ".join(parts) or "as it lies"
+
     def of(self, inputs: ModelInput) -> ModelInput:
         """The patient so seen."""
         if self.mirrored:

@@ -72,6 +72,10 @@ def named_cases(given: Iterable[str | Path]) -> list[Case]:
 
 def _whole_name(path: Path, others: list[Path]) -> str:
     """A path from the folder on that holds all cases of the same name, with underscores."""
-    above = os.path.commonpath([os.path.dirname(os.path.abspath(other)) for other in others])
     own = Path(os.path.abspath(path))
-    return "_".join((own if own.is_dir() else own.with_suffix("")).relative_to(above).parts)
+    bare = own if own.is_dir() else own.with_suffix("")
+    try:
+        above = os.path.commonpath([os.path.dirname(os.path.abspath(other)) for other in others])
+    except ValueError:  # on several of Windows' drives, whose letters tell them apart
+        return "_".join(part.strip("\\/:") for part in bare.parts)
+    return "_".join(bare.relative_to(above).parts)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -66,13 +67,21 @@ def find_cases(path: str | Path) -> list[Path]:
         InputError: there is none.
     """
     path = Path(path)
+    try:
+        return _found(path)
+    except PermissionError as error:
+        raise InputError(f"{error.filename or path} may not be read; ask for the right to read it.") from error
+
+
+def _found(path: Path) -> list[Path]:
     if path.exists() and _is_flat(path):
         return [path]
     if path.is_dir():
         entries = [entry for entry in path.iterdir() if not entry.name.startswith(".")]
-        cases = [entry for entry in entries if _is_flat(entry)]
+        cases = [entry for entry in entries if _may_be_read(entry) and _is_flat(entry)]
         # Beside patients in other formats each folder is searched by itself: theirs may hold the DICOM they came from.
-        places = [entry for entry in entries if entry.is_dir() and entry not in cases] if cases else [path]
+        places = [entry for entry in entries if entry not in cases and _may_be_read(entry) and entry.is_dir()]
+        places = places if cases else [path]
         cases.extend(case for place in places if is_dicom(place) for case in find_dicom_cases(place))
         if cases:
             return sorted(cases, key=_natural)
@@ -89,6 +98,17 @@ def is_read_as_dicom(path: str | Path) -> bool:
         InputError: there is no patient.
     """
     return _format_of(Path(path)).read is read_dicom
+
+
+def _may_be_read(entry: Path) -> bool:
+    """Whether the user may look into an entry of a folder: lost+found or System Volume Information are not theirs."""
+    try:
+        if entry.is_dir():
+            with os.scandir(entry) as inside:
+                next(inside, None)
+        return True
+    except PermissionError:
+        return False
 
 
 def _is_flat(path: Path) -> bool:

@@ -49,6 +49,8 @@ class AddiffDoseSystem(TuplesFromJson):
     - Algorithm 1 writes z_t = sqrt(alpha_t) z_0 + sqrt(1 - alpha_t) epsilon; alpha_t has to be the cumulative product.
     - Patches of 32 x 32 x 24 are 24 along the patient's axis. The denoiser is windowed at every step and what it says
       is blended with weights that fall linearly over the overlap; blending finished samples would mix different doses.
+    - Of several samples every second one is of the patient's mirror image (`inference.views`), and their mean is the
+      prediction; the paper draws one.
     - Context: technique, site, up to three prescriptions, and one limit for each organ from the paper's table.
 
     Attributes:

@@ -6,7 +6,8 @@ dimensions. The paper starts from Wan 2.1, a video diffusion transformer; `backb
 fits a folder with it. The default one is small enough to be trained from nothing on an ordinary processor: its codec is
 a cosine transform of cubes of voxels, its network predicts the clean latent (a token of 8 x 8 x 8 voxels holds more
 noise than a narrow network can say), and its target's tokens are given the conditions at their own place besides
-(``aligned``), where the pretrained one has learnt to look by attention.
+(``aligned``), where the pretrained one has learnt to look by attention. Of several samples every second one is of the
+patient's mirror image (`inference.views`), which the paper does not have.
 """
 
 from __future__ import annotations

@@ -14,6 +14,8 @@ open was chosen here:
 - 2k + 1 = 3, 5, 7, 9 slices from the finest to the deepest level.
 - Assembled without jumps: the noise changes slowly along the patient (`slice_noise.correlated_noise`), so that
   neighbouring slices, with nearly the same anatomy, are denoised from nearly the same noise.
+- Of several samples every second one is of the patient's mirror image (`inference.views`); their mean is the
+  prediction.
 - The calibration is a part of its own, since any system can be followed by it (`systems.adaptive_calibration`).
 """
 

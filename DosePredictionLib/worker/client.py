@@ -98,10 +98,16 @@ class WorkerClient:
             groups: dict[str, Any] = (
                 {"creationflags": _WINDOWS_FLAGS} if sys.platform == "win32" else {"start_new_session": True}
             )
-            process = subprocess.Popen(
-                self._command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-                encoding="utf-8", errors="replace", env=environment, **groups,
-            )  # fmt: skip
+            try:
+                process = subprocess.Popen(
+                    self._command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+                    encoding="utf-8", errors="replace", env=environment, **groups,
+                )  # fmt: skip
+            except OSError as error:
+                raise InputError(
+                    f"{self._command[0]} cannot be started ({error.strerror or error}); check the Python that predicts "
+                    "(the environment variable DOSE_PREDICTION_PYTHON, where it is set)."
+                ) from error
             self._process = process
             logger = threading.Thread(target=self._collect_log, args=(process,), daemon=True)
             logger.start()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import gzip
 import hashlib
+import os
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -44,6 +45,37 @@ def test_cases_whose_folders_share_a_name_are_told_apart(tmp_path):
     assert [case.identifier for case in cases] == ["patient1_DICOM", "patient2_DICOM", "patient3"]
     assert [case.read().identifier for case in cases] == ["patient1_DICOM", "patient2_DICOM", "patient3"]
     assert [case.identifier for case in named_cases([tmp_path / "patient1"])] == ["patient1"]
+
+
+def test_cases_of_one_name_on_two_drives_are_told_apart(tmp_path, monkeypatch):
+    import ntpath
+
+    for drive in ("C", "D"):
+        write_balls(tmp_path / drive, "ball")
+
+    def common(paths):  # as on Windows: the first folder stands in for the drive
+        return ntpath.commonpath([f"{Path(p).relative_to(tmp_path).parts[0]}:\\x" for p in paths])
+
+    monkeypatch.setattr("os.path.commonpath", common)
+    names = [case.identifier for case in named_cases([tmp_path / "C" / "ball", tmp_path / "D" / "ball"])]
+    assert [name.endswith(end) for name, end in zip(names, ("C_ball", "D_ball"), strict=True)] == [True, True]
+    assert not set("".join(names)) & set("/\\:")
+
+
+def test_a_folder_that_may_not_be_read_is_no_case(tmp_path, monkeypatch, capsys):
+    write_balls(tmp_path, "ball")
+    forbidden = tmp_path / "lost+found"
+    forbidden.mkdir()
+    is_file, scandir = Path.is_file, os.scandir
+
+    def checked(path):
+        if forbidden in Path(path).parents or Path(path) == forbidden:
+            raise PermissionError(13, "Permission denied", str(path))
+
+    monkeypatch.setattr(Path, "is_file", lambda self: (checked(self / "x"), is_file(self))[1])
+    monkeypatch.setattr("os.scandir", lambda path: (checked(path), scandir(path))[1])
+    assert [case.identifier for case in named_cases([tmp_path])] == ["ball"]
+    assert "may not be read" in refused(["predict", str(forbidden), "-o", str(tmp_path / "out")], capsys)
 
 
 def test_each_case_counts_once_and_names_that_stay_the_same_are_refused(tmp_path):

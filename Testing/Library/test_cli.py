@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import csv
 import json
+import os
+import shutil
 import subprocess
 import sys
 from dataclasses import replace
@@ -248,6 +250,74 @@ def test_bad_input_gets_one_sentence_and_exit_code_2(case, weights, tmp_path, ca
     assert "Cannot write" in refused(["predict", str(case), "-o", str(tmp_path / "file" / "out")], capsys)
     assert "no folder" in refused(["evaluate", str(case), *out, "--predictions", str(tmp_path / "none")], capsys)
     assert not (tmp_path / "out").exists(), "not even the folder"
+
+
+def test_devices_that_are_none_are_refused(case, weights, tmp_path, capsys):
+    for device in ("cpu:x", "cpu:0", "cuda:", "mps:1", "cuda:one"):
+        arguments = ["predict", str(case), "-o", str(tmp_path / "out"), "--weights", str(weights), "--device", device]
+        assert device in refused(arguments, capsys)
+
+
+@pytest.mark.parametrize("command", ["predict", "evaluate"])
+def test_a_python_that_is_not_there_is_named(command, case, weights, tmp_path, capsys, monkeypatch):
+    monkeypatch.setenv("DOSE_PREDICTION_PYTHON", "/nonexistent/python")
+    data = case if command == "predict" else case.parent
+    text = refused([command, str(data), "-o", str(tmp_path / "out"), "--weights", str(weights)], capsys)
+    assert "/nonexistent/python" in text and not (tmp_path / "out").exists()
+
+
+def test_one_patient_calibrates_no_uncertainty_but_is_scored(case, weights, tmp_path, capsys):
+    arguments = ["evaluate", str(case.parent), "-o", str(tmp_path / "out"), "--weights", str(weights)]
+    assert main([*arguments, "--samples", "2", "--device", "cpu"]) == 0
+    assert "One patient alone" in capsys.readouterr().err
+    summary = json.loads((tmp_path / "out" / "summary.json").read_text())
+    assert summary["patients"] == 1 and "coverage" not in summary and "uncertainty" not in summary
+
+
+def test_what_an_earlier_prediction_left_goes(case, weights, tmp_path, capsys):
+    out = tmp_path / "out"
+    arguments = ["predict", str(case), "-o", str(out), "--weights", str(weights), "--device", "cpu"]
+    assert main([*arguments, "--samples", "2", "--report", "--format", "nifti"]) == 0
+    first = sorted(path.name for path in out.iterdir())
+    assert {"dose.nii.gz", "dose_std.nii.gz", "report.html"} <= set(first)
+    (out / "notes.txt").write_text("mine")
+    assert main([*arguments, "--samples", "1"]) == 0
+    found = sorted(path.name for path in out.iterdir())
+    assert found == ["dose.nrrd", "dvh.csv", "goals.csv", "notes.txt", "prediction.json"]
+    views = json.loads((out / "prediction.json").read_text())["views"]
+    assert views == ["as it lies"]
+
+
+def test_a_dose_that_no_prediction_left_is_not_overwritten(case, weights, tmp_path, capsys):
+    ball_dose().write(tmp_path / "out" / "dose.nrrd")
+    before = (tmp_path / "out" / "dose.nrrd").read_bytes()
+    text = refused(["predict", str(case), "-o", str(tmp_path / "out"), "--weights", str(weights)], capsys)
+    assert "was left by no prediction" in text
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["dose.nrrd"]
+    assert (tmp_path / "out" / "dose.nrrd").read_bytes() == before
+
+
+def test_names_that_the_terminal_cannot_write_do_not_end_the_work(case, weights, tmp_path):
+    for name in ("A Łukasz", "B 鼻咽", "C"):
+        shutil.copytree(case, tmp_path / "cases" / name)
+    out = tmp_path / "out"
+    command = [sys.executable, "-m", "DosePredictionLib", "predict", str(tmp_path / "cases"), "-o", str(out),
+               "--weights", str(weights), "--device", "cpu"]  # fmt: skip
+    root = str(Path(__file__).parents[2])
+    environment = {**os.environ, "PYTHONIOENCODING": "ascii", "PYTHONPATH": root}
+    done = subprocess.run(command, env=environment, capture_output=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+    assert sorted(path.name for path in out.iterdir()) == ["A Łukasz", "B 鼻咽", "C"]
+    assert b"\\u0141ukasz" in done.stdout
+
+
+def test_a_summary_of_calibrated_doses_is_none_of_the_weights(weights, tmp_path, capsys):
+    summary = {"weights_sha256": read_weights(weights).sha256, "samples": 1, "steps": 1, "dose_score_gy": 2.0,
+               "dose_calibration": "adc.safetensors", "dose_calibration_sha256": "0"}  # fmt: skip
+    (tmp_path / "summary.json").write_text(json.dumps(summary))
+    out = tmp_path / "out.safetensors"
+    arguments = ["release", str(weights), "--summary", str(tmp_path / "summary.json"), "--data", "x", "-o", str(out)]
+    assert "without --calibrate" in refused(arguments, capsys) and not out.exists()
 
 
 def test_a_truncated_ct_is_named(case, tmp_path, capsys):

@@ -169,8 +169,10 @@ def test_a_calibration_of_other_weights_is_said_and_of_another_system_refused(ca
     other = tmp_path / "other.safetensors"
     save_weights(state, read_weights(weights).header, other)
     told: list[str] = []
-    PredictionEngine("default", other, "cpu", told.append, calibrate=file)
+    engine = PredictionEngine("default", other, "cpu", told.append, calibrate=file)
     assert len(told) == 1 and "other weights" in told[0]
+    made = engine.predict(ball_patient(), PredictionOptions(samples=1)).provenance
+    assert any("other weights" in warning for warning in made.warnings), "who only reads prediction.json learns it too"
     foreign = AdaptiveCalibration(after="magdiff_adc")
     save_weights(foreign.build_network().state_dict(), WeightsHeader("adc", asdict(foreign)), tmp_path / "foreign.st")
     with pytest.raises(InputError, match="magdiff_adc"):

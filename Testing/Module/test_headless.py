@@ -344,6 +344,13 @@ def test_the_command_explains_itself() -> None:
         assert word in asked.stdout
 
 
+def test_a_cases_own_folder_is_no_place_for_its_results(case: Path) -> None:
+    before = {path.name: path.read_bytes() for path in case.iterdir()}
+    asked = run_script(str(case), "-o", str(case))
+    assert asked.returncode == 2 and "folder of a case itself" in asked.stderr
+    assert {path.name: path.read_bytes() for path in case.iterdir()} == before
+
+
 def test_a_case_that_is_none_ends_with_one_sentence(tmp_path: Path) -> None:
     asked = run_script(str(tmp_path / "nobody"), "-o", str(tmp_path / "out"))
     assert asked.returncode == 2

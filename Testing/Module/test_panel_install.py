@@ -66,6 +66,30 @@ def test_without_the_pytorch_extension_it_says_where_to_get_it(session: Session)
     assert "Extensions Manager" in session.panel.install.ui.installStatusLabel.text
 
 
+def test_a_system_with_needs_of_its_own_is_offered_them(session: Session) -> None:
+    session.standin.installer.missing = {"monai", "einops"}
+    session.phantom()
+    assert not session.panel.install.widget.isVisible(), "the default system does without"
+    session.panel.parameters.system = "addiff_dose"
+    session.settle()
+    assert session.panel.install.widget.isVisible()
+    session.standin.dialogs.answer(OK)
+    session.predict()
+    assert session.standin.installer.asked == [["monai>=1.5", "einops>=0.8"]]
+
+
+def test_where_pytorch_cannot_be_had_it_is_said_and_not_offered(session: Session) -> None:
+    session.standin.installer.missing = {"torch"}
+    session.phantom()
+    with patch("sys.platform", "darwin"), patch("platform.machine", return_value="x86_64"):
+        session.panel.install.show()
+        assert "Apple silicon" in session.panel.install.ui.installStatusLabel.text
+        assert not session.panel.install.ui.installButton.isVisible()
+        click(session.panel.run.ui.predictButton)
+    assert session.standin.dialogs.shown == [] and session.standin.installer.asked == []
+    assert "Nothing was predicted" in session.status
+
+
 def test_before_slicer_5_11_the_older_installer_is_asked(session: Session) -> None:
     session.standin.without_packaging()
     session.panel.install.show()

@@ -1,0 +1,83 @@
+"""Where ``predict`` writes: nothing of the user's is overwritten, and nothing of an earlier prediction stays."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
+
+from DosePredictionLib.errors import InputError
+from DosePredictionLib.patient.cases import Case
+from DosePredictionLib.whole_file import whole_file
+
+#: What a prediction leaves with its doses, and by which they are known.
+PROVENANCE = "prediction.json"
+DOSES = tuple(
+    f"{name}{suffix}" for name in ("dose", "dose_std", "dose_uncalibrated") for suffix in (".nrrd", ".nii.gz")
+) + ("dose.dcm",)
+#: What not every prediction leaves; an earlier one's would be taken for a part of the latest.
+_SOMETIMES = (*DOSES, "isodoses.dcm", "report.html", "scene.mrb", "views.png", "dvh.png")
+
+
+def result_folders(cases: Sequence[Case], output: Path) -> list[Path]:
+    """Where each case's results go: one of its own in ``output``, or that itself when there is but one case.
+
+    Raises:
+        InputError: the results would come to lie among a case's own files, whose ``dose.nrrd`` is the clinical dose, or
+            overwrite a dose that no prediction left.
+    """
+    folders = [output] if len(cases) == 1 else [output / case.identifier for case in cases]
+    read_from = {case.path.resolve() for case in cases if case.path.is_dir() and not case.is_dicom}
+    for folder in folders:
+        if folder.resolve() in read_from:
+            raise InputError(
+                f"{folder} is the folder of a case itself, whose clinical dose.nrrd and other files the results would "
+                "overwrite or be taken for; give another folder with -o."
+            )
+        strange = [folder / name for name in DOSES if (folder / name).exists()]
+        if strange and not (folder / PROVENANCE).exists():
+            raise InputError(
+                f"{strange[0]} was left by no prediction (no {PROVENANCE} is beside it) and would be overwritten; "
+                "give another folder with -o, or take it away."
+            )
+    return folders
+
+
+def remove_earlier_prediction(folder: Path, openkbp_table: Path | None = None) -> None:
+    """Remove what an earlier prediction left in a folder.
+
+    Args:
+        folder: the prediction's.
+        openkbp_table: the same dose in the challenge's layout, wherever that is.
+
+    Raises:
+        InputError: something there can't be removed.
+    """
+    if not (folder / PROVENANCE).exists():
+        return
+    for path in (*(folder / name for name in _SOMETIMES), *([openkbp_table] if openkbp_table else [])):
+        try:
+            path.unlink(missing_ok=True)
+        except OSError as error:
+            raise InputError(
+                f"Cannot remove {path}, which an earlier prediction left: {error.strerror or error}; close it, or give "
+                "another folder with -o."
+            ) from error
+
+
+def check_writable(folder: Path) -> None:
+    """Fail before the work rather than after it when a folder can't be written to; no folder is left behind.
+
+    Raises:
+        InputError: it can't.
+    """
+    missing = [place for place in (folder, *folder.parents) if not place.exists()]
+    probe = folder / ".writable"
+    try:
+        with whole_file(probe) as temporary:
+            temporary.write_bytes(b"")
+        probe.unlink()
+    finally:
+        for place in missing:
+            with suppress(OSError):
+                place.rmdir()

@@ -56,8 +56,8 @@ def run(arguments: argparse.Namespace) -> int:
         )
     if summary.get("dose_calibration") and not calibrates:
         raise InputError(
-            f"{arguments.summary} is of doses that {summary['dose_calibration']} calibrated, not of what these weights say "
-            "by themselves; evaluate them without --calibrate."
+            f"{arguments.summary} is of doses that {summary['dose_calibration']} calibrated, not of what these weights "
+            "say by themselves; evaluate them without --calibrate."
         )
     header = replace(
         file.header,

@@ -19,6 +19,7 @@ from DosePredictionLib.inference.engine import PredictionEngine
 from DosePredictionLib.systems.adaptive_calibration import AdaptiveCalibration, reach_of, structures_mask
 from DosePredictionLib.systems.default import DefaultSystem
 from DosePredictionLib.training.case_cache import TrainingCase
+from DosePredictionLib.training.case_digest import inputs_digest
 from DosePredictionLib.training.config import TrainingConfig
 from DosePredictionLib.training.dose_stage import TYPICAL_GY_PER_UNIT
 from DosePredictionLib.training.draw import Batch, draw_batch, scored_structures
@@ -114,8 +115,12 @@ class CalibrationStage:
         return TrainingCase(case.identifier, whole.cropped(start, shape), case.dose_gy[z, y, x])
 
     def sampled_dose(self, case: TrainingCase) -> np.ndarray:
-        """The system's dose of a case in Gy, float32 (Z, Y, X); sampled once, then read from the cache."""
-        path = Path(self.config.output) / "cache" / "sampled" / f"{case.identifier}-{self._made_with}.npy"
+        """The system's dose of a case in Gy, float32 (Z, Y, X); sampled once, then read from the cache.
+
+        It is kept under what the case holds, too: a patient whose contours have changed is sampled anew.
+        """
+        name = f"{case.identifier}-{inputs_digest(case.inputs)}-{self._made_with}.npy"
+        path = Path(self.config.output) / "cache" / "sampled" / name
         if path.exists():
             kept = np.load(path, allow_pickle=False)
             if kept.shape == case.inputs.region.shape:

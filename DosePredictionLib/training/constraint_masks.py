@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import weakref
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -36,21 +37,27 @@ class CaseConstraints:
 class ConstraintMasks:
     """The constraints of every case that was asked for; rings and margins take seconds, so they are kept.
 
+    They are kept for the case itself and as long as it lives, not for its name: the same patient at half the resolution
+    has other voxels, and a training and a validation patient may share a name.
+
     Args:
         goals: the table.
     """
 
     def __init__(self, goals: GoalSet) -> None:
         self.goals = goals
-        self._known: dict[str, CaseConstraints] = {}
+        self._known: dict[int, tuple[weakref.ref[TrainingCase], CaseConstraints]] = {}
         self._making = threading.Lock()
 
     def of(self, case: TrainingCase) -> CaseConstraints:
         """A case's constraints; the case must not be augmented."""
         with self._making:
-            if case.identifier not in self._known:
-                self._known[case.identifier] = self._made(case)
-            return self._known[case.identifier]
+            place = id(case)  # of no other object while the case lives; when it goes, so does what is kept for it
+            kept = self._known.get(place)
+            if kept is None or kept[0]() is not case:
+                going = weakref.ref(case, lambda _: self._known.pop(place, None))
+                kept = self._known[place] = going, self._made(case)
+            return kept[1]
 
     def _made(self, case: TrainingCase) -> CaseConstraints:
         geometry = case.inputs.geometry

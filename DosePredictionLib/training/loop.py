@@ -260,9 +260,11 @@ class TrainingRun:
         if step >= self.config.coarse_steps:
             self._coarse.clear()
             return self.cases[index]
-        if index not in self._coarse:
-            self._coarse[index] = halved(self.cases[index])
-        return self._coarse[index]
+        coarse = self._coarse.get(index)
+        if coarse is None:
+            # Held here: another worker, already at a later step, may empty the dictionary at any time.
+            coarse = self._coarse[index] = halved(self.cases[index])
+        return coarse
 
     def _optimise(self, batch: Any) -> dict[str, Tensor]:
         """One optimiser step; the loss's terms."""

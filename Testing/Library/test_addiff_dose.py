@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import math
 from dataclasses import replace
 
@@ -14,11 +15,15 @@ from phantom import ball_patient
 
 from DosePredictionLib.conditioning.channels import CHANNELS, SCALARS, model_input
 from DosePredictionLib.conditioning.plan_context import CONTEXT_LENGTH, plan_context
+from DosePredictionLib.dosimetry.goal_reading import bundled_goals
 from DosePredictionLib.errors import InputError
 from DosePredictionLib.inference.weights import load_weights
 from DosePredictionLib.networks.lightweight_vae3d import LightweightVAE3D, WholeCT, kl_divergence
 from DosePredictionLib.systems.addiff_dose import AddiffDoseSystem
+from DosePredictionLib.training.addiff_stage import GOALS
 from DosePredictionLib.training.case_cache import load_case, save_case
+from DosePredictionLib.training.coarse_case import halved
+from DosePredictionLib.training.constraint_masks import ConstraintMasks
 from DosePredictionLib.training.export import export_weights
 from DosePredictionLib.training.loop import TrainingRun
 from DosePredictionLib.training.mixup import draw_share, mixed
@@ -203,6 +208,48 @@ def test_a_draw_has_constraints_or_is_mixed(tmp_path, trained, cases):
     for index, (z, y, x) in batch.places:
         covered[index, 0, z : z + 16, y : y + 16, x : x + 16] = True
     assert covered.all()
+
+
+def voxels_of(constraints):
+    return [one.voxels.tolist() for one in constraints.structures]
+
+
+def test_constraints_are_those_of_the_case_and_not_of_its_name(cases):
+    fine, other = case(0.0), ball_case(0.0, identifier="ball0.0", peak_gy=66.0)
+    target = fine.inputs.names.index("prescription")
+    channels = other.inputs.channels.copy()
+    channels[target] = np.roll(channels[target], 2, axis=0)
+    other = replace(other, inputs=replace(other.inputs, channels=channels))
+    wanted = {id(one): voxels_of(ConstraintMasks(bundled_goals(GOALS)).of(one)) for one in (fine, other)}
+    assert wanted[id(fine)] != wanted[id(other)]
+    masks = ConstraintMasks(bundled_goals(GOALS))
+    coarse = halved(fine)
+    masks.of(coarse)
+    assert voxels_of(masks.of(fine)) == wanted[id(fine)], "of the full grid, after a step at half the resolution"
+    assert voxels_of(masks.of(other)) == wanted[id(other)], "of the other patient of this name"
+    assert masks.of(fine) is masks.of(fine), "made once"
+    del coarse
+    gc.collect()
+    assert len(masks._known) == 2, "nothing is kept for a case that is gone"
+
+
+def test_a_run_that_was_coarse_at_first_resumes_exactly(tmp_path, trained, cases):
+    folder, *_ = trained
+
+    def run(name):
+        told = stage_config(folder, "dose", output=str(tmp_path / name), coarse_steps=1, mixup=0.0, steps=3,
+                            clinical_weight=50.0, validate_every=99)  # fmt: skip
+        return TrainingRun(told, cases, cases[:1])
+
+    whole = run("whole")
+    whole.run()
+    run("parts").run(until=2)
+    resumed = run("parts")
+    assert resumed.step == 2
+    resumed.run()
+    for name, value in whole.network.state_dict().items():
+        assert torch.equal(value, resumed.network.state_dict()[name]), name
+        assert torch.equal(whole.average[name], resumed.average[name]), name
 
 
 def test_the_first_stage_leaves_an_encoder_that_the_second_does_not_touch(trained):

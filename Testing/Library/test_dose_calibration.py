@@ -126,6 +126,23 @@ def test_it_learns_from_the_system_s_own_samples(calibrated_run, weights):
     assert stage.sampled_dose(run.cases[0]).max() == 12.0
 
 
+def test_a_patient_that_changed_or_another_of_its_name_is_sampled_anew(tmp_path, weights, monkeypatch):
+    stage = CalibrationStage(TrainingConfig(
+        train="", validation="", output=str(tmp_path), stage="calibration", from_weights=str(weights), device="cpu",
+    ))  # fmt: skip
+    case = training_case(patient(), CHANNELS)
+    channels = case.inputs.channels.copy()
+    channels[CHANNELS.index("prescription")][channels[CHANNELS.index("prescription")] == 1.0] = 0.8
+    changed = replace(case, inputs=replace(case.inputs, channels=channels))
+    asked = []
+    monkeypatch.setattr(stage._engine, "sampled_dose", lambda inputs: asked.append(inputs) or (
+        np.full(inputs.region.shape, float(len(asked)), dtype=np.float32)))  # fmt: skip
+    assert stage.sampled_dose(case).max() == 1.0
+    assert stage.sampled_dose(changed).max() == 2.0
+    assert stage.sampled_dose(case).max() == 1.0 and len(asked) == 2
+    assert stage.sampled_dose(training_case(patient(), CHANNELS)).max() == 1.0, "the same content, read again"
+
+
 def test_the_loss_weighs_every_structure_alike(tmp_path, weights):
     """Twice the error in the smallest structure and none elsewhere: the mean over structures, not over voxels."""
     case = training_case(patient(), CHANNELS)

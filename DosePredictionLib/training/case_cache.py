@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import hashlib
-import os
+import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from zipfile import BadZipFile
 
 import numpy as np
 
 from DosePredictionLib.conditioning.channels import ModelInput, model_input
 from DosePredictionLib.conditioning.padding import pad_to
+from DosePredictionLib.conditioning.patient_digest import patient_digest
 from DosePredictionLib.conditioning.resampling import resample
 from DosePredictionLib.errors import InputError
 from DosePredictionLib.patient.geometry import Geometry, index3, vector3
 from DosePredictionLib.patient.patient import Patient
+from DosePredictionLib.whole_file import whole_file
 
 
 @dataclass(frozen=True)
@@ -26,11 +29,14 @@ class TrainingCase:
         identifier: the patient's.
         inputs: channels in float16.
         dose_gy: (Z, Y, X) float16 on ``inputs.geometry``.
+        digest: of the patient (`patient_digest`), which the header of the weights names it by; empty when unknown, as
+            for an augmented case.
     """
 
     identifier: str
     inputs: ModelInput
     dose_gy: np.ndarray
+    digest: str = ""
 
     def padded_dose(self, shape: tuple[int, ...], offset: tuple[int, ...]) -> np.ndarray:
         """The dose in model units (zero dose -1, highest prescription +1), float32, laid into a larger volume."""
@@ -49,29 +55,33 @@ def training_case(patient: Patient, channels: Sequence[str]) -> TrainingCase:
     inputs = model_input(patient, channels)
     dose_gy = resample(patient.reference_dose, inputs.geometry)
     compact = replace(inputs, channels=inputs.channels.astype(np.float16))
-    return TrainingCase(patient.identifier, compact, dose_gy.astype(np.float16))
+    return TrainingCase(patient.identifier, compact, dose_gy.astype(np.float16), patient_digest(patient) or "")
 
 
 def save_case(case: TrainingCase, path: Path) -> None:
-    """Write a case; the file appears whole or not at all."""
+    """Write a case; the file appears whole or not at all.
+
+    Raises:
+        InputError: the folder can't be written to, or is full.
+    """
     geometry = case.inputs.geometry
-    temporary = path.with_suffix(f".partial-{os.getpid()}.npz")
-    np.savez(
-        temporary,
-        identifier=case.identifier,
-        names=np.array(case.inputs.names),
-        channels=case.inputs.channels,
-        scalars=case.inputs.scalars,
-        region=case.inputs.region,
-        prescription_gy=case.inputs.prescription_gy,
-        technique=case.inputs.technique or "",
-        site=case.inputs.site or "",
-        dose_gy=case.dose_gy,
-        spacing_mm=geometry.spacing_mm,
-        origin_mm=geometry.origin_mm,
-        direction=geometry.direction,
-    )
-    os.replace(temporary, path)
+    with whole_file(path) as temporary:
+        np.savez(
+            temporary,
+            identifier=case.identifier,
+            names=np.array(case.inputs.names),
+            channels=case.inputs.channels,
+            scalars=case.inputs.scalars,
+            region=case.inputs.region,
+            prescription_gy=case.inputs.prescription_gy,
+            technique=case.inputs.technique or "",
+            site=case.inputs.site or "",
+            dose_gy=case.dose_gy,
+            digest=case.digest,
+            spacing_mm=geometry.spacing_mm,
+            origin_mm=geometry.origin_mm,
+            direction=geometry.direction,
+        )
 
 
 def load_case(path: Path) -> TrainingCase:
@@ -86,14 +96,19 @@ def load_case(path: Path) -> TrainingCase:
             float(data["prescription_gy"]), *(str(data[name]) or None if name in data else None
                                               for name in ("technique", "site")),
         )  # fmt: skip
-        return TrainingCase(str(data["identifier"]), inputs, data["dose_gy"])
+        digest = str(data["digest"]) if "digest" in data else ""  # files from before there were digests have none
+        return TrainingCase(str(data["identifier"]), inputs, data["dose_gy"], digest)
 
 
 def cached_cases(folder: str | Path, cache: Path, channels: Sequence[str]) -> Iterator[TrainingCase]:
     """All cases of a folder that can be trained on, conditioned once and kept in ``cache``.
 
     A case's file is named by its identifier, its source's sizes and times, and the channel list; change one of these
-    and it is made anew. Cases without a dose, a target or a dose region are passed over.
+    and it is made anew, as it is when the file is damaged. Cases without a dose, a target or a dose region are passed
+    over.
+
+    Raises:
+        InputError: ``cache`` can't be written to, or is full.
     """
     from DosePredictionLib.patient.cases import named_cases
 
@@ -104,10 +119,24 @@ def cached_cases(folder: str | Path, cache: Path, channels: Sequence[str]) -> It
         facts = "".join(f"{about.st_size}{about.st_mtime_ns}" for about in map(Path.stat, sources))
         key = hashlib.sha256(f"{channels}{facts}".encode()).hexdigest()[:12]
         path = cache / f"{case.identifier}-{key}.npz"
-        if not path.exists():
+        kept = _kept_case(path)
+        if kept is None:
             try:
-                save_case(training_case(case.read(), channels), path)
+                made = training_case(case.read(), channels)
             except InputError as problem:
                 print(f"passed over {case.identifier}: {problem}", flush=True)
                 continue
-        yield load_case(path)
+            save_case(made, path)
+            kept = load_case(path)
+        elif not kept.digest:
+            kept = replace(kept, digest=patient_digest(case.read()) or "")
+            save_case(kept, path)
+        yield kept
+
+
+def _kept_case(path: Path) -> TrainingCase | None:
+    """The case in a file of the cache; None when there is none, or one that was cut off or damaged."""
+    try:
+        return load_case(path) if path.exists() else None
+    except (BadZipFile, zlib.error, OSError, EOFError, ValueError, KeyError):
+        return None

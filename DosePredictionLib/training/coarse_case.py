@@ -35,4 +35,4 @@ def halved(case: TrainingCase) -> TrainingCase:
         scalars[SCALARS.index(name)] = spacing[axis] / NOMINAL_SPACING_MM[axis] - 1.0
     geometry = replace(inputs.geometry, shape=index3(region.shape), spacing_mm=spacing)
     coarse = replace(inputs, channels=channels, scalars=scalars, region=region, geometry=geometry)
-    return TrainingCase(case.identifier, coarse, mean(case.dose_gy) * region)
+    return TrainingCase(case.identifier, coarse, mean(case.dose_gy) * region, case.digest)

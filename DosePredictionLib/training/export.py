@@ -14,10 +14,16 @@ from DosePredictionLib.inference.device import describe_device
 from DosePredictionLib.inference.weights import WeightsHeader, read_weights, save_weights
 from DosePredictionLib.inference.weights_header import read_weights_header
 from DosePredictionLib.training.loop import TrainingRun
+from DosePredictionLib.training.run_history import short_name
 
 
 def export_weights(run: TrainingRun) -> Path:
-    """Write a run's averaged weights, in half precision, as ``weights.safetensors`` into its folder."""
+    """Write a run's averaged weights, in half precision, as ``weights.safetensors`` into its folder.
+
+    The header's ``training`` says what they were trained on: its ``data`` is the folder of the last part of the run,
+    its ``earlier`` what was set otherwise before, and its ``patient_digests`` are all patients of all parts, and of the
+    weights that the run started from (`PatientsSeen`).
+    """
     config = run.config
     # A stage may say that its weights are of something else than its system, such as the system's calibration.
     released = cast(Any, getattr(run.stage, "released", run.system))
@@ -25,7 +31,7 @@ def export_weights(run: TrainingRun) -> Path:
         system=released.name,
         config=asdict(released),  # every system is a data class
         training={
-            "data": f"{len(run.cases)} patients ({Path(config.train).parent.name}/{Path(config.train).name})",
+            "data": f"{len(run.cases)} patients ({short_name(config.train)})",
             "patients": len(run.cases),
             "stage": config.stage,
             **({} if config.from_weights is None else {"from_weights": _origin(Path(config.from_weights))}),
@@ -43,6 +49,7 @@ def export_weights(run: TrainingRun) -> Path:
             "quarter_turns": config.quarter_turns,
             "names_kept": config.names_kept,
             **({"earlier": run.earlier} if run.earlier else {}),
+            **run.patients_seen.to_header(),
         },
         commit=_commit(),
         companions=[{"name": Path(one).name, "sha256": read_weights(one).sha256} for one in config.companions],

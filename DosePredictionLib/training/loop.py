@@ -18,12 +18,14 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from DosePredictionLib.conditioning.patients_seen import PatientsSeen
 from DosePredictionLib.errors import InputError
 from DosePredictionLib.inference.weights_header import read_weights_header
 from DosePredictionLib.systems.registry import system_from_config
 from DosePredictionLib.training.case_cache import TrainingCase, cached_cases
 from DosePredictionLib.training.coarse_case import halved
 from DosePredictionLib.training.config import TrainingConfig
+from DosePredictionLib.training.earlier_patients import patients_before, told_of_overlap
 from DosePredictionLib.training.optimiser import SideBySide, build_optimisers
 from DosePredictionLib.training.run_history import settings_before
 from DosePredictionLib.training.stage import Stage, map_tensors, to_device
@@ -80,6 +82,8 @@ class TrainingRun:
         self.best_average: dict[str, Tensor] | None = None
         #: What earlier parts of the run were trained with, where that was something else.
         self.earlier: list[dict[str, Any]] = []
+        #: Whom the weights were trained on: in this run's parts so far, and before it.
+        self.patients_seen = PatientsSeen()
         #: Set from outside (a signal): end after this step, with a checkpoint.
         self.stop_requested = False
         self._coarse: dict[int, TrainingCase] = {}
@@ -91,6 +95,8 @@ class TrainingRun:
         resumed = (self.output / CHECKPOINT).exists()
         if resumed:
             self._resume()
+        else:
+            self.patients_seen = patients_before(config)
         if cases is None or validation is None:
             # One process conditions what isn't in the cache; the others find it there.
             with self.fabric.rank_zero_first():
@@ -120,6 +126,8 @@ class TrainingRun:
         if self._has_stalled:
             print(self._why_it_ends(), flush=True)
             return
+        if self.step < last:
+            self._note_patients()
         recent: list[dict[str, Tensor]] = []
         began = time.perf_counter()
         for batch in self._batches(last):
@@ -148,6 +156,13 @@ class TrainingRun:
                 print(self._why_it_ends(), flush=True)
             if stop:
                 break
+
+    def _note_patients(self) -> None:
+        """Count the training patients among those seen, and tell who of them is validated on."""
+        self.patients_seen = self.patients_seen.with_others(PatientsSeen.of(case.digest for case in self.cases))
+        told = told_of_overlap(self.patients_seen, self.validation)
+        if told and self.fabric.is_global_zero:
+            print(told, flush=True)
 
     @property
     def released_average(self) -> dict[str, Tensor]:
@@ -201,6 +216,7 @@ class TrainingRun:
                 "stalled": self.stalled,
                 "best_average": self.best_average,
                 "earlier": self.earlier,
+                **self.patients_seen.to_header(),
                 "config": asdict(self.config),
                 "network": self.network.state_dict(),
                 "average": self.average,
@@ -226,6 +242,7 @@ class TrainingRun:
         self.step, self.seconds = state["step"], state["seconds"]
         self.best, self.stalled = state.get("best", math.inf), state.get("stalled", 0)
         self.best_average = state.get("best_average")
+        self.patients_seen = PatientsSeen.of_header(state)
 
     def _batches(self, last: int) -> Iterator[Any]:
         """The batches of the steps up to ``last``, drawn ahead by the configuration's workers."""

@@ -10,9 +10,14 @@ from DosePredictionLib.errors import InputError
 
 #: Settings that change neither the weights nor how they are used: of the computer, of what is looked at meanwhile.
 _OF_NO_MATTER = {
-    "train", "validation", "output", "cache", "validate_every", "checkpoint_every", "patience", "validation_cases",
-    "threads", "workers", "device", "devices", "strategy", "compile", "companions", "weight_bits", "canvas",
+    "output", "cache", "checkpoint_every", "threads", "workers", "device", "compile", "companions", "weight_bits",
 }  # fmt: skip
+#: Settings of how the best weights are looked for: of no matter to a run that leaves its last ones.
+_OF_THE_BEST = {"validation", "validate_every", "validation_cases"}
+#: Settings that leave a trace when a run goes on, but with which a finished one may be looked at again.
+_OF_THE_WAY = {"devices", "strategy", "patience", *_OF_THE_BEST}
+#: Folders, of which only the last two names are told: where somebody keeps data is nobody else's business.
+_FOLDERS = ("train", "validation")
 #: Settings of what is trained: another network's run can't be gone on with.
 _OF_THE_NETWORK = ("system", "system_config", "stage", "from_weights", "low_rank")
 #: Settings that say how long a run is: a finished one may be prolonged.
@@ -42,8 +47,14 @@ def settings_before(stored: dict[str, Any], config: dict[str, Any], step: int, o
             f"{output} holds a run with another {of_the_network[0]}; give this one another output, or take that one "
             "away."
         )
-    matter = {name: value for name, value in differing.items() if name not in _OF_NO_MATTER}
+    ends_early = bool(before.get("patience") or now.get("patience"))
+    matter = {
+        name: short_name(value) if name in _FOLDERS else value for name, value in differing.items()
+        if name not in _OF_NO_MATTER and (ends_early or name not in _OF_THE_BEST)
+    }  # fmt: skip
     told = {name: value for name, value in matter.items() if name not in _OF_LENGTH}
+    if step >= config["steps"]:
+        told = {name: value for name, value in told.items() if name not in _OF_THE_WAY}
     if told and step >= config["steps"]:
         name = next(iter(told))
         raise InputError(
@@ -51,3 +62,8 @@ def settings_before(stored: dict[str, Any], config: dict[str, Any], step: int, o
             "another output, or more steps to prolong it."
         )
     return {"until_step": step, **matter} if told else {}
+
+
+def short_name(folder: str) -> str:
+    """The last two names of a folder's path."""
+    return f"{Path(folder).parent.name}/{Path(folder).name}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -19,6 +20,7 @@ from DosePredictionLib.training.coarse_case import halved
 from DosePredictionLib.training.config import TrainingConfig
 from DosePredictionLib.training.export import export_weights
 from DosePredictionLib.training.loop import TrainingRun
+from DosePredictionLib.training.run_history import settings_before
 
 
 @pytest.fixture(scope="module")
@@ -49,6 +51,31 @@ def test_a_run_that_is_only_prolonged_has_no_history(tmp_path, cases):
     run = TrainingRun(config(tmp_path, steps=3), cases, cases[:1])
     run.run()
     assert "earlier" not in read_weights_header(export_weights(run)).training
+
+
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [({"train": "/data/clinic/other"}, {"train": "clinic/train"}), ({"canvas": [64, 64, 64]}, {"canvas": None}),
+     ({"patience": 50}, {"patience": 0})],
+)  # fmt: skip
+def test_what_changes_the_weights_leaves_a_trace(tmp_path, cases, changes, told):
+    first = config(tmp_path, steps=1, train="/data/clinic/train")
+    TrainingRun(first, cases, cases[:1]).run()
+    run = TrainingRun(replace(first, steps=2, **changes), cases, cases[:1])
+    assert run.earlier == [{"until_step": 1, "steps": 1, **told}]
+
+
+@pytest.mark.parametrize(
+    ("before", "now", "trace"),
+    [({"devices": 2}, {"devices": 1}, {"devices": 2}), ({"strategy": "ddp"}, {"strategy": "auto"}, {"strategy": "ddp"}),
+     ({"validation": "a/b/c", "patience": 2}, {"validation": "d"}, {"validation": "b/c"}),
+     ({"validation": "a"}, {"validation": "b"}, {}), ({"validate_every": 1}, {"validate_every": 2}, {})],
+)  # fmt: skip
+def test_the_way_a_run_is_made_leaves_a_trace_where_it_goes_on(tmp_path, before, now, trace):
+    stored = {"steps": 4, "patience": 0, **before}
+    config = {**stored, **now}
+    assert settings_before(stored, config, 2, tmp_path) == ({"until_step": 2, **trace} if trace else {})
+    assert settings_before(stored, config, 4, tmp_path) == {}, "nothing is trained with them"
 
 
 def test_a_run_that_stalls_leaves_its_best_weights_and_stays_ended(tmp_path, cases, monkeypatch, capsys):

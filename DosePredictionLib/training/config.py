@@ -61,7 +61,8 @@ class TrainingConfig:
             which interpolates nothing.
         curve_weight, criteria_weight: of the two DVH terms beside the dose error (`losses.dvh_errors_gy`).
         validate_every, checkpoint_every: steps.
-        patience: the run ends early when so many validations in a row bring no better score; 0 for never.
+        patience: the run ends early when so many validations in a row bring no better score, and leaves the weights of
+            the best validation, even when it reaches its last step; 0 for never, and the last weights.
         validation_cases: how many validation cases each validation looks at; 0 for all.
         seed: of every random draw.
         threads: processor threads; 0 leaves PyTorch's choice.

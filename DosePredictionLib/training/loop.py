@@ -78,8 +78,9 @@ class TrainingRun:
         self.seconds = 0.0
         #: The best validation score so far, and how many validations have gone by without a better one.
         self.best, self.stalled = math.inf, 0
-        #: Its averaged weights, where a run may end early for want of better ones.
+        #: Its averaged weights and step, where a run may end early for want of better ones.
         self.best_average: dict[str, Tensor] | None = None
+        self.best_step: int | None = None
         #: What earlier parts of the run were trained with, where that was something else.
         self.earlier: list[dict[str, Any]] = []
         #: Whom the weights were trained on: in this run's parts so far, and before it.
@@ -166,8 +167,21 @@ class TrainingRun:
 
     @property
     def released_average(self) -> dict[str, Tensor]:
-        """The weights that a run leaves: the last ones, or where it ends for want of better ones, the best."""
-        return self.average if self.best_average is None else self.best_average
+        """The weights that a run leaves: with ``patience`` those of the best validation, otherwise the last ones.
+
+        Whether a run with patience ends for want of better ones or reaches its last step makes no difference.
+        """
+        return self.average if self.best_average is None or not self.config.patience else self.best_average
+
+    @property
+    def released_step(self) -> int:
+        """The step that `released_average` is of.
+
+        Of the best weights in a checkpoint from before their step was kept, only the run's own is known.
+        """
+        if self.best_step is None or not self.config.patience:
+            return self.step
+        return self.best_step
 
     @property
     def _has_stalled(self) -> bool:
@@ -194,6 +208,7 @@ class TrainingRun:
         self.stalled = 0 if score < self.best else self.stalled + 1
         if self.config.patience and score < self.best:
             self.best_average = {name: value.detach().clone() for name, value in self.average.items()}
+            self.best_step = self.step
         self.best = min(self.best, score)
 
     def averaged_network(self) -> nn.Module:
@@ -215,6 +230,7 @@ class TrainingRun:
                 "best": self.best,
                 "stalled": self.stalled,
                 "best_average": self.best_average,
+                "best_step": self.best_step,
                 "earlier": self.earlier,
                 **self.patients_seen.to_header(),
                 "config": asdict(self.config),
@@ -241,7 +257,7 @@ class TrainingRun:
             group["weight_decay"] = self.config.weight_decay
         self.step, self.seconds = state["step"], state["seconds"]
         self.best, self.stalled = state.get("best", math.inf), state.get("stalled", 0)
-        self.best_average = state.get("best_average")
+        self.best_average, self.best_step = state.get("best_average"), state.get("best_step")
         self.patients_seen = PatientsSeen.of_header(state)
 
     def _batches(self, last: int) -> Iterator[Any]:

@@ -14,6 +14,7 @@ from tiny import TINY
 
 from DosePredictionLib.cli.train import between_steps
 from DosePredictionLib.errors import InputError
+from DosePredictionLib.inference.weights import read_weights
 from DosePredictionLib.inference.weights_header import read_weights_header
 from DosePredictionLib.systems.registry import system_from_config
 from DosePredictionLib.training.coarse_case import halved
@@ -92,6 +93,42 @@ def test_a_run_that_stalls_leaves_its_best_weights_and_stays_ended(tmp_path, cas
     assert again.step == 4, "no step more"
     for name, value in again.released_average.items():
         assert torch.equal(value, averages[1][name]), "of the second validation"
+
+
+@pytest.mark.parametrize(("patience", "stalls"), [(2, True), (20, False)])
+def test_the_best_weights_say_their_own_step(tmp_path, cases, monkeypatch, patience, stalls):
+    """Whether the run ends for want of better ones or reaches its last step, and also when it was resumed between."""
+    told = config(tmp_path, steps=8, validate_every=2, checkpoint_every=2, patience=patience)
+    scores, kept = iter([4.0, 3.0, 3.1, 3.2, 3.3]), {}
+
+    def run_on(until=None):
+        run = TrainingRun(told, cases, cases[:1])
+
+        def validated():
+            kept[run.step] = {name: value.clone() for name, value in run.average.items()}
+            return {run.stage.score_name: next(scores)}
+
+        monkeypatch.setattr(run, "validation_scores", validated)
+        run.run(until)
+        return run
+
+    run_on(4)
+    run = run_on()
+    assert run.step == 8 and run._has_stalled is stalls
+    path = export_weights(run)
+    header = read_weights_header(path)
+    assert header.training["steps"] == 4 and header.training["steps_run"] == 8
+    for name, value in read_weights(path).state.items():
+        assert torch.equal(value, kept[4][name].half().float()), name
+
+
+def test_without_patience_the_last_weights_are_left_whatever_was_kept_before(tmp_path, cases):
+    TrainingRun(config(tmp_path, steps=2, validate_every=1, patience=9), cases, cases[:1]).run()
+    run = TrainingRun(config(tmp_path, steps=4, validate_every=1), cases, cases[:1])
+    run.run()
+    assert run.best_average is not None and run.released_average is run.average
+    header = read_weights_header(export_weights(run))
+    assert header.training["steps"] == 4 and "steps_run" not in header.training
 
 
 def test_an_interrupt_ends_the_run_between_two_steps(tmp_path, cases, monkeypatch):

@@ -5,8 +5,6 @@ From MONAI where it has them. All take (N, C, Z, Y, X) with sizes that are multi
 
 from __future__ import annotations
 
-from typing import Literal
-
 import torch
 import torch.nn.functional as functional
 from einops import rearrange
@@ -15,7 +13,8 @@ from monai.networks.nets import PatchDiscriminator, SegResNet, UNet
 from monai.networks.nets.resnet import ResNetFeatures
 from torch import Tensor, nn
 
-Architecture = Literal["unet", "pix2pix", "deeplabv3plus", "dosenet"]
+from DosePredictionLib.networks.baseline_names import Architecture
+
 SIZE_MULTIPLE = 16
 
 

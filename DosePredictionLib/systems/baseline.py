@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar
+from typing import ClassVar
 
 import numpy as np
 import torch
@@ -12,11 +12,9 @@ from torch import nn
 
 from DosePredictionLib.conditioning.channels import CHANNELS, ModelInput
 from DosePredictionLib.conditioning.padding import centred_offset, padded_shape, window
+from DosePredictionLib.networks.baseline_names import Architecture
 from DosePredictionLib.systems.monai_needed import check_monai
 from DosePredictionLib.systems.tuples_from_json import TuplesFromJson
-
-if TYPE_CHECKING:  # MONAI takes its time to import
-    from DosePredictionLib.networks.baselines import Architecture
 
 SIZE_MULTIPLE = 16
 #: Of neighbouring windows.

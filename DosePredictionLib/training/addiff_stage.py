@@ -22,6 +22,7 @@ from DosePredictionLib.systems.registry import system_from_config
 from DosePredictionLib.training.case_cache import TrainingCase
 from DosePredictionLib.training.clinical_loss import PatientConstraint, StructureVoxels, clinical_loss, missed_percent
 from DosePredictionLib.training.config import TrainingConfig
+from DosePredictionLib.training.config_checks import check_canvas
 from DosePredictionLib.training.constraint_masks import ConstraintMasks, structure_voxels
 from DosePredictionLib.training.draw import draw_batch
 from DosePredictionLib.training.earlier_weights import earlier_weights
@@ -92,6 +93,8 @@ class AddiffStage:
     def __init__(self, config: TrainingConfig) -> None:
         self.config = config
         self.system = cast(AddiffDoseSystem, system_from_config(config.system, config.system_config))
+        stride = 2 ** len(self.system.ct_widths)
+        check_canvas(config, (stride, stride, stride), self.system.patch)
         self.masks = ConstraintMasks(bundled_goals(GOALS))
         if config.mixup and config.batch < 2:
             raise InputError("Mixup mixes the patients of a batch: set batch to 2 or more, or mixup to 0.")

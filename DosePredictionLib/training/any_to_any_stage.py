@@ -21,6 +21,7 @@ from DosePredictionLib.systems.registry import system_from_config
 from DosePredictionLib.training.backbone_weights import start_from
 from DosePredictionLib.training.case_cache import TrainingCase
 from DosePredictionLib.training.config import TrainingConfig
+from DosePredictionLib.training.config_checks import check_canvas
 from DosePredictionLib.training.draw import augmented, cut, scored_structures
 from DosePredictionLib.training.losses import StructureDoses, dose_error_gy, dvh_errors_gy, structure_doses
 from DosePredictionLib.training.stage import StageLoss
@@ -82,6 +83,8 @@ class AnyToAnyStage:
     def __init__(self, config: TrainingConfig) -> None:
         self.config = config
         self.system = cast(DiffKT3DSystem, system_from_config(config.system, config.system_config))
+        if config.canvas is not None:
+            check_canvas(config, self.system.size_multiple)
         if config.stage == "any-to-any" and self.system.dose_share == 0:
             self.score_name = CT_SCORE
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import hashlib
-import os
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 import torch
@@ -25,6 +25,7 @@ from DosePredictionLib.training.dose_stage import TYPICAL_GY_PER_UNIT
 from DosePredictionLib.training.draw import Batch, draw_batch, scored_structures
 from DosePredictionLib.training.losses import dvh_errors_gy, structure_errors_gy
 from DosePredictionLib.training.stage import StageLoss
+from DosePredictionLib.whole_file import whole_file
 
 #: The sampled dose as a channel of a case, over the highest prescription.
 SAMPLED_DOSE = "sampled_dose"
@@ -121,13 +122,18 @@ class CalibrationStage:
         """
         name = f"{case.identifier}-{inputs_digest(case.inputs)}-{self._made_with}.npy"
         path = Path(self.config.output) / "cache" / "sampled" / name
-        if path.exists():
-            kept = np.load(path, allow_pickle=False)
-            if kept.shape == case.inputs.region.shape:
-                return kept.astype(np.float32)
+        kept = _kept_dose(path)
+        if kept is not None and kept.shape == case.inputs.region.shape:
+            return kept.astype(np.float32)
         dose_gy = self._engine.sampled_dose(replace(case.inputs, channels=case.inputs.channels.astype(np.float32)))
-        path.parent.mkdir(parents=True, exist_ok=True)
-        temporary = path.with_suffix(f".partial-{os.getpid()}.npy")
-        np.save(temporary, dose_gy.astype(np.float16))
-        os.replace(temporary, path)
+        with whole_file(path) as temporary:
+            np.save(temporary, dose_gy.astype(np.float16))
         return dose_gy.astype(np.float16).astype(np.float32)
+
+
+def _kept_dose(path: Path) -> np.ndarray | None:
+    """The dose in a file of the cache; None when there is none, or one that was cut off."""
+    try:
+        return cast(np.ndarray, np.load(path, allow_pickle=False)) if path.exists() else None
+    except (OSError, EOFError, ValueError):
+        return None

@@ -123,9 +123,9 @@ class TrainingConfig:
     weight_bits: int = 16
 
     def __post_init__(self) -> None:
-        if isinstance(self.companions, str):
+        if not isinstance(self.companions, list | tuple) or not all(isinstance(one, str) for one in self.companions):
             raise InputError(f"The training configuration's companions is {self.companions!r}; give a list of files.")
-        if self.canvas is not None:
+        if isinstance(self.canvas, list):
             object.__setattr__(self, "canvas", tuple(self.canvas))  # a list in JSON
         check_fields(self)
         if self.weight_bits not in (8, 16):

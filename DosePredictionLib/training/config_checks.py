@@ -24,7 +24,9 @@ _NUMBERS: dict[str, tuple[float, float | None]] = {
     "resize": (0.0, 0.9), "upside_down": (0.0, 1.0), "quarter_turns": (0.0, 1.0), "curve_weight": (0.0, None),
     "criteria_weight": (0.0, None),
 }  # fmt: skip
-_TEXTS = ("train", "validation", "output", "system", "stage", "optimiser", "device", "strategy")
+_TEXTS = (
+    "train", "validation", "output", "cache", "system", "stage", "from_weights", "optimiser", "device", "strategy",
+)  # fmt: skip
 _OBJECTS = ("system_config", "post_training")
 _SWITCHES = ("names_kept", "compile")
 
@@ -42,8 +44,36 @@ def check_fields(config: TrainingConfig) -> None:
         if wanted:
             raise InputError(f"The training configuration's {name} is {value!r}; give {wanted}.")
     canvas = config.canvas
-    if canvas is not None and (len(canvas) != 3 or not all(_is_whole(size) and size > 0 for size in canvas)):
-        raise InputError(f"The training configuration's canvas is {list(canvas)!r}; give three numbers of voxels.")
+    three = isinstance(canvas, tuple) and len(canvas) == 3 and all(_is_whole(size) and size > 0 for size in canvas)
+    if canvas is not None and not three:
+        shown = list(canvas) if isinstance(canvas, tuple) else canvas
+        raise InputError(f"The training configuration's canvas is {shown!r}; give three numbers of voxels.")
+
+
+def check_canvas(
+    config: TrainingConfig, multiples: tuple[int, int, int], least: tuple[int, int, int] = (1, 1, 1)
+) -> None:
+    """Check that a stage's network can take the configuration's canvas.
+
+    Args:
+        config: its canvas may be None, which fits.
+        multiples: of which the sizes must be, voxels (z, y, x).
+        least: sizes, voxels (z, y, x).
+
+    Raises:
+        InputError: the network can't; the sentence names what it can.
+    """
+    if config.canvas is None:
+        return
+    sizes = zip(config.canvas, multiples, least, strict=True)
+    if any(size % multiple or size < lowest for size, multiple, lowest in sizes):
+        wanted = f"multiples of {list(multiples)!r}"
+        if least != (1, 1, 1):
+            wanted += f", and at least {list(least)!r}"
+        raise InputError(
+            f"The training configuration's canvas is {list(config.canvas)!r}, which the network of {config.system!r} "
+            f"can't halve; give {wanted} voxels (z, y, x)."
+        )
 
 
 def _wanted(name: str, value: Any) -> str:

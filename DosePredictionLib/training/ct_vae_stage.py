@@ -17,6 +17,7 @@ from DosePredictionLib.systems.addiff_dose import CT_RANGE, AddiffDoseSystem
 from DosePredictionLib.systems.registry import system_from_config
 from DosePredictionLib.training.case_cache import TrainingCase
 from DosePredictionLib.training.config import TrainingConfig
+from DosePredictionLib.training.config_checks import check_canvas
 from DosePredictionLib.training.draw import draw_batch
 from DosePredictionLib.training.earlier_weights import earlier_weights
 from DosePredictionLib.training.mixup import draw_share, mixed
@@ -71,6 +72,8 @@ class CTAutoencoderStage:
         self.config = config
         system = cast(AddiffDoseSystem, system_from_config(config.system, config.system_config))
         self.system = replace(system, drop=0.0)
+        stride = 2 ** len(system.ct_widths)
+        check_canvas(config, (stride, stride, stride))
         if config.mixup and config.batch < 2:
             raise InputError("Mixup mixes the patients of a batch: set batch to 2 or more, or mixup to 0.")
 

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
-from DosePredictionLib.training.loop import CURVES
+from DosePredictionLib.training.curve_lines import CURVES, curve_records
 
 
 def draw_curves(output: Path) -> Path | None:
@@ -21,7 +20,7 @@ def draw_curves(output: Path) -> Path | None:
         from matplotlib.figure import Figure
     except ImportError:
         return None
-    records = [json.loads(line) for line in (output / CURVES).read_text(encoding="utf-8").splitlines()]
+    records = curve_records(output / CURVES)
     figure = Figure(figsize=(8, 4.5))
     axes = figure.subplots()
     # What is logged in Gy, in the order in which it first appears: each stage has its own terms.

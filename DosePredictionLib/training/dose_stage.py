@@ -14,6 +14,7 @@ from DosePredictionLib.systems.default import DefaultSystem
 from DosePredictionLib.systems.registry import system_from_config
 from DosePredictionLib.training.case_cache import TrainingCase
 from DosePredictionLib.training.config import TrainingConfig
+from DosePredictionLib.training.config_checks import check_canvas
 from DosePredictionLib.training.draw import Batch, draw_batch
 from DosePredictionLib.training.losses import dose_error_gy, dvh_errors_gy
 from DosePredictionLib.training.stage import StageLoss
@@ -32,6 +33,7 @@ class DoseStage:
         self.config = config
         self.system = cast(DefaultSystem, system_from_config(config.system, config.system_config))
         self._multiple = 2 ** len(self.system.widths)
+        check_canvas(config, (self._multiple, self._multiple, self._multiple))
 
     @property
     def channels(self) -> tuple[str, ...]:

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import copy
-import json
 import math
-import os
 import time
 from collections import deque
 from collections.abc import Iterator, Sequence
@@ -23,8 +21,10 @@ from DosePredictionLib.errors import InputError
 from DosePredictionLib.inference.weights_header import read_weights_header
 from DosePredictionLib.systems.registry import system_from_config
 from DosePredictionLib.training.case_cache import TrainingCase, cached_cases
+from DosePredictionLib.training.checkpoint_file import read_checkpoint, write_checkpoint
 from DosePredictionLib.training.coarse_case import halved
 from DosePredictionLib.training.config import TrainingConfig
+from DosePredictionLib.training.curve_lines import CURVES, add_to_curves, trim_curves
 from DosePredictionLib.training.earlier_patients import patients_before, told_of_overlap
 from DosePredictionLib.training.optimiser import SideBySide, build_optimisers
 from DosePredictionLib.training.run_history import settings_before
@@ -32,7 +32,6 @@ from DosePredictionLib.training.stage import Stage, map_tensors, to_device
 from DosePredictionLib.training.stages import stage_of
 
 CHECKPOINT = "checkpoint.pt"
-CURVES = "curves.jsonl"
 
 
 class TrainingRun:
@@ -98,6 +97,8 @@ class TrainingRun:
             self._resume()
         else:
             self.patients_seen = patients_before(config)
+        #: Where curves go on; none of the lines that a folder without a checkpoint holds are of this run.
+        self._resumed_at, self._curves_trimmed = self.step if resumed else -1, False
         if cases is None or validation is None:
             # One process conditions what isn't in the cache; the others find it there.
             with self.fabric.rank_zero_first():
@@ -127,6 +128,7 @@ class TrainingRun:
         if self._has_stalled:
             print(self._why_it_ends(), flush=True)
             return
+        self._trim_curves()
         if self.step < last:
             self._note_patients()
         recent: list[dict[str, Tensor]] = []
@@ -218,12 +220,10 @@ class TrainingRun:
         return network.eval()
 
     def save(self) -> None:
-        """Write the checkpoint; the old one stays until the new one is whole."""
+        """Write the checkpoint; see `write_checkpoint`."""
         if not self.fabric.is_global_zero:
             return
-        path = self.output / CHECKPOINT
-        temporary = path.with_suffix(".partial")
-        torch.save(
+        write_checkpoint(
             {
                 "step": self.step,
                 "seconds": self.seconds,
@@ -238,12 +238,11 @@ class TrainingRun:
                 "average": self.average,
                 "optimisers": [optimiser.state_dict() for optimiser in self.optimisers],
             },
-            temporary,
+            self.output / CHECKPOINT,
         )
-        os.replace(temporary, path)
 
     def _resume(self) -> None:
-        state = torch.load(self.output / CHECKPOINT, map_location=self.device, weights_only=True)
+        state = read_checkpoint(self.output / CHECKPOINT, self.device)
         before = settings_before(state["config"], asdict(self.config), state["step"], self.output)
         self.earlier = [*state.get("earlier", []), *([before] if before else [])]
         self.network.load_state_dict(state["network"])
@@ -329,13 +328,19 @@ class TrainingRun:
         averages: list[Tensor] = [self.average[name] for name in values]
         torch._foreach_lerp_(averages, list(values.values()), 1 - decay)
 
+    def _trim_curves(self) -> None:
+        """Once, before the first line of this process: away with what comes after the checkpoint."""
+        if self.fabric.is_global_zero and not self._curves_trimmed:
+            trim_curves(self.output / CURVES, self._resumed_at)
+        self._curves_trimmed = True
+
     def _log(self, values: dict[str, float]) -> None:
         if not self.fabric.is_global_zero:
             return
         record = {"step": self.step, "hours": round(self.seconds / 3600, 4),
                   "learning_rate": self.config.learning_rate_at(self.step - 1), **values}  # fmt: skip
-        with open(self.output / CURVES, "a", encoding="utf-8") as curves:
-            curves.write(json.dumps(record) + "\n")
+        self._trim_curves()
+        add_to_curves(self.output / CURVES, record)
         print(" ".join(f"{name} {value:.4g}" for name, value in record.items()), flush=True)
 
 

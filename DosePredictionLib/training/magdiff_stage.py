@@ -15,6 +15,7 @@ from DosePredictionLib.systems.magdiff_adc import HIGHEST_DOSE, MagdiffAdcSystem
 from DosePredictionLib.systems.registry import system_from_config
 from DosePredictionLib.training.case_cache import TrainingCase
 from DosePredictionLib.training.config import TrainingConfig
+from DosePredictionLib.training.config_checks import check_canvas
 from DosePredictionLib.training.dose_stage import TYPICAL_GY_PER_UNIT
 from DosePredictionLib.training.losses import dose_error_gy, dvh_errors_gy
 from DosePredictionLib.training.slab_draw import SlabBatch, draw_slabs
@@ -40,6 +41,7 @@ class MagdiffStage:
         self.system = cast(MagdiffAdcSystem, system_from_config(config.system, config.system_config))
         self._multiple = 2 ** len(self.system.widths)
         self._margin = max(self.system.radii)
+        check_canvas(config, (1, self._multiple, self._multiple))  # slice by slice
 
     @property
     def channels(self) -> tuple[str, ...]:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from DosePredictionLib.errors import InputError
+from DosePredictionLib.systems.field_kinds import misfit
 
 
 @dataclass(frozen=True)
@@ -69,8 +70,11 @@ class PostTrainingConfig:
         """From the configuration's entries.
 
         Raises:
-            InputError: there is no such field, or a value is out of range.
+            InputError: there is no such field, or a value is of another kind or out of range.
         """
+        wrong = misfit(cls, values)
+        if wrong:
+            raise InputError(f"post_training's {wrong}.")
         try:
             return cls(**values)
         except TypeError as error:

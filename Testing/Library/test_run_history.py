@@ -161,7 +161,9 @@ def test_an_interrupt_ends_the_run_between_two_steps(tmp_path, cases, monkeypatc
      ({"learning_rate": "1e-3"}, "learning_rate is '1e-3'"), ({"canvas": [64, 64]}, "canvas is"),
      ({"seed": -1}, "seed is -1"), ({"train": None}, "train is None"), ({"system_config": [1]}, "system_config is"),
      ({"turn_probability": 1.5}, "from 0 to 1"), ({"names_kept": 1}, "true or false"),
-     ({"companions": "a.safetensors"}, "give a list of files")],
+     ({"companions": "a.safetensors"}, "give a list of files"), ({"companions": [3]}, "give a list of files"),
+     ({"cache": 5}, "cache is 5; give a text"), ({"from_weights": ["a"]}, "from_weights is"),
+     ({"canvas": 64}, "canvas is 64; give three numbers")],
 )  # fmt: skip
 def test_a_field_that_cannot_be_is_named(tmp_path, changes, told):
     with pytest.raises(InputError, match=told):
@@ -173,7 +175,7 @@ def test_a_field_that_cannot_be_is_named(tmp_path, changes, told):
                 {"system_config": {**TINY, "widths": "big"}}],
 )  # fmt: skip
 def test_what_cannot_be_run_or_built_is_one_sentence(tmp_path, cases, changes):
-    with pytest.raises(InputError, match="The run can't use|makes no network"):
+    with pytest.raises(InputError, match="The run can't use|makes no network|widths is 'big'; give a list"):
         TrainingRun(config(tmp_path, **changes), cases, cases[:1])
 
 
@@ -199,7 +201,7 @@ def test_every_configuration_is_a_data_class_of_checked_fields():
     from DosePredictionLib.training import config_checks as checks
 
     checked = {*checks._WHOLE, *checks._NUMBERS, *checks._TEXTS, *checks._OBJECTS, *checks._SWITCHES}
-    others = {"cache", "from_weights", "canvas", "companions", "weight_bits"}
+    others = {"canvas", "companions", "weight_bits"}
     assert {field.name for field in fields(TrainingConfig)} == checked | others
 
 

@@ -58,7 +58,8 @@ class MagdiffAdcSystem(TuplesFromJson):
         prediction: what the denoiser says: "epsilon", "v" or "x0".
         noise_steps: T of the noise process.
         noise_length_mm: along the patient, over which the noise stays alike; 0 draws each slice's by itself.
-        pure_noise: share of the training draws that start from pure noise.
+        pure_noise: share of the training draws that start from pure noise. Give 0 where the denoiser says noise: there
+            the answer is what it was shown, and nothing is learnt.
         drop: probability that an optional condition (CT, beams) is left out of a training draw.
     """
 

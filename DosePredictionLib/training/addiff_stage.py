@@ -85,6 +85,8 @@ class AddiffStage:
       (`mixup.MIXED_BATCHES`).
     - Clinical plans don't meet every constraint of the table, and L_cond doesn't know: it pulls away from them, as in
       the paper; only one that none of them comes near is left out of it (``in_loss`` in the table).
+    - CT from -1000 to 1500 HU becomes [0, 1], against the paper's own text: see `CTAutoencoderStage`.
+    - What else every run of the loop has and the paper doesn't: see `loop.TrainingRun`.
     - Judged every ``validate_every`` steps, and ended by ``patience``, by the constraints that sampled doses miss.
     """
 

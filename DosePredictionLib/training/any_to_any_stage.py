@@ -74,6 +74,8 @@ class AnyToAnyStage:
     optional ones that `augmented` leaves out. A stage "any-to-any" with a ``dose_share`` of 0 spends no step on the
     dose as a target, so that what comes after it can be held against a run from nothing with as many steps on the dose;
     it is validated with the error of the CT.
+
+    What every run of the loop has besides, and DiffKT3D's abstract doesn't name: see `loop.TrainingRun`.
     """
 
     #: Every step asks for one modality: the others' parts of the network get no gradient.

@@ -41,6 +41,14 @@ class TrainingRun:
     optimiser, so a run that was stopped and resumed equals one that was not, on the same machine. Lightning Fabric
     carries the devices, mixed precision and the sharing of gradients.
 
+    Shared with every run of the loop, whatever the paper of its system has: half of the draws show the patient mirrored
+    left to right, and others turned or resized as configured (`draw.augmented`); each optional condition (CT, beams) is
+    blanked with the system's ``drop``; the gradient is clipped to norm 1; the optimiser is AdamW with betas (0.9, 0.95)
+    or Muon beside it, the learning rate rises over ``warmup_steps``, stays and falls at the end (or along a cosine);
+    what is validated and released is the moving average of the weights (``ema``); the network's arithmetic is in
+    bfloat16. The papers' configurations in Testing/Benchmarks keep these: they differ in what a system is made of, its
+    loss, and the numbers that the papers state.
+
     Args:
         config: the run; the folder's own checkpoint decides where it starts.
         cases, validation: conditioned cases; None takes those of the configuration's folders.

@@ -31,7 +31,10 @@ class MagdiffStage:
 
     A denoiser of the clean dose learns by its absolute error in the dose region and, with the configuration's weights,
     by the slabs' dose-volume curves and their scored points. One of noise or velocity learns by its own mean squared
-    error there, as these processes are usually trained.
+    error there, as these processes are usually trained. Then the system's ``pure_noise`` should be 0: at the last step
+    the noise is all that is seen, and to say it again teaches nothing.
+
+    What every run of the loop has besides, and the abstract doesn't name: see `loop.TrainingRun`.
     """
 
     score_name = "validation_dose_score_gy"

@@ -5,23 +5,24 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-#: How many of the batches are mixed. The dose constraints can only be asked of those that aren't.
+#: How many of the batches are mixed where dose constraints are to be met, which can only be asked of those that aren't.
 MIXED_BATCHES = 0.5
 
 
-def draw_share(alpha: float, count: int, generator: torch.Generator) -> float:
+def draw_share(alpha: float, count: int, generator: torch.Generator, mixed_batches: float = MIXED_BATCHES) -> float:
     """The share that a patient keeps when it is mixed with its neighbour in the batch; 1 is no mixing.
 
-    One draw of Beta(alpha, alpha) for half of the batches. The paper writes a "mixing coefficient alpha = 0.4" in its
-    Algorithm 1 both for the share itself and for the Beta distribution's parameter; the latter is mixup.
+    One draw of Beta(alpha, alpha) for each of the batches that are mixed. The paper writes a "mixing coefficient alpha
+    = 0.4" in its Algorithm 1 both for the share itself and for the Beta distribution's parameter; the latter is mixup.
 
     Args:
         alpha: of the distribution; 0 for no mixing.
         count: patients in the batch; alone, none can be mixed.
         generator: source of randomness.
+        mixed_batches: probability that a batch is mixed; 1 for all, as in Algorithm 1.
     """
     seed, whether = torch.rand(2, generator=generator).tolist()
-    if alpha <= 0 or count < 2 or whether >= MIXED_BATCHES:
+    if alpha <= 0 or count < 2 or whether >= mixed_batches:
         return 1.0
     # torch.distributions take no generator; numpy's does from a seed that came from ours.
     import numpy as np

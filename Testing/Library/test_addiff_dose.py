@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import math
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -23,6 +24,7 @@ from DosePredictionLib.systems.addiff_dose import AddiffDoseSystem
 from DosePredictionLib.training.addiff_stage import GOALS
 from DosePredictionLib.training.case_cache import load_case, save_case
 from DosePredictionLib.training.coarse_case import halved
+from DosePredictionLib.training.config import TrainingConfig
 from DosePredictionLib.training.constraint_masks import ConstraintMasks
 from DosePredictionLib.training.export import export_weights
 from DosePredictionLib.training.loop import TrainingRun
@@ -182,6 +184,17 @@ def test_mixing_keeps_shares_and_half_of_the_batches_whole():
     assert draw_share(0.4, 1, torch.Generator().manual_seed(0)) == draw_share(0.0, 2, torch.Generator()) == 1.0
     batch = torch.tensor([[1.0], [3.0], [5.0]])
     assert mixed(batch, 0.75).flatten().tolist() == [2.0, 2.5, 4.5]
+
+
+def test_every_batch_of_the_autoencoder_is_mixed(trained, cases):
+    """Nothing asks for whole patients there, and Algorithm 1 mixes always."""
+    shares = [draw_share(0.4, 2, torch.Generator().manual_seed(seed), mixed_batches=1.0) for seed in range(2000)]
+    assert np.mean([share < 1.0 for share in shares]) > 0.99
+    _, first, _, _ = trained
+    alone = type(first.stage)(replace(first.config, mixup=0.0))
+    seeds = [[(0, 2, 2 * index), (0, 2, 2 * index + 1)] for index in range(8)]
+    cts = [(first.stage.draw(cases, one).ct, alone.draw(cases, one).ct) for one in seeds]
+    assert all(not torch.equal(mixture, whole) for mixture, whole in cts)
 
 
 def test_a_draw_has_constraints_or_is_mixed(tmp_path, trained, cases):
@@ -365,6 +378,14 @@ def test_the_run_ends_when_compliance_stalls(tmp_path, trained, cases, capsys):
     assert "has not improved in 2 validations" in capsys.readouterr().out
     assert TrainingRun(told, cases, cases[:1]).stalled == 2
     assert math.isfinite(run.best)
+
+
+def test_the_papers_configuration_validates_on_every_patient(tmp_path, trained, cases):
+    """"Each training cycle fully traverses the training set and validation set": the default, 10, is too few."""
+    folder, *_ = trained
+    told = TrainingConfig.read(Path(__file__).parents[1] / "Benchmarks" / "addiff_dose-paper.json")
+    small = stage_config(folder, "dose", output=str(tmp_path), validation_cases=told.validation_cases)
+    assert len(TrainingRun(small, cases, cases * 8).validation) == 16
 
 
 def test_the_cosine_reaches_its_end(tmp_path):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -79,6 +80,15 @@ def test_denoisers_of_noise_and_velocity_learn_too(tmp_path, cases, prediction):
     run.run()
     assert error() < 0.8 * before
     assert np.isfinite(run.validation_score())
+
+
+def test_the_papers_configuration_does_not_train_on_what_it_is_shown(cases):
+    """At the last step the noise is the input: a denoiser of noise learns nothing there, so few slices may go."""
+    path = Path(__file__).parents[1] / "Benchmarks" / "magdiff_adc-paper.json"
+    stage = MagdiffStage(replace(TrainingConfig.read(path), canvas=None, turn_probability=0.0))
+    assert stage.system.prediction == "epsilon"
+    times = torch.cat([stage.draw(cases[:1], [(0, 2, number)]).time for number in range(40)])
+    assert len(times) == 40 * 16 and (times == stage.system.noise_steps).float().mean() < 0.01
 
 
 def test_a_slab_is_the_patient_s_own_slices_with_their_neighbours(cases):

@@ -21,13 +21,16 @@ def write_checkpoint(state: dict[str, Any], path: Path) -> None:
     Raises:
         InputError: the folder is full or can't be written to.
     """
+    # What a process that was killed while it wrote has left, as large as a checkpoint; a run's folder has one writer.
+    for left in (*path.parent.glob(f".partial-*{path.suffix}"), path.with_suffix(".partial")):
+        left.unlink(missing_ok=True)
     with whole_file(path) as temporary:
         try:
             torch.save(state, temporary)
-        except RuntimeError as error:  # what PyTorch makes of a full disk
+        except RuntimeError as error:  # what PyTorch makes of a full disk; its text says nothing of that
             raise InputError(
-                f"Cannot write the checkpoint {path} ({_first_line(error)}); make room there and start the run again, "
-                "which goes on from the checkpoint before."
+                f"Cannot write the whole checkpoint {path}: there seems to be no room; make some and start the run "
+                "again, which goes on from its last whole checkpoint."
             ) from error
 
 
@@ -41,7 +44,7 @@ def read_checkpoint(path: Path, device: torch.device) -> dict[str, Any]:
         state = torch.load(path, map_location=device, weights_only=True)
     except (RuntimeError, EOFError, OSError, ValueError, KeyError, pickle.UnpicklingError) as error:
         raise InputError(
-            f"The checkpoint {path} is cut off or damaged ({_first_line(error)}); put a copy back, or take it away to "
+            f"The checkpoint {path} is cut off or damaged ({_reason(error)}); put a copy back, or take it away to "
             "begin the run anew."
         ) from error
     if not isinstance(state, dict) or not state.keys() >= _NEEDED:
@@ -49,7 +52,7 @@ def read_checkpoint(path: Path, device: torch.device) -> dict[str, Any]:
     return state
 
 
-def _first_line(error: Exception) -> str:
-    """What an error says, without what PyTorch tells programmers after it."""
+def _reason(error: Exception) -> str:
+    """The first sentence of an error, without what PyTorch tells programmers after it."""
     lines = str(error).strip().splitlines() or [type(error).__name__]
-    return lines[0][:160].rstrip(".")
+    return lines[0].split(". ")[0][:120].rstrip(".")

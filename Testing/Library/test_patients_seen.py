@@ -10,12 +10,15 @@ import torch
 from ball_case import ball_case
 from phantom import ball_dose, ball_patient
 from test_training import config
+from tiny import tiny_weights
 
 from DosePredictionLib.conditioning.patient_digest import patient_digest
 from DosePredictionLib.conditioning.patients_seen import COMPLETE, DIGESTS, PatientsSeen
+from DosePredictionLib.inference.weights import default_weights
 from DosePredictionLib.inference.weights_header import read_weights_header
 from DosePredictionLib.patient.volume import Volume
 from DosePredictionLib.training.case_cache import cached_cases
+from DosePredictionLib.training.earlier_patients import patients_before
 from DosePredictionLib.training.export import export_weights
 from DosePredictionLib.training.loop import TrainingRun
 
@@ -94,6 +97,17 @@ def test_checkpoints_and_weights_from_before_are_read(tmp_path, cases):
     resumed.run()
     told = read_weights_header(export_weights(resumed)).training
     assert told[DIGESTS] == [cases[0].digest] and told[COMPLETE] is False
+
+
+def test_what_weights_from_before_were_trained_on_is_not_known(tmp_path):
+    older = str(tiny_weights(tmp_path / "older.safetensors"))
+    unknown = PatientsSeen(complete=False)
+    assert patients_before(config(tmp_path, from_weights=older)) == unknown
+    assert patients_before(config(tmp_path)) == PatientsSeen()
+    assert patients_before(config(tmp_path, from_weights=str(tmp_path))) == PatientsSeen(), "a published backbone"
+    shipped = patients_before(config(tmp_path, stage="calibration"))
+    header = read_weights_header(default_weights("default"))
+    assert shipped == PatientsSeen.of_header(header.training), "what a calibration calibrates"
 
 
 def test_validation_patients_that_were_trained_on_are_told(tmp_path, cases, capsys):

@@ -38,10 +38,18 @@ def test_no_room_for_the_checkpoint_is_one_sentence_and_leaves_the_old_one(tmp_p
         raise error
 
     monkeypatch.setattr(checkpoint_file.torch, "save", full)
-    with pytest.raises(InputError, match=r"Cannot write .*checkpoint\.pt"):
+    with pytest.raises(InputError, match=r"Cannot write .*checkpoint\.pt: (No space left|there seems to be no room)"):
         run.run(until=3)
     assert (tmp_path / CHECKPOINT).read_bytes() == before
     assert {path.name for path in tmp_path.iterdir()} == {CHECKPOINT, CURVES}, "nothing half-written"
+
+
+def test_what_a_killed_process_left_half_written_goes(tmp_path, cases):
+    run = begun(tmp_path, cases)
+    for name in (".partial-abc.pt", "checkpoint.partial"):
+        (tmp_path / name).write_bytes(b"half")
+    run.run(until=3)
+    assert {path.name for path in tmp_path.iterdir()} == {CHECKPOINT, CURVES}
 
 
 @pytest.mark.parametrize("spoil", [lambda data: b"", lambda data: data[: len(data) // 2], lambda data: b"no zip" * 99,

@@ -24,6 +24,8 @@ from DosePredictionLib.cli.structure_tables import (
     structure_summary,
     write_structure_tables,
 )
+from DosePredictionLib.conditioning.patient_digest import patient_digest
+from DosePredictionLib.conditioning.patients_seen import PATIENTS_TRAINED_ON, PatientsSeen
 from DosePredictionLib.dosimetry.goals import GoalSet, goals_of
 from DosePredictionLib.dosimetry.openkbp_score import dvh_score
 from DosePredictionLib.dosimetry.patient_scores import PatientScores, challenge_masks, score_gdp_hmm, score_patient
@@ -63,6 +65,7 @@ class CaseResult:
         total: on the scorecard; None where nobody asked.
         uncertain: what it tells of the uncertainty; None where the dose came without one.
         made: how the dose was predicted; None for a file.
+        digest: who the patient is (`patient_digest`); None where nothing tells.
     """
 
     scores: PatientScores
@@ -71,6 +74,7 @@ class CaseResult:
     total: PatientTotal | None
     uncertain: ValidationCase | None
     made: Provenance | None
+    digest: str | None
 
 
 def add_parser(commands: Any) -> None:
@@ -172,6 +176,7 @@ def _score_case(case: Case, dose_of: DoseOf, goals: GoalSet | None, card: Scorec
         None if card is None else PatientTotal.of(card, patient, dose),
         None if evaluated.std is None else validation_case(patient, dose, evaluated.std),
         evaluated.made,
+        patient_digest(patient),
     )
 
 
@@ -215,6 +220,8 @@ def _settings(results: Sequence[CaseResult], arguments: argparse.Namespace) -> d
         "uncertainty_said": made.uncertainty, "samples": made.samples, "steps": made.steps, "seed": made.seed,
         "device": made.device_name, **_calibration(made),
     }  # fmt: skip
+    weights = Path(arguments.weights or resource_path("Models", f"{arguments.system}.safetensors"))
+    settings |= _of_training_patients(results, weights)
     uncertain = [one.uncertain for one in results if one.uncertain is not None]
     if len(uncertain) == 1 and made.uncertainty.startswith("not calibrated"):
         print("One patient alone says nothing of the uncertainty, so it is not calibrated.", file=sys.stderr)
@@ -223,10 +230,25 @@ def _settings(results: Sequence[CaseResult], arguments: argparse.Namespace) -> d
         settings["uncertainty"] = asdict(fit_calibration(uncertain))
         settings["coverage"] = asdict(cross_validated_coverage(uncertain))
     elif uncertain:
-        weights = arguments.weights or resource_path("Models", f"{arguments.system}.safetensors")
         fitted: dict[str, Any] = read_weights_header(weights).uncertainty
         settings["coverage"] = asdict(coverage(uncertain, UncertaintyCalibration(**fitted)))
     return settings
+
+
+def _of_training_patients(results: Sequence[CaseResult], weights: Path) -> dict[str, int]:
+    """How many of the patients the weights were trained on, for the summary; nothing where that can't be told."""
+    header = read_weights_header(weights)
+    seen = PatientsSeen.of_header(header.training)
+    for companion in header.companions:
+        seen = seen.with_others(PatientsSeen.of_header(read_weights_header(weights.parent / companion["name"]).training))
+    known = [(one.scores.identifier, seen.knows(one.digest)) for one in results]
+    trained_on = [name for name, was in known if was]
+    if trained_on:
+        names = ", ".join(trained_on[:5]) + (" ..." if len(trained_on) > 5 else "")
+        print(f"Warning: {weights.name} was trained on {len(trained_on)} of the {len(known)} patients ({names}): these "
+              "scores don't hold for new ones.", file=sys.stderr)  # fmt: skip
+    told = trained_on or all(was is False for _, was in known)
+    return {PATIENTS_TRAINED_ON: len(trained_on)} if told else {}
 
 
 def _calibration(made: Provenance) -> dict[str, str]:

@@ -84,5 +84,5 @@ def run(arguments: argparse.Namespace) -> int:
         return 0
     weights = export_weights(training)
     drawn = draw_curves(training.output)
-    print(f"Step {training.step}: weights in {weights}" + (f", curves in {drawn}" if drawn else ""))
+    print(f"Step {training.released_step}: weights in {weights}" + (f", curves in {drawn}" if drawn else ""))
     return 0

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 DIGESTS = "patient_digests"
 #: Key that says, with ``false``, that the weights were trained on others, too, who are not in the list.
 COMPLETE = "patient_digests_complete"
+#: Key in a weights header's ``validation`` and in evaluate's summary: so many of the scored patients were trained on.
+PATIENTS_TRAINED_ON = "patients_trained_on"
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from DosePredictionLib.inference.model_card import seen_in_training
 from DosePredictionLib.inference.weights_header import WeightsHeader
 
 _NONE = float("nan")
@@ -31,7 +32,7 @@ def calibration_card(header: WeightsHeader) -> str:
         f"on {training.get('hardware', '?')}, seed {training.get('seed', '?')}"
     )
     validated = (
-        f"{validation.get('patients', '?')} patients ({validation.get('dataset', '?')}) that were not trained on; "
+        f"{validation.get('patients', '?')} patients ({validation.get('dataset', '?')}){seen_in_training(header)}; "
         f"samples: {validation.get('samples', '?')}, denoising steps a sample: {validation.get('steps', '?')}, "
         f"seed {validation.get('seed', '?')}."
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from DosePredictionLib.inference.model_card import seen_in_training
 from DosePredictionLib.inference.weights_header import WeightsHeader
 
 
@@ -27,7 +28,7 @@ may be computed on such a CT, and nobody may be treated by such contours.
 - Source: commit {header.commit or "unknown"}
 
 ## Validation
-{validation.get("patients", "?")} patients ({validation.get("dataset", "?")}) with a CT that were not trained on; \
+{validation.get("patients", "?")} patients ({validation.get("dataset", "?")}) with a CT{seen_in_training(header)}; \
 the mean of {validation.get("samples", "?")} samples of {validation.get("steps", "?")} steps, seed \
 {validation.get("seed", "?")}, without the dose.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from DosePredictionLib.conditioning.patients_seen import DIGESTS, PATIENTS_TRAINED_ON
 from DosePredictionLib.inference.weights_header import WeightsHeader
 
 _OPENKBP_USE = """Predicts the dose of a head-and-neck IMRT plan (simultaneous integrated boost, up to three target \
@@ -31,9 +32,8 @@ def model_card(header: WeightsHeader) -> str:
         f"on {training.get('hardware', '?')}, optimiser {training.get('optimiser', 'adamw')}, "
         f"seed {training.get('seed', '?')}"
     )
-    unseen = " that were not trained on" if of_openkbp else ""
     validated = (
-        f"{validation.get('patients', '?')} patients ({validation.get('dataset', '?')}){unseen}.\n"
+        f"{validation.get('patients', '?')} patients ({validation.get('dataset', '?')}){seen_in_training(header)}.\n"
         f"Samples a patient: {validation.get('samples', '?')}, denoising steps a sample: "
         f"{validation.get('steps', '?')}, seed {validation.get('seed', '?')}."
     )
@@ -74,6 +74,18 @@ Where it fails (the patients with the highest dose scores):
 {_OPENKBP_LIMIT if of_openkbp else ""}- {_uncertainty(header)}
 - Without a CT or without beam angles it predicts too, somewhat worse.
 """
+
+
+def seen_in_training(header: WeightsHeader) -> str:
+    """Words that follow the validation patients: whether the weights were trained on them; none where nobody knows."""
+    validation, training = header.validation, header.training
+    trained_on = validation.get(PATIENTS_TRAINED_ON)
+    if trained_on is None:
+        # Weights from before patients were counted: OpenKBP's own validation set is none of its training set's.
+        of_openkbp = "openkbp training set" in str(training.get("data", "")).lower()
+        if not of_openkbp or validation.get("dataset") != "validation" or training.get(DIGESTS):
+            return ""
+    return f", {trained_on} of whom it was trained on" if trained_on else " that were not trained on"
 
 
 def _companions(header: WeightsHeader) -> str:

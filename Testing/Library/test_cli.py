@@ -182,6 +182,14 @@ def test_a_perfect_prediction_scores_zero():
     assert scores.dose_score == 0.0 and scores.dvh_score == 0.0
 
 
+def other_ct():
+    """The ball's CT with another number in one voxel: another patient's."""
+    ct = ball_patient().ct
+    array = ct.array.copy()
+    array[0, 0, 0] += 7
+    return Volume(array, ct.geometry)
+
+
 @pytest.mark.parametrize("bits", [16, 8])
 def test_train_then_evaluate_then_release(case, tmp_path, capsys, bits):
     config = {
@@ -200,6 +208,13 @@ def test_train_then_evaluate_then_release(case, tmp_path, capsys, bits):
     assert read_weights(trained).bits == read_weights(released).bits == bits
     card = released.with_suffix(".md").read_text()
     assert "not for clinical decisions" in card and "one ball" in card and "dose score" in card
+    assert "1 of whom it was trained on" in card and json.loads(summary.read_text())["patients_trained_on"] == 1
+    assert "these scores don't hold for new ones" in capsys.readouterr().err
+    new = tmp_path / "new" / "ball"
+    write_patient_folder(replace(ball_patient(), reference_dose=ball_dose(), ct=other_ct()), new)
+    assert main(["evaluate", str(new.parent), "-o", str(tmp_path / "fresh"), "--weights", str(trained)]) == 0
+    assert json.loads((tmp_path / "fresh" / "summary.json").read_text())["patients_trained_on"] == 0
+    assert "don't hold" not in capsys.readouterr().err
     other = tiny_weights(tmp_path / "other.safetensors")
     assert main(["release", str(other), "--summary", str(summary), "--data", "x", "-o", str(released)]) == 2
     assert "other weights" in capsys.readouterr().err

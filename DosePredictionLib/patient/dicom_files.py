@@ -26,7 +26,7 @@ _SORTING_TAGS = [
     "SeriesInstanceUID", "SeriesDescription", "SeriesNumber", "FrameOfReferenceUID", "ImagePositionPatient",
     "ImageOrientationPatient", "StructureSetLabel", "StructureSetDate", "ReferencedFrameOfReferenceSequence",
     "RTPlanLabel", "RTPlanDate", "ApprovalStatus", "ReferencedStructureSetSequence", "ReferencedRTPlanSequence",
-    "DoseSummationType", "DoseUnits", "DoseType", "Manufacturer",
+    "DoseSummationType", "DoseUnits", "DoseType", "Manufacturer", "PatientPosition",
 ]  # fmt: skip
 
 

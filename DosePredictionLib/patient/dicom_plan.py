@@ -39,6 +39,7 @@ class DicomPlan:
         technique: "VMAT", "IMRT", "3DCRT"; None when unknown, as for anything but photons.
         beams: angles as a patient lying head first supine would have them; None without treatment beams.
         beam_count: treatment beams.
+        beam_numbers: the numbers by which doses of single beams refer to them; empty when a beam has none.
         warnings: what was odd, one sentence each.
     """
 
@@ -49,6 +50,7 @@ class DicomPlan:
     technique: str | None = None
     beams: BeamArrangement | None = None
     beam_count: int = 0
+    beam_numbers: frozenset[int] = frozenset()
     warnings: tuple[str, ...] = ()
 
     @property
@@ -60,19 +62,24 @@ class DicomPlan:
         return max(doses, default=None)
 
 
-def read_plan(path: Path) -> DicomPlan:
+def read_plan(path: Path, ct_position: str = "") -> DicomPlan:
     """Read an RTPLAN.
+
+    Args:
+        path: the file.
+        ct_position: PatientPosition of the CT, which stands in for a position that the plan doesn't give; "" when
+            unknown.
 
     Raises:
         InputError: the file is damaged.
     """
     try:
-        return _plan(read_whole(path))
+        return _plan(read_whole(path), ct_position.strip().upper())
     except (OSError, EOFError, ValueError, TypeError, AttributeError, KeyError, IndexError) as error:
         raise InputError(f"{path} cannot be read as a plan ({error}); copy or export it again.") from error
 
 
-def _plan(dataset: Dataset) -> DicomPlan:
+def _plan(dataset: Dataset, ct_position: str) -> DicomPlan:
     if dataset.get("Modality") != "RTPLAN":
         raise ValueError("there is no plan in it")
     warnings: list[str] = []
@@ -95,9 +102,14 @@ def _plan(dataset: Dataset) -> DicomPlan:
         technique = _technique(beams)
     elif dataset.get("ApplicationSetupSequence"):
         warnings.append("The plan is one of brachytherapy, for which no model here was trained.")
-    arrangement = _arrangement(beams, _patient_position(dataset), warnings) if technique is not None else None
+    arrangement = None
+    if technique is not None:
+        positions = _patient_positions(dataset, beams, ct_position, warnings)
+        arrangement = _arrangement(beams, positions, warnings) if positions is not None else None
+    numbers = frozenset(int(beam.BeamNumber) for beam in beams if beam.get("BeamNumber") is not None)
     return DicomPlan(
-        by_roi, by_name, rest, sum(planned) or None, technique, arrangement, len(beams), tuple(warnings)
+        by_roi, by_name, rest, sum(planned) or None, technique, arrangement, len(beams),
+        numbers if len(numbers) == len(beams) else frozenset(), tuple(warnings),
     )  # fmt: skip
 
 
@@ -123,7 +135,7 @@ def _prescriptions(dataset: Dataset) -> tuple[dict[int, float], dict[str, float]
 
 def _treatment_beams(dataset: Dataset, groups: Sequence[Dataset]) -> list[Dataset]:
     """Beams that treat and, where the fraction groups say so, are used."""
-    every = list(dataset.get("BeamSequence") or [])
+    every = list(dataset.get("BeamSequence") or dataset.get("IonBeamSequence") or [])
     treating = [beam for beam in every if str(beam.get("TreatmentDeliveryType") or "TREATMENT") == "TREATMENT"]
     used = {
         int(item.ReferencedBeamNumber) for group in groups for item in group.get("ReferencedBeamSequence") or []
@@ -152,18 +164,49 @@ def _leaves_move(beam: Dataset) -> bool:
     return len(openings) > 1
 
 
-def _patient_position(dataset: Dataset) -> str:
-    positions = {str(item.get("PatientPosition") or "HFS") for item in dataset.get("PatientSetupSequence") or []}
-    return positions.pop() if len(positions) == 1 else "HFS"
+def _patient_positions(
+    dataset: Dataset, beams: Sequence[Dataset], ct_position: str, warnings: list[str]
+) -> list[str] | None:
+    """How the patient lies for each beam, by the setup that it refers to; None when it is unknown for one.
+
+    A beam that refers to no setup has the only one. What the plan doesn't say comes from the CT, and is told.
+    """
+    setups = {
+        str(item.get("PatientSetupNumber")): str(item.get("PatientPosition") or "").strip().upper()
+        for item in dataset.get("PatientSetupSequence") or []
+    }
+    known = set(setups.values())
+    only = known.pop() if len(known) == 1 else ""
+    given = [setups.get(str(beam.get("ReferencedPatientSetupNumber")), "") or only for beam in beams]
+    if not all(given):
+        if not ct_position:
+            warnings.append("Neither the plan nor the CT says how the patient lies, so its beams were passed over.")
+            return None
+        warnings.append(
+            f"The plan does not say how the patient lies for its beams; the CT's position, {ct_position}, was taken."
+        )
+    elsewhere = sorted({position for position in given if position} - {ct_position})
+    if elsewhere and ct_position:
+        warnings.append(
+            f"The patient lies in position {' and '.join(elsewhere)} in the plan, but {ct_position} in the CT; check "
+            "which is right, for the beams were taken as the plan has them."
+        )
+    return [position or ct_position for position in given]
 
 
-def _arrangement(beams: Sequence[Dataset], position: str, warnings: list[str]) -> BeamArrangement | None:
-    if position not in _TURNED:
-        warnings.append(f"The patient lies in position {position}, for which the beam angles are not understood.")
+def _arrangement(
+    beams: Sequence[Dataset], positions: Sequence[str], warnings: list[str]
+) -> BeamArrangement | None:  # fmt: skip
+    unknown = sorted(set(positions) - set(_TURNED))
+    if unknown:
+        warnings.append(
+            f"The patient lies in position {' and '.join(unknown)}, for which the beam angles are not understood."
+        )
         return None
     fields = [
         _as_supine(Beam(gantry, couch), position)
-        for beam in beams for gantry, couch in _angles(beam.ControlPointSequence)
+        for beam, position in zip(beams, positions, strict=True)
+        for gantry, couch in _angles(beam.ControlPointSequence)
     ]  # fmt: skip
     points = [
         [float(value) for value in point.IsocenterPosition]

@@ -46,7 +46,7 @@ def read_dicom(path: Path) -> Patient:
     warnings = list(case.warnings)
     ct, told = read_ct(case.ct)
     warnings.extend(told)
-    plan = read_plan(case.plan.path) if case.plan is not None else DicomPlan()
+    plan = read_plan(case.plan.path, case.ct[0].text("PatientPosition")) if case.plan is not None else DicomPlan()
     warnings.extend(plan.warnings)
     beams = plan.beams
     if case.plan_elsewhere and beams is not None and beams.isocentre_mm is not None:

@@ -207,6 +207,16 @@ def test_a_plan_in_another_frame_of_reference_gives_angles_but_no_isocentre(tmp_
     assert any("its isocentre means nothing there" in warning for warning in patient.warnings)
 
 
+def test_the_cts_position_stands_in_for_a_plans_without_a_setup(tmp_path, study):
+    write_study(tmp_path, study)
+    write_ct(tmp_path / "CT", ct(), study, PatientPosition="HFP")
+    write_plan(tmp_path / "RP.dcm", study, beams=[static_beam(1, 90.0, (0.6, 0.4, 0.0))],
+               prescriptions=[prescription(66.0, 2)], PatientSetupSequence=[])  # fmt: skip
+    patient = read_patient(tmp_path)
+    assert patient.beams.beams[0].to_source == pytest.approx([-1.0, 0.0, 0.0], abs=1e-6)
+    assert any("the CT's position, HFP, was taken" in warning for warning in patient.warnings)
+
+
 def test_a_dose_of_a_plan_that_is_not_there_is_told(tmp_path, study):
     write_study(tmp_path, study)
     assert not any("not there" in warning for warning in read_patient(tmp_path).warnings)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from dicom_phantom import Study, arc_beam, prescription, static_beam, write_plan
+from dicom_phantom import Study, arc_beam, item, prescription, static_beam, write_plan
 
 from DosePredictionLib.errors import InputError
 from DosePredictionLib.patient.beams import Beam
@@ -17,8 +17,8 @@ from DosePredictionLib.patient.structure import StructureRole
 ISOCENTRE = (12.5, -30.0, 104.25)
 
 
-def plan_of(tmp_path, **content) -> DicomPlan:
-    return read_plan(write_plan(tmp_path / "plan.dcm", Study(), **content))
+def plan_of(tmp_path, ct_position: str = "", **content) -> DicomPlan:
+    return read_plan(write_plan(tmp_path / "plan.dcm", Study(), **content), ct_position)
 
 
 def gantry(plan: DicomPlan) -> list[float]:
@@ -84,6 +84,43 @@ def test_an_unknown_position_and_several_isocentres_are_told(tmp_path):
     assert plan.beams is None and "HFDL" in plan.warnings[0]
     plan = plan_of(tmp_path, beams=[static_beam(1, 0.0, ISOCENTRE), static_beam(2, 9.0, (0, 0, 0))])
     assert plan.beams.isocentre_mm is None and "several isocentres" in plan.warnings[0]
+
+
+def source(plan: DicomPlan) -> list[float]:
+    (beam,) = plan.beams.beams
+    return beam.to_source.round(6).tolist()
+
+
+def test_a_beam_has_the_position_of_the_setup_that_it_refers_to(tmp_path):
+    beam = static_beam(1, 90.0, ISOCENTRE)
+    beam.ReferencedPatientSetupNumber = 1
+    setups = [item(PatientSetupNumber=1, PatientPosition="FFS"), item(PatientSetupNumber=2, PatientPosition="HFS")]
+    plan = plan_of(tmp_path, beams=[beam], PatientSetupSequence=setups, ct_position="FFS")
+    assert source(plan) == [-1.0, 0.0, 0.0] and plan.warnings == ()
+    beam.ReferencedPatientSetupNumber = 2
+    assert source(plan_of(tmp_path, beams=[beam], PatientSetupSequence=setups)) == [1.0, 0.0, 0.0]
+    beams = [static_beam(1, 90.0, ISOCENTRE), static_beam(2, 90.0, ISOCENTRE)]
+    for number, one in enumerate(beams, start=1):
+        one.ReferencedPatientSetupNumber = number
+    plan = plan_of(tmp_path, beams=beams, PatientSetupSequence=setups)
+    assert [round(one.to_source[0], 6) for one in plan.beams.beams] == [-1.0, 1.0]
+
+
+def test_a_position_that_the_plan_does_not_give_is_the_cts_or_there_are_no_beams(tmp_path):
+    beams = [static_beam(1, 90.0, ISOCENTRE)]
+    plan = plan_of(tmp_path, beams=beams, PatientSetupSequence=[], ct_position="HFP")
+    assert source(plan) == [-1.0, 0.0, 0.0] and "the CT's position, HFP, was taken" in plan.warnings[0]
+    plan = plan_of(tmp_path, beams=beams, PatientSetupSequence=[])
+    assert plan.beams is None and "Neither the plan nor the CT" in plan.warnings[0]
+    two = [item(PatientSetupNumber=n, PatientPosition=p) for n, p in ((1, "FFS"), (2, "HFS"))]
+    plan = plan_of(tmp_path, beams=beams, PatientSetupSequence=two)
+    assert plan.beams is None, "which of the two is not said"
+
+
+def test_positions_of_plan_and_ct_that_differ_are_both_named(tmp_path):
+    plan = plan_of(tmp_path, beams=[static_beam(1, 90.0, ISOCENTRE)], position="HFS", ct_position="HFP")
+    assert source(plan) == [1.0, 0.0, 0.0]
+    assert "position HFS in the plan, but HFP in the CT" in plan.warnings[0]
 
 
 def test_fraction_groups_are_added_and_other_radiation_is_told(tmp_path):

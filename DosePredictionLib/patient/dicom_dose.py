@@ -26,20 +26,22 @@ _PERCENT_RANGE = (20.0, 300.0)
 def read_clinical_dose(files: Sequence[DicomFile], plan: DicomPlan, beam_count: int) -> tuple[Volume | None, list[str]]:
     """The dose of a plan out of its RTDOSE objects.
 
-    A dose of the whole plan (DoseSummationType PLAN) comes first; without one the doses of all beams are added up. A
-    dose of several plans is taken only when it is all there is. Physical dose comes before effective dose; error
-    doses are passed over. Relative doses are scaled with the plan's highest prescription.
+    A dose of the whole plan (DoseSummationType PLAN) comes first; without one the doses of all beams are added up,
+    where a plan says which these are. A dose of several plans is taken only when it is all there is. Physical dose
+    comes before effective dose; error doses are passed over. Relative doses are scaled with the plan's highest
+    prescription.
 
     Args:
         files: the candidates.
-        plan: for relative doses.
-        beam_count: how many beams must be there when beams are added up; 0 when unknown.
+        plan: for relative doses, and the numbers of the beams whose doses are added up.
+        beam_count: how many beams must be there when beams are added up; 0 when unknown, then none are.
 
     Returns:
         Gy (float32) or None, and what was chosen or passed over, one sentence each.
 
     Raises:
-        InputError: there are several candidates, a relative dose has nothing to be scaled with, or a file is broken.
+        InputError: there are several candidates, beams are missing or there twice, a relative dose has nothing to be
+            scaled with, or a file is broken.
     """
     usable = [file for file in files if file.text("DoseType") != "ERROR"]
     if files and not usable:
@@ -55,6 +57,14 @@ def read_clinical_dose(files: Sequence[DicomFile], plan: DicomPlan, beam_count: 
         chosen = [file for file in usable if file.text("DoseSummationType") == kind]
         if not chosen:
             continue
+        if kind == "BEAM" and not beam_count:
+            # A sum of which nobody knows whether it is whole would be taken for the dose of the whole plan.
+            names = ", ".join(file.path.name for file in chosen)
+            warnings.append(
+                f"There are doses of single beams ({names}), but no plan says which beams there are; no clinical dose "
+                "was read."
+            )
+            return None, warnings
         if kind == "BEAM":
             return _sum_of_beams(chosen, plan, beam_count, warnings), warnings
         if len(chosen) > 1:
@@ -174,16 +184,52 @@ def _placed(values: np.ndarray, dataset: Dataset, path: Path, warnings: list[str
 
 def _sum_of_beams(files: Sequence[DicomFile], plan: DicomPlan, beam_count: int, warnings: list[str]) -> Volume:
     folder = files[0].path.parent
-    if beam_count and len(files) != beam_count:
-        raise InputError(
-            f"{folder} holds the doses of {len(files)} beams of a plan with {beam_count}; export the dose of the whole "
-            "plan, or of every beam."
-        )
+    _check_beams(files, plan, beam_count)
     doses = [read_dose(file.path, plan.highest_gy, warnings) for file in files]
     if not all(dose.geometry.is_close(doses[0].geometry, 0.01) for dose in doses):
         raise InputError(f"The doses of single beams in {folder} lie on different grids; export the plan's dose.")
-    warnings.append(f"The clinical dose is the sum of {len(doses)} beams.")
+    warnings.append(f"The clinical dose is the sum of {beam_count} beams.")
     total = np.zeros_like(doses[0].array)
     for dose in doses:
         total += dose.array
     return Volume(total, doses[0].geometry)
+
+
+def _check_beams(files: Sequence[DicomFile], plan: DicomPlan, beam_count: int) -> None:
+    """Check that the files hold the doses of all beams, each once; a file that names no beam counts as one."""
+    folder = files[0].path.parent
+    of_beam: dict[int, DicomFile] = {}
+    nameless = 0
+    for file in files:
+        beams = _beams_of(file)
+        nameless += not beams
+        for number in beams:
+            if number in of_beam:
+                raise InputError(
+                    f"{folder} holds the dose of beam {number} twice, in {of_beam[number].path.name} and "
+                    f"{file.path.name}; take out one of them, or export the dose of the whole plan."
+                )
+            of_beam[number] = file
+    strange = sorted(set(of_beam) - plan.beam_numbers) if plan.beam_numbers else []
+    if strange:
+        raise InputError(
+            f"{of_beam[strange[0]].path} holds the dose of beam {strange[0]}, which does not treat in the plan; export "
+            "the dose of the whole plan."
+        )
+    if len(of_beam) + nameless != beam_count:
+        raise InputError(
+            f"{folder} holds the doses of {len(of_beam) + nameless} beams of a plan with {beam_count}; export the dose "
+            "of the whole plan, or of every beam."
+        )
+
+
+def _beams_of(file: DicomFile) -> list[int]:
+    """The numbers of the beams that a dose names, ascending."""
+    numbers = {
+        int(beam.ReferencedBeamNumber)
+        for plan in file.header.get("ReferencedRTPlanSequence") or []
+        for group in plan.get("ReferencedFractionGroupSequence") or []
+        for beam in group.get("ReferencedBeamSequence") or []
+        if beam.get("ReferencedBeamNumber") is not None
+    }
+    return sorted(numbers)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from dicom_phantom import Study, write_dose
+from dicom_phantom import PLAN as PLAN_STORAGE
+from dicom_phantom import Study, item, reference, write_dose
 from phantom import oblique_geometry, points_mm
 
 from DosePredictionLib.errors import InputError
@@ -133,6 +134,47 @@ def test_doses_of_all_beams_are_added_and_some_are_refused(tmp_path):
     write_dose(tmp_path / "b2.dcm", shifted, study, DoseSummationType="BEAM")
     with pytest.raises(InputError, match="different grids"):
         choose(tmp_path, beams=2)
+
+
+def write_beams(path, study: Study, part: float, *numbers: int) -> None:
+    """The dose of some beams, which it names."""
+    plan = reference(PLAN_STORAGE, study.plan_uid)
+    beams = [item(ReferencedBeamNumber=number) for number in numbers]
+    plan.ReferencedFractionGroupSequence = [item(ReferencedFractionGroupNumber=1, ReferencedBeamSequence=beams)]
+    write_dose(path, half(part), study, DoseSummationType="BEAM", ReferencedRTPlanSequence=[plan])
+
+
+def test_each_beam_counts_once_whatever_the_number_of_files(tmp_path):
+    study, plan = Study(), DicomPlan(prescription_gy=60.0, beam_numbers=frozenset({1, 2}))
+    write_beams(tmp_path / "b1.dcm", study, 0.3, 1)
+    write_beams(tmp_path / "again.dcm", study, 0.3, 1)
+    with pytest.raises(InputError, match=r"the dose of beam 1 twice, in again\.dcm and b1\.dcm"):
+        choose(tmp_path, plan, 2)
+    (tmp_path / "again.dcm").unlink()
+    with pytest.raises(InputError, match="doses of 1 beams of a plan with 2"):
+        choose(tmp_path, plan, 2)
+    write_beams(tmp_path / "b3.dcm", study, 0.7, 3)
+    with pytest.raises(InputError, match=r"b3\.dcm holds the dose of beam 3, which does not treat in the plan"):
+        choose(tmp_path, plan, 2)
+    (tmp_path / "b3.dcm").unlink()
+    write_beams(tmp_path / "b2.dcm", study, 0.7, 2)
+    assert np.abs(choose(tmp_path, plan, 2)[0].array - dose_on(HFS).array).max() < 1e-5
+
+
+def test_one_file_may_hold_the_dose_of_several_beams(tmp_path):
+    plan = DicomPlan(prescription_gy=60.0, beam_numbers=frozenset({1, 2, 4}))
+    study = Study()
+    write_beams(tmp_path / "b12.dcm", study, 0.4, 1, 2)
+    write_beams(tmp_path / "b4.dcm", study, 0.6, 4)
+    volume, warnings = choose(tmp_path, plan, 3)
+    assert np.abs(volume.array - dose_on(HFS).array).max() < 1e-5
+    assert warnings == ["The clinical dose is the sum of 3 beams."]
+
+
+def test_without_a_plan_doses_of_single_beams_are_no_clinical_dose(tmp_path):
+    write_beams(tmp_path / "b1.dcm", Study(), 0.5, 1)
+    volume, warnings = choose(tmp_path)
+    assert volume is None and "doses of single beams (b1.dcm), but no plan" in warnings[0]
 
 
 def test_types_are_kept_apart(tmp_path):

@@ -2,8 +2,8 @@
 
 How a set of contours becomes a volume (PS3.3 C.8.8.6 leaves it open):
 
-* All contours of a plane are combined by exclusive or, and each by the even-odd rule: an inner contour is a hole, a
-  keyhole is one too. A contour that is there twice counts once, wherever it starts and whichever way it turns.
+* An inner contour is a hole, a keyhole is one too; contours that cross each other count as their union, and one that is
+  there twice once, wherever it starts and whichever way it turns: see `dicom_overlap`.
 * The structure's own contour spacing is the largest distance between neighbouring planes that occurs at least at a
   quarter of them, up to 10 mm. CT slices between two planes no further apart get an interpolated shape (signed
   distances, linearly). A single missing plane between shapes that overlap is filled too, and told.
@@ -33,7 +33,7 @@ from scipy import ndimage
 
 from DosePredictionLib.patient.dicom_distance import signed_distance
 from DosePredictionLib.patient.dicom_occupancy import occupancy_of_contours
-from DosePredictionLib.patient.dicom_polygons import fill_polygons
+from DosePredictionLib.patient.dicom_overlap import PlaneContours, combined
 from DosePredictionLib.patient.dicom_stack import WIDEST_GAP_MM
 from DosePredictionLib.patient.geometry import Geometry, index3, vector3
 from DosePredictionLib.patient.outlined_mask import FINER, MOST_VOXELS, SMALL_VOXELS, OutlinedMask
@@ -66,20 +66,23 @@ class Rasterised:
         coarse_mm: distance of the contour planes, where it is more than `WIDEST_GAP_MM` and the
             slices'; 0 otherwise.
         open_gap_mm: the widest gap left open between shapes that lie over each other; 0 when there is none.
+        crossing_planes: planes on which contours cross each other and were taken together.
     """
 
     mask: Volume
     filled_planes: int = 0
     coarse_mm: float = 0.0
     open_gap_mm: float = 0.0
+    crossing_planes: int = 0
 
 
-def rasterise(contours: Sequence[np.ndarray], geometry: Geometry) -> Rasterised | None:
+def rasterise(contours: Sequence[np.ndarray], geometry: Geometry, exclusive: bool = False) -> Rasterised | None:
     """The mask of closed contours; None when they enclose nothing.
 
     Args:
         contours: vertices (n, 3) in LPS mm.
         geometry: the CT's grid.
+        exclusive: whether contours of a plane combine by exclusive or even where they cross each other.
 
     Raises:
         ContoursRefused: the contours aren't planar or not parallel, or lie far outside the CT.
@@ -90,9 +93,9 @@ def rasterise(contours: Sequence[np.ndarray], geometry: Geometry) -> Rasterised 
     in_slices = [geometry.index_of_lps(contour) for contour in contours]
     slice_mm = geometry.spacing_mm[2]
     if all(np.ptp(index[:, 0]) * slice_mm <= _FLAT_MM for index in in_slices):
-        return _rasterise_in_slices(in_slices, geometry)
+        return _rasterise_in_slices(in_slices, geometry, exclusive)
     own = _own_planes(contours, geometry)
-    built = _rasterise_in_slices([own.index_of_lps(contour) for contour in contours], own)
+    built = _rasterise_in_slices([own.index_of_lps(contour) for contour in contours], own, exclusive)
     if built is None:
         return None
     mask = _on_ct(built.mask, geometry)
@@ -112,7 +115,7 @@ def _distinct(contours: Sequence[np.ndarray]) -> list[np.ndarray]:
 @dataclass(frozen=True)
 class _Plane:
     height: float  # index along z
-    polygons: list[np.ndarray]  # (n, 2) as x, y indices
+    contours: PlaneContours
 
 
 @dataclass(frozen=True)
@@ -121,7 +124,7 @@ class _Stack:
 
     Attributes:
         heights: index along z.
-        polygons: of each plane.
+        contours: of each plane.
         shapes: each plane's pixels inside, bool, in the box.
         joined: whether each plane and the next belong to one part.
         filled: missing planes within parts.
@@ -130,7 +133,7 @@ class _Stack:
     """
 
     heights: np.ndarray
-    polygons: list[list[np.ndarray]]
+    contours: list[PlaneContours]
     shapes: list[np.ndarray]
     joined: list[bool]
     filled: int
@@ -138,23 +141,26 @@ class _Stack:
     open_gap: float
 
 
-def _rasterise_in_slices(indices_zyx: Sequence[np.ndarray], geometry: Geometry) -> Rasterised | None:
+def _rasterise_in_slices(
+    indices_zyx: Sequence[np.ndarray], geometry: Geometry, exclusive: bool
+) -> Rasterised | None:  # fmt: skip
     """Build up contours that lie in the slices of a grid."""
     slice_mm = geometry.spacing_mm[2]
     box = _box(indices_zyx, geometry)
-    stack = _stack(_planes(indices_zyx, geometry), geometry, slice_mm, box)
+    stack = _stack(_planes(indices_zyx, geometry, exclusive), geometry, slice_mm, box)
     mask = _mask(stack, geometry, box)
     count = int(np.count_nonzero(mask.array))
     if count < SMALL_VOXELS:
         geometry = geometry.divided(FINER)
         shift = (FINER - 1) / 2
         box = (index3(FINER * value for value in box[0]), index3(FINER * value for value in box[1]))
-        stack = _stack(_planes([i * FINER + shift for i in indices_zyx], geometry), geometry, slice_mm, box)
+        finer = [index * FINER + shift for index in indices_zyx]
+        stack = _stack(_planes(finer, geometry, exclusive), geometry, slice_mm, box)
         mask = _mask(stack, geometry, box)
     if not mask.array.any():
         return None
     if count <= MOST_VOXELS:
-        occupancy = occupancy_of_contours(stack.heights, stack.polygons, stack.joined, stack.spacing, geometry, box)
+        occupancy = occupancy_of_contours(stack.heights, stack.contours, stack.joined, stack.spacing, geometry, box)
         if occupancy is not None:
             mask = OutlinedMask(mask.array, mask.geometry, occupancy)
     spacing_mm = stack.spacing * geometry.spacing_mm[2]
@@ -162,7 +168,7 @@ def _rasterise_in_slices(indices_zyx: Sequence[np.ndarray], geometry: Geometry) 
     coarse = spacing_mm > max(WIDEST_GAP_MM, slice_mm) * 1.01 and any(stack.joined)
     return Rasterised(
         mask, stack.filled, spacing_mm if coarse else 0.0,
-        stack.open_gap * geometry.spacing_mm[2],
+        stack.open_gap * geometry.spacing_mm[2], sum(plane.crossing for plane in stack.contours),
     )  # fmt: skip
 
 
@@ -179,19 +185,19 @@ def _box(indices_zyx: Sequence[np.ndarray], geometry: Geometry) -> tuple[tuple[i
     return index3(low), index3(high - low)
 
 
-def _planes(indices_zyx: Sequence[np.ndarray], geometry: Geometry) -> list[_Plane]:
+def _planes(indices_zyx: Sequence[np.ndarray], geometry: Geometry, exclusive: bool) -> list[_Plane]:
     """Contours by plane, ascending."""
     tolerance = SAME_PLANE_MM / geometry.spacing_mm[2]
-    planes: list[_Plane] = []
+    planes: list[tuple[float, list[np.ndarray]]] = []
     for index in sorted(indices_zyx, key=lambda points: float(np.median(points[:, 0]))):
         height = float(np.median(index[:, 0]))
         if abs(height - round(height)) <= tolerance:
             height = float(round(height))
-        if planes and height - planes[-1].height <= tolerance:
-            planes[-1].polygons.append(index[:, :0:-1])
+        if planes and height - planes[-1][0] <= tolerance:
+            planes[-1][1].append(index[:, :0:-1])
         else:
-            planes.append(_Plane(height, [index[:, :0:-1]]))
-    return planes
+            planes.append((height, [index[:, :0:-1]]))
+    return [_Plane(height, combined(polygons, exclusive)) for height, polygons in planes]
 
 
 def _stack(
@@ -207,12 +213,12 @@ def _stack(
     """
     (_, y0, x0), (_, rows, columns) = box
     spacing_z = geometry.spacing_mm[2]
-    shapes = [fill_polygons([p - (x0, y0) for p in plane.polygons], rows, columns) for plane in planes]
+    shapes = [plane.contours.filled(rows, columns, np.array([x0, y0])) for plane in planes]
     kept = [i for i, shape in enumerate(shapes) if shape.any()]
     shapes, heights = [shapes[i] for i in kept], np.array([planes[i].height for i in kept])
     own = _contour_spacing(np.diff(np.array([plane.height for plane in planes])) * spacing_z, slice_mm) / spacing_z
     joined, filled, open_gap = _joined(shapes, heights, own, own * spacing_z > WIDEST_GAP_MM * 1.01)
-    return _Stack(heights, [planes[i].polygons for i in kept], shapes, joined, filled, own, open_gap)
+    return _Stack(heights, [planes[i].contours for i in kept], shapes, joined, filled, own, open_gap)
 
 
 def _mask(stack: _Stack, geometry: Geometry, box: tuple[tuple[int, int, int], tuple[int, int, int]]) -> Volume:

@@ -27,7 +27,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from DosePredictionLib.patient.dicom_distance import signed_distance
-from DosePredictionLib.patient.dicom_polygons import fill_polygons
+from DosePredictionLib.patient.dicom_overlap import PlaneContours
 from DosePredictionLib.patient.geometry import Geometry, Index3, index3
 from DosePredictionLib.patient.volume import Volume
 
@@ -39,14 +39,14 @@ _LAYERS = 2
 
 
 def occupancy_of_contours(
-    heights: np.ndarray, polygons: Sequence[Sequence[np.ndarray]], joined: Sequence[bool], spacing: float,
-    geometry: Geometry, box: tuple[Index3, Index3],
+    heights: np.ndarray, contours: Sequence[PlaneContours], joined: Sequence[bool], spacing: float, geometry: Geometry,
+    box: tuple[Index3, Index3],
 ) -> Volume | None:  # fmt: skip
     """The part of each voxel inside contours.
 
     Args:
         heights: of the planes, ascending, as index along z.
-        polygons: of each plane, vertices (n, 2) as x, y indices; combined by exclusive or.
+        contours: of each plane.
         joined: whether each plane and the next belong to one part; one fewer than planes.
         spacing: distance of the structure's contour planes, as index.
         geometry: the grid; the result lies on the part of it (or of its continuation) that holds the structure.
@@ -55,7 +55,7 @@ def occupancy_of_contours(
     Returns:
         float32, 0..1; None when the contours enclose nothing.
     """
-    outline = _Outline(polygons, geometry, box)
+    outline = _Outline(contours, geometry, box)
     kept = outline.planes
     if not kept:
         return None
@@ -168,22 +168,14 @@ class _Outline:
         areas: of the planes' shapes, in parts.
     """
 
-    def __init__(
-        self, polygons: Sequence[Sequence[np.ndarray]], geometry: Geometry, box: tuple[Index3, Index3]
-    ) -> None:  # fmt: skip
+    def __init__(self, contours: Sequence[PlaneContours], geometry: Geometry, box: tuple[Index3, Index3]) -> None:
         (_, y0, x0), (_, rows, columns) = box
         low = np.array([x0, y0])
         self.start, self.pixels = (y0, x0), (rows, columns)
-        whole = [fill_polygons([polygon - low for polygon in plane], *self.pixels) for plane in polygons]
+        whole = [plane.filled(rows, columns, low) for plane in contours]
         radius = max(1.0, np.sqrt(max(shape.sum() for shape in whole) / np.pi))
         self._parts = int(np.clip(np.ceil(_RADIUS_IN_PARTS / radius), 1, _MOST_PARTS))
-        shapes = [
-            fill_polygons(
-                [(polygon - low + 0.5) * self._parts - 0.5 for polygon in plane], rows * self._parts,
-                columns * self._parts,
-            )
-            for plane in polygons
-        ]  # fmt: skip
+        shapes = [plane.filled(rows, columns, low, self._parts) for plane in contours]
         # Not the slivers between the parts of pixels.
         self.planes = [i for i, shape in enumerate(shapes) if shape.any()]
         self._shapes = [shapes[i] for i in self.planes]

@@ -15,7 +15,8 @@ if TYPE_CHECKING:
     from pydicom import Dataset
 
 _CONTOUR_DATA = 0x30060050
-_CLOSED = ("CLOSED_PLANAR", "CLOSEDPLANAR_XOR")
+_EXCLUSIVE = "CLOSEDPLANAR_XOR"
+_CLOSED = ("CLOSED_PLANAR", _EXCLUSIVE)
 
 
 @dataclass(frozen=True)
@@ -30,6 +31,7 @@ class RegionOfInterest:
         frame_uid: frame of reference of its contours.
         contours: closed contours, vertices (n, 3) in LPS mm.
         others: how many points and open contours were passed over.
+        exclusive: whether the contours of a plane combine by exclusive or wherever they lie (CLOSEDPLANAR_XOR).
     """
 
     number: int
@@ -39,6 +41,7 @@ class RegionOfInterest:
     frame_uid: str
     contours: tuple[np.ndarray, ...]
     others: int
+    exclusive: bool = False
 
 
 def read_structure_set(path: Path) -> list[RegionOfInterest]:
@@ -72,6 +75,7 @@ def _regions(dataset: Dataset) -> list[RegionOfInterest]:
         regions.append(RegionOfInterest(
             number, name if names.count(name) == 1 else f"{name} (ROI {number})", observed.get(number, ""),
             _color(drawn.get(number)), str(item.get("ReferencedFrameOfReferenceUID") or ""), tuple(contours), others,
+            _is_exclusive(drawn.get(number)),
         ))  # fmt: skip
     return regions
 
@@ -85,6 +89,11 @@ def _contours(item: Dataset | None) -> tuple[list[np.ndarray], int]:
         else:
             others += 1
     return closed, others
+
+
+def _is_exclusive(item: Dataset | None) -> bool:
+    contours = (item.get("ContourSequence") if item is not None else None) or []
+    return any(str(contour.get("ContourGeometricType")) == _EXCLUSIVE for contour in contours)
 
 
 def _points(contour: Dataset) -> np.ndarray:

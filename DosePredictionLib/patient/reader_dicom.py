@@ -105,7 +105,7 @@ def _structures(
     structures, warnings, flat = [], [], []
     for region, match in zip(regions, matches, strict=True):
         try:
-            built = rasterise(region.contours, geometry)
+            built = rasterise(region.contours, geometry, region.exclusive)
         except ContoursRefused as reason:
             if match.role is StructureRole.TARGET:
                 raise InputError(
@@ -121,6 +121,11 @@ def _structures(
         if built.coarse_mm:
             warnings.append(
                 f"{region.name} was contoured every {built.coarse_mm:g} mm only; what lies between was interpolated."
+            )
+        if built.crossing_planes:
+            warnings.append(
+                f"{region.name} has contours that cross each other on {built.crossing_planes} slices; what they "
+                "enclose together was taken."
             )
         if built.open_gap_mm:
             warnings.append(

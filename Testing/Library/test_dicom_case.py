@@ -290,6 +290,18 @@ def test_a_target_in_crossing_planes_is_refused_another_structure_left_out(tmp_p
         read_patient(tmp_path)
 
 
+def test_contours_that_cross_each_other_are_told_and_those_of_exclusive_or_are_taken_so(tmp_path, study):
+    write_ct(tmp_path / "CT", ct(), study)
+    crossing = [*disc(12.0, x_mm=-5.0), *disc(12.0, x_mm=5.0)]
+    write_structures(tmp_path / "RS.dcm", {"PTV60": crossing, "Ring": crossing}, study,
+                     kinds={"Ring": "CLOSEDPLANAR_XOR"})  # fmt: skip
+    patient = read_patient(tmp_path)
+    target, ring = (np.count_nonzero(structure.mask.array) for structure in patient.structures)
+    assert target > 1.4 * ring
+    told = [warning for warning in patient.warnings if "cross each other" in warning]
+    assert told == ["PTV60 has contours that cross each other on 10 slices; what they enclose together was taken."]
+
+
 def test_two_structures_of_one_name_are_told_apart(tmp_path, study):
     write_ct(tmp_path / "CT", ct(), study)
     path = write_structures(tmp_path / "RS.dcm", {"PTV60": disc(12.0), "Ring": disc(9.0), "Node": disc(5.0)}, study)

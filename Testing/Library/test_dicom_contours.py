@@ -291,3 +291,86 @@ def test_an_isoline_of_a_cone_is_a_circle():
     y, x = np.mgrid[:60, :70]
     (line,) = isolines(40.0 - np.hypot(y - 29.3, x - 33.8), 20.0)
     assert np.abs(np.hypot(line[:, 0] - 33.8, line[:, 1] - 29.3) - 20.0).max() < 0.02
+
+
+def disc_cc(radius_mm: float, planes: int, *, union_at_mm: float = 0.0) -> float:
+    """Volume of discs, or of the union of two each whose centres are so far apart."""
+    r, d = radius_mm, union_at_mm
+    shared = 2 * r**2 * np.arccos(d / 2 / r) - d / 2 * np.sqrt(4 * r**2 - d**2)
+    return float(2 * np.pi * r**2 - shared) * planes * AXIAL.spacing_mm[2] / 1000
+
+
+def assert_occupied_like_mask(mask: Volume, rel: float = 0.02) -> None:
+    """What is measured agrees with the mask on every slice but those at the ends."""
+    occupancy = mask.occupancy
+    shift = round(float(mask.geometry.index_of_lps(np.asarray(occupancy.geometry.origin_mm))[0]))
+    inside = {z + shift: float(plane.sum()) for z, plane in enumerate(occupancy.array)}
+    for z in range(1, len(mask.array) - 1):
+        assert inside[z] == pytest.approx(float(np.count_nonzero(mask.array[z])), rel=rel)
+
+
+@GRIDS
+def test_contours_that_cross_each_other_count_as_their_union(geometry):
+    left, right = (54.2, 63.8), (74.2, 63.8)
+    contours = [circle(geometry, index, centre, 20.0) for index in range(15, 36) for centre in (left, right)]
+    built = rasterise(contours, geometry)
+    assert built.crossing_planes == 21
+    assert volume_cc(built.mask) == pytest.approx(
+        disc_cc(20.0, 21, union_at_mm=20.0) * geometry.spacing_mm[2] / AXIAL.spacing_mm[2], rel=0.01
+    )
+    assert_occupied_like_mask(built.mask)
+
+
+def test_holes_stay_holes_beside_contours_that_cross():
+    left, right, far = (54.2, 63.8), (74.2, 63.8), (110.3, 63.8)
+    contours = []
+    for index in range(15, 36):
+        contours += [circle(AXIAL, index, left, 20.0), circle(AXIAL, index, right, 20.0)]
+        # In the left one alone, in both, with an island in it, and in one apart from them.
+        contours += [circle(AXIAL, index, (45.3, 63.8), 6.0), circle(AXIAL, index, (64.2, 63.8), 6.0),
+                     circle(AXIAL, index, (64.2, 63.8), 2.0), circle(AXIAL, index, far, 10.0),
+                     circle(AXIAL, index, far, 5.0)]  # fmt: skip
+    built = rasterise(contours, AXIAL)
+    rest = np.pi * (-36 - 36 + 4 + 100 - 25) * 21 * 2.5 / 1000
+    assert volume_cc(built.mask) == pytest.approx(disc_cc(20.0, 21, union_at_mm=20.0) + rest, rel=0.01)
+    assert_occupied_like_mask(built.mask)
+
+
+def test_contours_of_exclusive_or_take_from_each_other_where_the_structure_says_so():
+    contours = [circle(AXIAL, i, centre, 20.0) for i in range(15, 36) for centre in ((54.2, 63.8), (74.2, 63.8))]
+    built = rasterise(contours, AXIAL, exclusive=True)
+    union, both = disc_cc(20.0, 21, union_at_mm=20.0), 2 * np.pi * 400 * 21 * 2.5 / 1000
+    assert volume_cc(built.mask) == pytest.approx(union - (both - union), rel=0.01) and built.crossing_planes == 0
+
+
+@pytest.mark.parametrize(
+    "again",
+    [lambda c: c + [0.01, 0, 0], lambda c: c + [0.1, 0.1, 0], lambda c: c + [0.3, 0, 0],
+     lambda c: c.mean(axis=0) + (c - c.mean(axis=0)) * 0.998, lambda c: np.round(c, 1), lambda c: c[::2]],
+    ids=["0.01 mm", "0.14 mm", "0.3 mm", "smaller", "rounded", "half the corners"],
+)  # fmt: skip
+@pytest.mark.parametrize("some", [slice(None), slice(3, 7)], ids=["everywhere", "on some slices"])
+def test_a_copy_that_is_a_hair_off_counts_once(again, some):
+    contours = [circle(AXIAL, index, MIDDLE, 20.0) for index in range(10, 20)]
+    once = rasterise(contours, AXIAL).mask
+    twice = rasterise([*contours, *(again(contour) for contour in contours[some])], AXIAL)
+    assert volume_cc(twice.mask) == pytest.approx(volume_cc(once), rel=0.02)
+    assert_occupied_like_mask(twice.mask)
+
+
+def test_a_thin_shell_of_something_large_is_no_copy():
+    skin = [circle(AXIAL, index, MIDDLE, radius) for index in range(10, 20) for radius in (60.0, 59.0)]
+    assert volume_cc(rasterise(skin, AXIAL).mask) == pytest.approx(np.pi * 119 * 25 / 1000, rel=0.05)
+    thinner = [circle(AXIAL, index, MIDDLE, radius, 720) for index in range(10, 20) for radius in (60.0, 59.6)]
+    assert volume_cc(rasterise(thinner, AXIAL).mask) == pytest.approx(np.pi * 119.6 * 0.4 * 25 / 1000, rel=0.1)
+
+
+def test_contours_that_touch_do_not_cross():
+    square = np.array([[0.0, 0.0], [10.0, 0.0], [10.0, 10.0], [0.0, 10.0]]) + 40.3
+    beside = [square, square + [10.0, 0.0], square + [3.3, 10.0]]
+    contours = [
+        AXIAL.lps_of_index(np.column_stack([np.full(4, index), polygon[:, ::-1]]))
+        for index in range(10, 20) for polygon in beside
+    ]  # fmt: skip
+    built = rasterise(contours, AXIAL)
+    assert built.crossing_planes == 0 and volume_cc(built.mask) == pytest.approx(300 * 25 / 1000, rel=0.01)

@@ -4,7 +4,7 @@ What belongs in the folder:
 
 ``ct.nrrd`` (or ``ct.nii.gz``, ``ct.nii``, ``ct.mha``)
     The planning CT in HU. Any spacing, any direction. It may be missing for models that can do without; the first
-    segmentation's grid takes its place.
+    segmentation's grid takes its place. Where the folder holds DICOM files too, they are the patient then.
 
 ``*.seg.nrrd``
     One or more segmentations as 3D Slicer saves them. Overlapping segments, and grids other than the CT's, are fine.
@@ -13,7 +13,8 @@ What belongs in the folder:
     Instead, or besides: one mask a structure (0 and one other value); the file's name is the structure's.
 
 ``dose.nrrd`` (or ``dose.nii.gz``, ...)
-    Optional: a reference dose in Gy on any grid, to compare with.
+    Optional: a reference dose in Gy on any grid, to compare with. What a prediction or a comparison leaves beside it
+    (``dose_std.nrrd``, ``difference_NAME.nrrd``) is passed over.
 
 ``prescription.json``
     Optional where the targets' names tell the dose (PTV70, PTV_7000). Every key is optional::
@@ -62,8 +63,9 @@ from DosePredictionLib.patient.volume import Volume
 
 _PLAN_FILE = "prescription.json"
 _SEGMENTATION_SUFFIX = ".seg.nrrd"
-#: The clinical dose, and what a prediction leaves beside it: no masks.
+#: The clinical dose, and what a prediction and a comparison of doses leave beside it: no masks.
 _DOSES = {"dose", "dose_std", "dose_uncalibrated"}
+_DIFFERENCE = "difference_"
 
 
 @dataclass(frozen=True)
@@ -80,11 +82,20 @@ def is_patient_folder(path: Path) -> bool:
     """Whether this folder holds a patient: a CT or a segmentation, or masks with a ``prescription.json``."""
     if not path.is_dir():
         return False
-    names = [(entry, image_suffix(entry)) for entry in path.iterdir() if not entry.name.startswith(".")]
-    stems = {image_stem(entry).lower() for entry, suffix in names if suffix} - _DOSES
-    if "ct" in stems or any(suffix == _SEGMENTATION_SUFFIX for _, suffix in names):
+    structures = structure_images(path)
+    if holds_ct_image(path) or any(image_suffix(entry) == _SEGMENTATION_SUFFIX for entry in structures):
         return True
-    return (path / _PLAN_FILE).is_file() and bool(stems)
+    return (path / _PLAN_FILE).is_file() and bool(structures)
+
+
+def holds_ct_image(path: Path) -> bool:
+    """Whether a folder holds a CT as an image file."""
+    return any(image_stem(entry).lower() == "ct" for entry in _images(path))
+
+
+def structure_images(path: Path) -> list[Path]:
+    """The image files of a folder that are read as structures: segmentations and masks, in the order of their names."""
+    return [entry for entry in _images(path) if image_suffix(entry) == _SEGMENTATION_SUFFIX or _is_mask(entry)]
 
 
 def read_patient_folder(path: Path) -> Patient:
@@ -132,15 +143,24 @@ def read_patient_folder(path: Path) -> Patient:
 
 
 def _files(path: Path) -> _Files:
-    images = sorted(entry for entry in path.iterdir() if image_suffix(entry) and not entry.name.startswith("."))
+    images = _images(path)
     segmentations = [entry for entry in images if image_suffix(entry) == _SEGMENTATION_SUFFIX]
     others = [entry for entry in images if entry not in segmentations]
     return _Files(
         ct=_only(others, "ct"),
         dose=_only(others, "dose"),
         segmentations=tuple(segmentations),
-        masks=tuple(entry for entry in others if image_stem(entry).lower() not in {"ct", *_DOSES}),
+        masks=tuple(entry for entry in others if _is_mask(entry)),
     )
+
+
+def _images(path: Path) -> list[Path]:
+    return sorted(entry for entry in path.iterdir() if image_suffix(entry) and not entry.name.startswith("."))
+
+
+def _is_mask(image: Path) -> bool:
+    stem = image_stem(image).lower()
+    return stem not in {"ct", *_DOSES} and not stem.startswith(_DIFFERENCE)
 
 
 def _only(files: Sequence[Path], stem: str) -> Path | None:

@@ -5,14 +5,19 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from DosePredictionLib.errors import InputError
 from DosePredictionLib.patient.checks import check_units
 from DosePredictionLib.patient.patient import Patient
 from DosePredictionLib.patient.reader_dicom import find_dicom_cases, is_dicom, read_dicom
-from DosePredictionLib.patient.reader_folder import is_patient_folder, read_patient_folder
+from DosePredictionLib.patient.reader_folder import (
+    holds_ct_image,
+    is_patient_folder,
+    read_patient_folder,
+    structure_images,
+)
 from DosePredictionLib.patient.reader_gdp_hmm import is_gdp_hmm, read_gdp_hmm
 from DosePredictionLib.patient.reader_openkbp_csv import is_openkbp_csv, read_openkbp_csv
 from DosePredictionLib.patient.reader_openkbp_packed import is_openkbp_packed, read_openkbp_packed
@@ -27,12 +32,20 @@ class PatientFormat:
     read: Callable[[Path], Patient]
 
 
+def _is_image_case(path: Path) -> bool:
+    """Whether a folder is a patient of image files; without a CT among them, not when it holds DICOM.
+
+    A segmentation that was saved beside the DICOM files must not cost the patient CT, plan and dose.
+    """
+    return is_patient_folder(path) and (holds_ct_image(path) or not is_dicom(path))
+
+
 #: In the order in which they are tried. A new format is a file of its own with these two functions.
 _FLAT_FORMATS = (
     PatientFormat("GDP-HMM", is_gdp_hmm, read_gdp_hmm),
     PatientFormat("OpenKBP, packed", is_openkbp_packed, read_openkbp_packed),
     PatientFormat("OpenKBP, CSV folder", is_openkbp_csv, read_openkbp_csv),
-    PatientFormat("folder of NRRD or NIfTI files", is_patient_folder, read_patient_folder),
+    PatientFormat("folder of NRRD or NIfTI files", _is_image_case, read_patient_folder),
 )
 #: DICOM comes last: it is looked for in all folders below, whatever else there is.
 FORMATS = (*_FLAT_FORMATS, PatientFormat("DICOM RT", is_dicom, read_dicom))
@@ -53,7 +66,10 @@ def read_patient(path: str | Path) -> Patient:
             prescription is not in Gy.
     """
     path = Path(path)
-    patient = _format_of(path).read(path)
+    known = _format_of(path)
+    patient = known.read(path)
+    if known.read is read_dicom and path.is_dir():
+        patient = replace(patient, warnings=(*patient.warnings, *_passed_over(path)))
     check_units(patient)
     return patient
 
@@ -109,6 +125,18 @@ def _may_be_read(entry: Path) -> bool:
         return True
     except PermissionError:
         return False
+
+
+def _passed_over(path: Path) -> list[str]:
+    """What to tell of image files beside DICOM files, which aren't read."""
+    names = [image.name for image in structure_images(path)]
+    if not names:
+        return []
+    several = f"{', '.join(names[:5])}{f' and {len(names) - 5} others' if len(names) > 5 else ''}"
+    return [
+        f"The patient was read from the DICOM files; passed over beside them: {several}. To read image files instead, "
+        "put them with ct.nrrd into a folder of their own."
+    ]
 
 
 def _is_flat(path: Path) -> bool:

@@ -26,6 +26,7 @@ from DosePredictionLib.errors import InputError
 from DosePredictionLib.patient.checks import check_patient
 from DosePredictionLib.patient.geometry import Geometry
 from DosePredictionLib.patient.reading import find_cases, read_patient
+from DosePredictionLib.patient.segmentation_nrrd import Segment, write_segmentation
 from DosePredictionLib.patient.structure import StructureRole
 from DosePredictionLib.patient.volume import Volume
 from DosePredictionLib.patient.writer_folder import write_patient_folder
@@ -124,6 +125,25 @@ def test_patients_in_other_formats_may_lie_beside(tmp_path, study):
     assert [case.name for case in find_cases(tmp_path)] == ["dicom", "nrrd"]
     shutil.copytree(tmp_path / "dicom", tmp_path / "nrrd" / "original")
     assert [case.name for case in find_cases(tmp_path)] == ["dicom", "nrrd"]
+
+
+@pytest.mark.parametrize("names", [["Segmentation.seg.nrrd"], ["PTV70.nrrd", "prescription.json"]])
+def test_image_files_beside_dicom_do_not_hide_the_case(tmp_path, study, names):
+    write_study(tmp_path, study)
+    mask = Volume((ct().array > 0).astype(np.uint8), GRID)
+    for name in names:
+        if name == "Segmentation.seg.nrrd":
+            write_segmentation([Segment("PTV70", mask, None)], GRID, tmp_path / name)
+        elif name.endswith(".json"):
+            (tmp_path / name).write_text('{"site": "lung"}')
+        else:
+            mask.write(tmp_path / name)
+    patient = read_patient(tmp_path)
+    assert patient.ct is not None and patient.beams is not None and patient.reference_dose is not None
+    assert any(f"passed over beside them: {names[0]}." in warning for warning in patient.warnings)
+    assert find_cases(tmp_path) == [tmp_path]
+    ct().write(tmp_path / "ct.nrrd")
+    assert read_patient(tmp_path).beams is None, "a CT among the image files makes them the patient"
 
 
 def test_several_structure_sets_need_a_plan_or_a_choice(tmp_path, study):

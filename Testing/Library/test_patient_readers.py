@@ -201,6 +201,17 @@ def test_cases_are_found_in_their_natural_order(tmp_path):
     assert find_cases(tmp_path / "pt_2") == [tmp_path / "pt_2"]
 
 
+def test_the_difference_of_two_doses_is_no_structure(tmp_path):
+    patient = ball_patient()
+    write_patient_folder(patient, tmp_path / "case")
+    patient.ct.write(tmp_path / "case" / "difference_plan2.nrrd")
+    assert len(read_patient(tmp_path / "case").structures) == len(patient.structures)
+    patient.ct.write(tmp_path / "compared" / "difference_plan2.nrrd")
+    (tmp_path / "compared" / "prescription.json").write_text("{}")
+    with pytest.raises(InputError, match="holds no patient that can be read"):
+        read_patient(tmp_path / "compared")
+
+
 def test_a_slicer_segmentation_with_layers_and_a_smaller_grid_is_read(tmp_path):
     """Fields as Slicer writes them: two overlapping segments in two layers, a third beside the first."""
     patient = ball_patient()

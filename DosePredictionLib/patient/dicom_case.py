@@ -4,6 +4,9 @@ A structure set names its CT series; where that series isn't there (renamed by a
 reference decides, then the study. A plan names its structure set, a dose its plan; where they name none that is there,
 again the frame of reference decides.
 
+An object may be there twice: copies of a file count once. Files that differ and yet have one SOP Instance UID (a
+structure set that several observers edited, each in a folder) belong to a case each.
+
 A case is a path: the folder that holds nothing else, or else one of its files: its RTPLAN or RTSTRUCT, which also tells
 which of several is meant.
 """
@@ -16,7 +19,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from DosePredictionLib.errors import InputError
-from DosePredictionLib.patient.dicom_files import DicomFile, find_dicom_files, read_dicom_file
+from DosePredictionLib.patient.dicom_files import DicomFile, find_dicom_files, find_versions, read_dicom_file
 from DosePredictionLib.patient.dicom_instance import MANUFACTURER
 
 #: How many folders above a file its CT is looked for.
@@ -65,6 +68,10 @@ def find_dicom_cases(path: Path) -> list[Path]:
     """
     if path.is_file():
         return [path]
+    versions = [files for files in find_versions(path) if len(files) > 1]
+    # Within one folder nothing tells which is meant: reading the folder says so.
+    if versions and not any(len({file.path.parent for file in files}) < len(files) for files in versions):
+        return _cases_by_folder(path) or [path]
     groups = _groups(find_dicom_files(path))
     if len(groups) <= 1:
         return [path]
@@ -73,6 +80,26 @@ def find_dicom_cases(path: Path) -> list[Path]:
         home if all(_apart(home, other) for other in homes[:index] + homes[index + 1 :]) else _stand_in(group)
         for index, (home, group) in enumerate(zip(homes, groups, strict=True))
     ]
+
+
+def _cases_by_folder(path: Path) -> list[Path]:
+    """The cases in a folder's tree where objects are there in several versions: by the folders right inside it.
+
+    A folder with structures but without the CT, which is elsewhere in the tree, gives its structure sets.
+    """
+    cases: list[Path] = []
+    for entry in sorted(entry for entry in path.iterdir() if not entry.name.startswith(".")):
+        if entry.is_dir():
+            groups = _groups(find_dicom_files(entry))
+            if any(group.series and group.structure_sets for group in groups):
+                cases.extend(find_dicom_cases(entry))
+                continue
+            files = [file for versions in find_versions(entry) for file in versions]
+        else:
+            file = read_dicom_file(entry)
+            files = [file] if file is not None else []
+        cases.extend(file.path for file in files if file.modality == "RTSTRUCT" and not _predicted(file))
+    return cases
 
 
 def choose_case(path: Path) -> DicomCase:
@@ -84,6 +111,17 @@ def choose_case(path: Path) -> DicomCase:
     Raises:
         InputError: CT or structure set is missing, or there are several candidates; the sentence names them.
     """
+    case = _chosen(path)
+    for file in (*case.ct, case.structure_set, *([case.plan] if case.plan is not None else []), *case.doses):
+        if file.rival is not None:
+            raise InputError(
+                f"{file.path} and {file.rival} differ, but have the same SOP Instance UID; take out the one that does "
+                "not belong, or give the folder of one case."
+            )
+    return case
+
+
+def _chosen(path: Path) -> DicomCase:
     if path.is_dir():
         groups = _groups(find_dicom_files(path))
         if not groups:
@@ -98,9 +136,8 @@ def choose_case(path: Path) -> DicomCase:
     folder = path.resolve().parent
     group = None
     for _ in range(_FOLDERS_UP + 1):
-        group = next(
-            (g for g in _groups(find_dicom_files(folder)) if any(_same(file, chosen) for file in g.files)), None
-        )
+        groups = _groups(find_dicom_files(folder, near=path.resolve()))
+        group = next((g for g in groups if any(_same(file, chosen) for file in g.files)), None)
         if group is not None and group.series and group.structure_sets:
             break
         folder = folder.parent
@@ -112,7 +149,7 @@ def choose_case(path: Path) -> DicomCase:
 def _groups(files: Sequence[DicomFile]) -> list[_Group]:
     series: dict[str, list[DicomFile]] = {}
     for file in files:
-        if file.modality == "CT" and "LOCALIZER" not in (file.header.get("ImageType") or []):
+        if file.modality == "CT" and "LOCALIZER" not in file.text("ImageType"):
             series.setdefault(file.series_uid, []).append(file)
     structure_sets, every_plan, every_dose = (
         [file for file in files if file.modality == modality] for modality in ("RTSTRUCT", "RTPLAN", "RTDOSE")

@@ -100,15 +100,20 @@ def _check_alike(slices: Sequence[Dataset], files: Sequence[DicomFile], where: s
 
 def _read(path: Path) -> Dataset:
     try:
-        return read_whole(path)
-    except (OSError, ValueError) as error:
+        dataset = read_whole(path)
+        for keyword in ("SOPClassUID", "NumberOfFrames", "Rows", "Columns"):
+            value = dataset.get(keyword)
+            if keyword != "SOPClassUID" and value is not None:
+                int(value)
+        return dataset
+    except Exception as error:  # pydicom reads values when they are asked for, and fails in many ways
         raise InputError(f"{path} cannot be read, it is truncated or damaged; copy or export it again.") from error
 
 
 def _hounsfield(slice_: Dataset, path: Path) -> np.ndarray:
     try:
         slope, intercept = float(slice_.get("RescaleSlope") or 1.0), float(slice_.get("RescaleIntercept") or 0.0)
-    except (TypeError, ValueError):
+    except Exception:  # noqa: BLE001 - as above
         raise InputError(
             f"{path} has a RescaleSlope or RescaleIntercept that is no number, so its values mean nothing; export the "
             "CT again."
@@ -141,7 +146,7 @@ def _by_image_library(path: Path) -> np.ndarray:
 def _numbers(dataset: Dataset, keyword: str, count: int, path: Path) -> np.ndarray:
     try:
         values = np.array([float(value) for value in dataset[keyword].value])
-    except (KeyError, TypeError, ValueError):
+    except Exception:  # noqa: BLE001 - as above
         values = np.zeros(0)
     if len(values) != count or not np.isfinite(values).all():
         raise InputError(f"{path} has no usable {keyword} ({count} numbers); export the CT again.")

@@ -21,6 +21,10 @@ if TYPE_CHECKING:
 #: Highest value of a relative dose that is a fraction of the prescription, and range of one in percent.
 _HIGHEST_FRACTION = 3.0
 _PERCENT_RANGE = (20.0, 300.0)
+_USED = (
+    "DoseGridScaling", "DoseUnits", "ImageOrientationPatient", "ImagePositionPatient", "PixelSpacing",
+    "GridFrameOffsetVector",
+)  # fmt: skip
 
 
 def read_clinical_dose(files: Sequence[DicomFile], plan: DicomPlan, beam_count: int) -> tuple[Volume | None, list[str]]:
@@ -103,6 +107,8 @@ def read_dose(
     try:
         dataset = read_whole(path)
         stored = dataset.pixel_array
+        for keyword in _USED:
+            dataset.get(keyword)
     except Exception as error:  # noqa: BLE001 - whatever pydicom's decoders raise, the file is to blame
         raise InputError(f"The dose {path} cannot be read, it is truncated or damaged; export it again.") from error
     if stored.ndim != 3 or len(stored) < 2:
@@ -225,11 +231,13 @@ def _check_beams(files: Sequence[DicomFile], plan: DicomPlan, beam_count: int) -
 
 def _beams_of(file: DicomFile) -> list[int]:
     """The numbers of the beams that a dose names, ascending."""
-    numbers = {
-        int(beam.ReferencedBeamNumber)
+    beams = [
+        beam
         for plan in file.header.get("ReferencedRTPlanSequence") or []
         for group in plan.get("ReferencedFractionGroupSequence") or []
         for beam in group.get("ReferencedBeamSequence") or []
-        if beam.get("ReferencedBeamNumber") is not None
-    }
-    return sorted(numbers)
+    ]
+    try:
+        return sorted({int(beam.ReferencedBeamNumber) for beam in beams})
+    except (AttributeError, TypeError, ValueError):
+        raise InputError(f"The dose {file.path} names a beam without a number; export it again.") from None

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import warnings
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -28,6 +29,12 @@ _SORTING_TAGS = [
     "RTPlanLabel", "RTPlanDate", "ApprovalStatus", "ReferencedStructureSetSequence", "ReferencedRTPlanSequence",
     "DoseSummationType", "DoseUnits", "DoseType", "Manufacturer", "PatientPosition",
 ]  # fmt: skip
+#: Without these nobody knows what a file is and to what it belongs.
+_NEEDED_TAGS = [
+    "SOPClassUID", "SOPInstanceUID", "Modality", "StudyInstanceUID", "SeriesInstanceUID", "FrameOfReferenceUID",
+    "ReferencedFrameOfReferenceSequence", "ApprovalStatus", "ReferencedStructureSetSequence",
+    "ReferencedRTPlanSequence", "DoseSummationType", "DoseUnits", "DoseType",
+]  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -37,10 +44,12 @@ class DicomFile:
     Attributes:
         path: where it is.
         header: patient-free part of the header; neither pixels nor contours. Not to be changed, it is shared.
+        rival: a file of the same SOP Instance UID and other content that has as good a claim to be meant.
     """
 
     path: Path
     header: Dataset
+    rival: Path | None = None
 
     @property
     def modality(self) -> str:
@@ -70,12 +79,23 @@ def is_dicom(path: Path) -> bool:
     return next(_files_below(path), None) is not None
 
 
-def find_dicom_files(folder: Path) -> list[DicomFile]:
-    """All CT, RTSTRUCT, RTPLAN and RTDOSE files in a folder's tree, each object once, in the order of their paths."""
-    seen: dict[str, DicomFile] = {}
+def find_dicom_files(folder: Path, near: Path | None = None) -> list[DicomFile]:
+    """All CT, RTSTRUCT, RTPLAN and RTDOSE files in a folder's tree, each object once, in the order of their paths.
+
+    A file that is a copy of another byte for byte is passed over. Of different files with one SOP Instance UID that
+    which lies nearest to ``near`` is taken; where that doesn't decide, the first, and it names its rival.
+    """
+    return [_nearest(files, near) for files in find_versions(folder)]
+
+
+def find_versions(folder: Path) -> list[list[DicomFile]]:
+    """All objects in a folder's tree, of each all files that differ: more than one where its UID was not renewed."""
+    found: dict[str, list[DicomFile]] = {}
     for file in _files_below(folder):
-        seen.setdefault(file.instance_uid, file)
-    return list(seen.values())
+        versions = found.setdefault(file.instance_uid, [])
+        if not any(_is_copy(file.path, other.path) for other in versions):
+            versions.append(file)
+    return list(found.values())
 
 
 def read_dicom_file(path: Path) -> DicomFile | None:
@@ -92,7 +112,7 @@ def read_whole(path: Path) -> Dataset:
     """Read a DICOM file with everything in it; pydicom by itself takes a truncated one for a short one.
 
     Raises:
-        OSError, ValueError: the file is missing, truncated or no DICOM.
+        OSError, ValueError: the file is missing, truncated, damaged or no DICOM.
     """
     import pydicom
     from pydicom.dataelem import RawDataElement
@@ -103,15 +123,84 @@ def read_whole(path: Path) -> Dataset:
             dataset = pydicom.dcmread(path, force=True)
         except (UserWarning, EOFError) as error:
             raise ValueError("it is truncated") from error
+        except OSError:
+            raise
+        except Exception as error:  # pydicom fails in many ways
+            raise ValueError("it is damaged") from error
     for tag in dataset.keys():
         element = dataset.get_item(tag)
         if isinstance(element, RawDataElement) and element.length != _UNDEFINED_LENGTH:
             whole = len(element.value or b"") == element.length
-            # After the last element nothing may follow: pydicom ends quietly in the middle of the next one's header.
-            last = tag == max(dataset.keys()) and element.value_tell + element.length < path.stat().st_size
+            # pydicom ends quietly in the middle of the next element's header.
+            last = tag == max(dataset.keys()) and not _ends(path, element.value_tell + element.length)
             if not whole or last:
                 raise ValueError("it is truncated")
+    for keyword in _NEEDED_TAGS:
+        if not _is_sound(dataset, keyword):
+            raise ValueError(f"its {keyword} is damaged")
+    _complete_meta(dataset)
     return dataset
+
+
+def _ends(path: Path, place: int) -> bool:
+    """Whether nothing follows in a file but zeros, with which some archives pad to whole blocks."""
+    with open(path, "rb") as stream:
+        stream.seek(place)
+        return not stream.read().strip(b"\0")
+
+
+def _complete_meta(dataset: Dataset) -> None:
+    """Say how a file without a preamble is encoded, as its pixels can't be read otherwise."""
+    from pydicom.dataset import FileMetaDataset
+    from pydicom.uid import ExplicitVRBigEndian, ExplicitVRLittleEndian, ImplicitVRLittleEndian
+
+    if "TransferSyntaxUID" in getattr(dataset, "file_meta", ()):
+        return
+    if hasattr(dataset, "original_encoding"):
+        implicit, little = dataset.original_encoding
+    else:  # pydicom before 3.0, which Slicer 5.10 has
+        implicit, little = dataset.is_implicit_VR, dataset.is_little_endian
+    explicit = ExplicitVRLittleEndian if little else ExplicitVRBigEndian
+    dataset.file_meta = getattr(dataset, "file_meta", None) or FileMetaDataset()
+    dataset.file_meta.TransferSyntaxUID = ImplicitVRLittleEndian if implicit else explicit
+
+
+def _is_sound(dataset: Dataset, keyword: str) -> bool:
+    """Whether an attribute, with all that is in it, has values that can be read, or is not there."""
+    try:
+        value = dataset.get(keyword)
+        if keyword.endswith("Sequence") and value is not None:
+            for item in value:
+                for element in item:
+                    if element.keyword.endswith("Sequence") and not _is_sound(item, element.keyword):
+                        return False
+    except Exception:  # noqa: BLE001 - pydicom reads values when they are asked for, and fails in many ways
+        return False
+    return True
+
+
+def _nearest(files: list[DicomFile], near: Path | None) -> DicomFile:
+    def closeness(file: DicomFile) -> int:
+        if near is None:
+            return 0
+        shared = os.path.commonpath([file.path.parent, near.parent])
+        return len(Path(shared).parts) + (file.path == near)
+
+    ranked = sorted(files, key=closeness, reverse=True)
+    tied = len(ranked) > 1 and closeness(ranked[0]) == closeness(ranked[1])
+    return replace(ranked[0], rival=ranked[1].path) if tied else ranked[0]
+
+
+def _is_copy(path: Path, other: Path) -> bool:
+    status, its = path.stat(), other.stat()
+    return status.st_size == its.st_size and (
+        _digest(str(path), status.st_mtime_ns, status.st_size) == _digest(str(other), its.st_mtime_ns, its.st_size)
+    )
+
+
+@lru_cache(maxsize=20_000)
+def _digest(path: str, _modified: int, _size: int) -> bytes:
+    return hashlib.sha256(Path(path).read_bytes()).digest()
 
 
 def _files_below(folder: Path) -> Iterator[DicomFile]:
@@ -130,7 +219,6 @@ def _files_below(folder: Path) -> Iterator[DicomFile]:
 def _header(path: str, _modified: int, size: int) -> Dataset | None:
     """The header; a file is read again only when it changed. Files of other kinds give None."""
     import pydicom
-    from pydicom.errors import InvalidDicomError
 
     if size < 132:
         return None
@@ -143,7 +231,11 @@ def _header(path: str, _modified: int, size: int) -> Dataset | None:
         with warnings.catch_warnings():  # a file that turns out to be something else is no news
             warnings.simplefilter("ignore")
             header = pydicom.dcmread(path, stop_before_pixels=True, force=not marked, specific_tags=list(_SORTING_TAGS))
+            # Without what can't be read, which `read_whole` refuses: the file may be another patient's.
+            for keyword in _SORTING_TAGS:
+                if not _is_sound(header, keyword):
+                    del header[keyword]
         known = header.get("Modality") in MODALITIES and bool(header.get("SOPInstanceUID"))
-    except (InvalidDicomError, OSError, EOFError, ValueError, KeyError, AttributeError, NotImplementedError):
+    except Exception:  # noqa: BLE001 - whatever pydicom makes of a file that is damaged or something else
         return None
     return header if known else None

@@ -75,7 +75,7 @@ def read_plan(path: Path, ct_position: str = "") -> DicomPlan:
     """
     try:
         return _plan(read_whole(path), ct_position.strip().upper())
-    except (OSError, EOFError, ValueError, TypeError, AttributeError, KeyError, IndexError) as error:
+    except Exception as error:  # pydicom reads values when they are asked for, and fails in many ways
         raise InputError(f"{path} cannot be read as a plan ({error}); copy or export it again.") from error
 
 

@@ -94,8 +94,12 @@ class DicomReference:
             raise InputError("There are no CT files to take patient and frame of reference from; name the CT's slices.")
         first = headers[0]
         for keyword in ("SeriesInstanceUID", "FrameOfReferenceUID", "StudyInstanceUID"):
-            values = {str(header.get(keyword, "")) for header in headers}
-            if len(values) > 1 or "" in values:
+            values = {str(header.get(keyword) or "") for header in headers}
+            if values == {""}:
+                raise InputError(
+                    f"The CT slices have no {keyword}, without which nothing can refer to them; export the CT with it."
+                )
+            if len(values) > 1:
                 raise InputError(
                     f"The CT slices have {len(values)} values of {keyword} where one is needed; give the files of one "
                     "CT series."
@@ -163,12 +167,17 @@ def _patient_and_study(header: Dataset) -> Dataset:
 
 def _read(path: Path, tags: list[str]) -> Dataset:
     import pydicom
-    from pydicom.errors import InvalidDicomError
+    from pydicom.config import disable_value_validation
 
     try:
-        header = pydicom.dcmread(path, stop_before_pixels=True, specific_tags=list(tags))
-    except (InvalidDicomError, OSError, EOFError, ValueError) as error:
+        with disable_value_validation():
+            # Old exports lack the preamble; an identifier tells that they are DICOM nevertheless.
+            header = pydicom.dcmread(path, stop_before_pixels=True, specific_tags=list(tags), force=True)
+            for _ in header.iterall():
+                pass  # pydicom reads values when they are asked for
+        known = bool(header.get("SOPInstanceUID") and header.get("SOPClassUID"))
+    except Exception as error:  # pydicom fails in many ways
         raise InputError(f"{path} cannot be read as DICOM; export it again.") from error
-    if not header.get("SOPInstanceUID") or not header.get("SOPClassUID"):
-        raise InputError(f"{path} is no whole DICOM object, it has no identifier; export it again.")
+    if not known:
+        raise InputError(f"{path} cannot be read as DICOM, it has no identifier; export it again.")
     return header

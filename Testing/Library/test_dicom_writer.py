@@ -173,6 +173,9 @@ def test_a_reference_needs_one_series(tmp_path, study):
     (tmp_path / "text").write_text("no dicom")
     with pytest.raises(InputError, match="text cannot be read as DICOM"):
         DicomReference.of_ct_files([tmp_path / "text"])
+    frameless = write_ct(tmp_path / "c", ct, Study(), FrameOfReferenceUID=None)
+    with pytest.raises(InputError, match="The CT slices have no FrameOfReferenceUID, without which"):
+        DicomReference.of_ct_files(frameless)
     plain = DicomReference.of_ct_files(files)
     assert plain.structure_set is None
     write_rtdose(bell(HFS), plain, tmp_path / "dose.dcm")

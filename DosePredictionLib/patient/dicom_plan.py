@@ -75,8 +75,10 @@ def read_plan(path: Path, ct_position: str = "") -> DicomPlan:
     """
     try:
         return _plan(read_whole(path), ct_position.strip().upper())
-    except Exception as error:  # pydicom reads values when they are asked for, and fails in many ways
+    except (OSError, EOFError, ValueError, TypeError, AttributeError, KeyError, IndexError, NotImplementedError) as error:
         raise InputError(f"{path} cannot be read as a plan ({error}); copy or export it again.") from error
+    except Exception as error:  # pydicom reads values when they are asked for; what it says of them is no help then
+        raise InputError(f"{path} cannot be read as a plan, it is damaged; copy or export it again.") from error
 
 
 def _plan(dataset: Dataset, ct_position: str) -> DicomPlan:

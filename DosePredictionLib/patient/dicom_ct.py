@@ -113,6 +113,8 @@ def _read(path: Path) -> Dataset:
 def _hounsfield(slice_: Dataset, path: Path) -> np.ndarray:
     try:
         slope, intercept = float(slice_.get("RescaleSlope") or 1.0), float(slice_.get("RescaleIntercept") or 0.0)
+        if not np.isfinite([slope, intercept]).all():
+            raise ValueError("infinite")
     except Exception:  # noqa: BLE001 - as above
         raise InputError(
             f"{path} has a RescaleSlope or RescaleIntercept that is no number, so its values mean nothing; export the "

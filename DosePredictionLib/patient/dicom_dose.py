@@ -155,6 +155,9 @@ def _placed(values: np.ndarray, dataset: Dataset, path: Path, warnings: list[str
         origin = np.array([float(value) for value in dataset.ImagePositionPatient])
         row_mm, column_mm = (float(value) for value in dataset.PixelSpacing)
         offsets = np.array([float(value) for value in dataset.GridFrameOffsetVector])
+        placed = cosines.shape == (6,) and origin.shape == (3,)
+        if not placed or not np.isfinite([*cosines, *origin, row_mm, column_mm]).all():
+            raise ValueError("not six cosines and three coordinates")
     except (AttributeError, TypeError, ValueError):
         raise InputError(f"The dose {path} does not say where its voxels lie; export it again.") from None
     row, column = cosines[:3] / np.linalg.norm(cosines[:3]), cosines[3:] / np.linalg.norm(cosines[3:])

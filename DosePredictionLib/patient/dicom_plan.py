@@ -75,7 +75,7 @@ def read_plan(path: Path, ct_position: str = "") -> DicomPlan:
     """
     try:
         return _plan(read_whole(path), ct_position.strip().upper())
-    except (OSError, EOFError, ValueError, TypeError, AttributeError, KeyError, IndexError, NotImplementedError) as error:
+    except (OSError, EOFError, ValueError, TypeError, AttributeError, LookupError, NotImplementedError) as error:
         raise InputError(f"{path} cannot be read as a plan ({error}); copy or export it again.") from error
     except Exception as error:  # pydicom reads values when they are asked for; what it says of them is no help then
         raise InputError(f"{path} cannot be read as a plan, it is damaged; copy or export it again.") from error

@@ -55,7 +55,7 @@ def read_structure_set(path: Path) -> list[RegionOfInterest]:
     except (OSError, EOFError, ValueError, TypeError, AttributeError, KeyError, NotImplementedError) as error:
         raise InputError(f"{path} cannot be read as a structure set ({error}); copy or export it again.") from error
     except Exception as error:  # pydicom reads values when they are asked for; what it says of them is no help then
-        raise InputError(f"{path} cannot be read as a structure set, it is damaged; copy or export it again.") from error
+        raise InputError(f"{path} cannot be read as a structure set, it is damaged; export it again.") from error
 
 
 def _regions(dataset: Dataset) -> list[RegionOfInterest]:

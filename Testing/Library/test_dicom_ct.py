@@ -73,10 +73,11 @@ def test_a_rescaling_that_is_no_number_is_named(tmp_path, tag):
     write_ct(tmp_path, ramp(HFS), Study())
     file = tmp_path / "0003.dcm"
     one = pydicom.dcmread(file)
-    one[tag] = pydicom.DataElement(tag, "DS", "abc", already_converted=True)
-    one.save_as(file)
-    with pytest.raises(InputError, match=r"0003\.dcm has a RescaleSlope or RescaleIntercept that is no number"):
-        read(tmp_path)
+    for value in ("abc", "1e999"):
+        one[tag] = pydicom.DataElement(tag, "DS", value, already_converted=True)
+        one.save_as(file)
+        with pytest.raises(InputError, match=r"0003\.dcm has a RescaleSlope or RescaleIntercept that is no number"):
+            read(tmp_path)
 
 
 def test_missing_slices_are_interpolated_and_told(tmp_path):

@@ -87,7 +87,7 @@ def test_relative_doses_are_scaled_with_the_prescription_or_refused(tmp_path):
     [
         ({"DoseUnits": "CGY"}, "is in CGY"), ({"DoseGridScaling": None}, "no DoseGridScaling"),
         ({"GridFrameOffsetVector": [0, 3, 6]}, "no positions that fit"),
-        ({"ImagePositionPatient": None}, "where its voxels"),
+        ({"ImagePositionPatient": None}, "where its voxels"), ({"ImagePositionPatient": [1, 2]}, "where its voxels"),
         ({"GridFrameOffsetVector": [0, 3, 6, 9, 6, 15, 18, 21, 24]}, "ascend or descend"),
         ({"PixelData": b"\0" * 64}, "truncated"),
     ],

@@ -10,7 +10,7 @@ import numpy as np
 
 from DosePredictionLib.errors import InputError
 from DosePredictionLib.patient.dicom_files import DicomFile, read_whole
-from DosePredictionLib.patient.dicom_stack import WIDEST_GAP_MM, TooWideGap, even_stack
+from DosePredictionLib.patient.dicom_stack import WIDEST_GAP_MM, TooWideGap, even_stack, twins
 from DosePredictionLib.patient.geometry import Geometry, vector3
 from DosePredictionLib.patient.volume import Volume
 
@@ -30,6 +30,8 @@ def read_ct(files: Sequence[DicomFile]) -> tuple[Volume, list[str]]:
 
     Slices are sorted along their normal, whatever their numbers and names say. Any orientation of the patient is fine.
 
+    Slices whose positions were rounded to 0.1 mm are even; two at one position, or nearly so, are refused.
+
     A gap of missing slices up to 10 mm wide is filled by linear interpolation, and slices of varying distance are
     interpolated onto the smallest one; both are told. Wider gaps and a tilted gantry are refused.
 
@@ -46,8 +48,8 @@ def read_ct(files: Sequence[DicomFile]) -> tuple[Volume, list[str]]:
     heights, positions = heights[order], positions[order]
     if len(slices) < 2:
         raise InputError(f"{where} has a single slice; export the whole series.")
-    if np.diff(heights).min() < 1e-3:
-        twin = int(np.argmin(np.diff(heights)))
+    twin = twins(heights)
+    if twin is not None:
         names = " and ".join(files[order[twin + offset]].path.name for offset in (0, 1))
         raise InputError(f"{where} has two slices at one position ({names}); take out the one that does not belong.")
     sideways = positions - positions[0] - np.outer(heights - heights[0], normal)

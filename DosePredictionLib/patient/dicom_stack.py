@@ -6,8 +6,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
-#: Distances between planes that differ by less than this part of them count as equal.
+#: Planes are even when none is off an even grid by more than this part of its step, or than this many mm: positions
+#: are often rounded to 0.1 mm.
 _EVEN = 0.01
+_ROUNDED_MM = 0.06
+#: Planes nearer to each other than this part of the usual distance are one plane twice, unless they go on like that.
+_TWINS = 0.25
+#: No scanner's slices lie so near to each other.
+_NEAREST_MM = 0.3
 #: Nothing is interpolated across a wider gap: anatomy changes too much.
 WIDEST_GAP_MM = 10.0
 
@@ -51,22 +57,58 @@ def even_stack(planes: np.ndarray, offsets_mm: np.ndarray) -> EvenStack:
         TooWideGap: two neighbours are further apart than `WIDEST_GAP_MM` and than the stack's own spacing.
     """
     steps = np.diff(offsets_mm)
-    usual = float(np.median(steps))
-    if np.abs(steps - usual).max() <= max(_EVEN * usual, 1e-3):
-        return EvenStack(planes, float((offsets_mm[-1] - offsets_mm[0]) / len(steps)))
+    grid = _grid(offsets_mm)
+    if grid is not None and len(grid[0]) == grid[0][-1] + 1:
+        return EvenStack(planes, grid[1])
     widest = int(np.argmax(steps))
     if steps[widest] > WIDEST_GAP_MM * (1 + _EVEN):
         raise TooWideGap(float(offsets_mm[widest]), float(offsets_mm[widest + 1]))
-    multiples = np.rint(steps / usual)
-    only_gaps = bool((multiples >= 1).all() and np.abs(steps - multiples * usual).max() <= max(2 * _EVEN * usual, 2e-3))
-    wanted = usual if only_gaps else float(steps.min())
-    count = int(round((offsets_mm[-1] - offsets_mm[0]) / wanted)) + 1
-    spacing = float((offsets_mm[-1] - offsets_mm[0]) / (count - 1))
-    targets = offsets_mm[0] + spacing * np.arange(count)
-    result = np.empty((count, *planes.shape[1:]), planes.dtype)
+    if grid is not None:
+        places, spacing = grid
+        # Where there is a plane it stays as it is.
+        targets = np.interp(np.arange(places[-1] + 1), places, offsets_mm)
+    else:
+        count = int(round((offsets_mm[-1] - offsets_mm[0]) / float(steps.min()))) + 1
+        spacing = float((offsets_mm[-1] - offsets_mm[0]) / (count - 1))
+        targets = offsets_mm[0] + spacing * np.arange(count)
+    result = np.empty((len(targets), *planes.shape[1:]), planes.dtype)
     for index, target in enumerate(targets):
         result[index] = _between(planes, offsets_mm, float(target))
-    return EvenStack(result, spacing, count - len(planes) if only_gaps else 0, not only_gaps)
+    missing = len(targets) - len(planes) if grid is not None else 0
+    return EvenStack(result, spacing, missing, resampled=grid is None)
+
+
+def twins(offsets_mm: np.ndarray) -> int | None:
+    """The first of two neighbouring planes that lie at one position or nearly so; None when there are none.
+
+    A stretch of finer planes (1 mm in the head, 5 mm below) is no such pair.
+
+    Args:
+        offsets_mm: position of each plane along the stack's axis, ascending.
+    """
+    steps = np.diff(offsets_mm)
+    # Not the median: where every plane is there twice, half of the steps are too small.
+    usual = float(np.quantile(steps, 0.75))
+    for index in np.flatnonzero(steps < max(_TWINS * usual, 1e-3)):
+        beside = [steps[other] for other in (index - 1, index + 1) if 0 <= other < len(steps)]
+        goes_on = any(abs(step - steps[index]) <= 0.1 * steps[index] for step in beside)
+        if steps[index] < _NEAREST_MM or not goes_on:
+            return int(index)
+    return None
+
+
+def _grid(offsets_mm: np.ndarray) -> tuple[np.ndarray, float] | None:
+    """The planes' numbers on the even grid that they lie on (with gaps or without) and its step; None without one."""
+    steps = np.diff(offsets_mm)
+    multiples = np.rint(steps / np.median(steps))
+    if (multiples < 1).any():
+        return None
+    places = np.concatenate([[0], np.cumsum(multiples)]).astype(int)
+    # All planes at once: what a rounded step is off would add up over a hundred of them.
+    spacing, start = np.polynomial.polynomial.polyfit(places, offsets_mm, 1)[::-1]
+    if np.abs(offsets_mm - start - spacing * places).max() > max(_EVEN * spacing, _ROUNDED_MM):
+        return None
+    return places, round(float(spacing), 6)
 
 
 def _between(planes: np.ndarray, offsets_mm: np.ndarray, target_mm: float) -> np.ndarray:

@@ -108,6 +108,45 @@ def test_varying_slice_distances_are_interpolated_to_the_smallest(tmp_path):
     assert "varying distances" in warnings[0]
 
 
+@pytest.mark.parametrize("skip", [(), (17,)], ids=["whole", "one missing"])
+@pytest.mark.parametrize("step_mm", [1.25, 0.625, 3.27])
+def test_positions_rounded_to_a_tenth_of_a_millimetre_are_even(tmp_path, step_mm, skip):
+    geometry = Geometry((40, 14, 16), (1.5, 1.2, step_mm), HFS.origin_mm)
+    ct = ramp(geometry)
+    write_ct(tmp_path, ct, Study(), heights_mm=np.round(step_mm * np.arange(40), 1), skip=skip)
+    volume, warnings = read(tmp_path)
+    assert len(warnings) == len(skip)
+    assert volume.array.shape == ct.array.shape and volume.geometry.spacing_mm[2] == pytest.approx(step_mm, abs=2e-3)
+    there = [index for index in range(40) if index not in skip]
+    assert np.array_equal(volume.array[there], ct.array[there]), "no slice is touched"
+
+
+def test_steps_that_differ_by_little_but_add_up_are_not_even(tmp_path):
+    heights = np.concatenate([2.0 * np.arange(20), 40.0 + 2.02 * np.arange(20)])
+    geometry = Geometry((40, 14, 16), (1.5, 1.2, 2.0), HFS.origin_mm)
+    write_ct(tmp_path, ramp(geometry), Study(), heights_mm=heights)
+    assert "varying distances" in read(tmp_path)[1][0]
+
+
+@pytest.mark.parametrize("again", [(5,), (5, 6), tuple(range(12))], ids=["one slice", "two", "all"])
+@pytest.mark.parametrize("shift_mm", [0.02, 0.05, 0.5])
+def test_slices_that_are_there_again_a_little_above_are_refused(tmp_path, shift_mm, again):
+    study = Study()
+    write_ct(tmp_path / "a", ramp(HFS), study)
+    heights = HFS.spacing_mm[2] * np.arange(12) + shift_mm
+    write_ct(tmp_path / "b", ramp(HFS), study, heights_mm=heights, skip=[i for i in range(12) if i not in again])
+    with pytest.raises(InputError, match=r"two slices at one position \(\d{4}\.dcm and \d{4}\.dcm\)"):
+        read(tmp_path)
+
+
+def test_a_stretch_of_fine_slices_is_no_slice_twice(tmp_path):
+    heights = np.concatenate([np.arange(6.0), 5.0 + 5.0 * np.arange(1, 25)])
+    geometry = Geometry((30, 14, 16), (1.5, 1.2, 5.0), HFS.origin_mm)
+    write_ct(tmp_path, ramp(geometry), Study(), heights_mm=heights)
+    volume, warnings = read(tmp_path)
+    assert "interpolated to 1 mm" in warnings[0] and len(volume.array) == 126
+
+
 def test_a_tilted_gantry_is_refused(tmp_path):
     write_ct(tmp_path, ramp(HFS), Study(), shear_mm=0.4)
     with pytest.raises(InputError, match="tilted gantry"):

@@ -85,8 +85,12 @@ def _check_targets(patient: Patient) -> None:
     targets = patient.with_role(StructureRole.TARGET)
     if not targets:
         names = ", ".join(structure.name for structure in patient.structures) or "no structure at all"
+        # The target may be among these: its role is of no use then.
+        left_out = f"; left out without a volume: {', '.join(patient.left_out)}" if patient.left_out else ""
+        contour = "contour the target, or " if patient.left_out else ""
         raise InputError(
-            f"{patient.identifier} has no target: none of its structures was recognised as a PTV (it has {names}); "
+            f"{patient.identifier} has no target: none of its structures was recognised as a PTV (it has "
+            f"{names}{left_out}); {contour}"
             f'give one of them the role "target" and a prescription {_CORRECT}.'
         )
     for target in targets:

@@ -27,6 +27,7 @@ class Patient:
         reference_dose: clinical or reference dose in Gy on its own grid; None when there is none.
         warnings: what the reader found odd but could live with, one sentence each.
         frame_of_reference_uid: of the CT, where the data are DICOM; None when unknown.
+        left_out: names of structures that the data name, but which bound no volume on the CT.
     """
 
     identifier: str
@@ -40,6 +41,7 @@ class Patient:
     reference_dose: Volume | None = None
     warnings: tuple[str, ...] = field(default=())
     frame_of_reference_uid: str | None = None
+    left_out: tuple[str, ...] = ()
 
     def with_role(self, role: StructureRole) -> tuple[Structure, ...]:
         """All structures that play ``role``."""

@@ -56,7 +56,8 @@ def read_dicom(path: Path) -> Patient:
             "targets' centroid was taken instead."
         )
 
-    regions, told = _drawn_here(read_structure_set(case.structure_set.path), case)
+    every_region = read_structure_set(case.structure_set.path)
+    regions, told = _drawn_here(every_region, case)
     warnings.extend(told)
     names = [region.name for region in regions]
     guesses = with_types(regions, match_structure_names(names))
@@ -78,6 +79,7 @@ def read_dicom(path: Path) -> Patient:
         technique=corrections.technique or plan.technique, site=corrections.site,
         beams=corrections.beams or beams, reference_dose=dose, warnings=tuple(warnings),
         frame_of_reference_uid=case.ct[0].text("FrameOfReferenceUID") or None,
+        left_out=tuple(r.name for r in every_region if r.name not in {structure.name for structure in structures}),
     )  # fmt: skip
 
 

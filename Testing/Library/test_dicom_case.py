@@ -379,6 +379,13 @@ def test_files_without_a_preamble_are_read_and_written_for(tmp_path, study, impl
     assert DicomReference.of_case(tmp_path).frame_of_reference_uid == study.frame_uid
 
 
+def test_without_a_target_the_structures_without_contours_are_named(tmp_path, study):
+    write_ct(tmp_path / "CT", ct(), study)
+    write_structures(tmp_path / "RS.dcm", {"BODY": disc(36.0, 0, 13), "PTV70": []}, study)
+    with pytest.raises(InputError, match=r"it has BODY; left out without a volume: PTV70\); contour the target"):
+        check_patient(read_patient(tmp_path))
+
+
 def test_what_is_missing_is_said(tmp_path, study):
     write_study(tmp_path / "case", study)
     shutil.copytree(tmp_path / "case" / "CT", tmp_path / "only_ct")

@@ -19,6 +19,39 @@ from dicom_phantom import Study
 from test_dicom_case import write_study
 write_study(Path(sys.argv[1]), Study())
 """
+#: The same without preambles, padded with zeros; a plan with a VR that doesn't exist.
+WRITE_ODD = """
+import sys
+from pathlib import Path
+import pydicom
+from dicom_phantom import Study
+from test_dicom_case import write_study
+folder = Path(sys.argv[1])
+write_study(folder / "bare", Study())
+for path in (folder / "bare").rglob("*.dcm"):
+    whole, bare = pydicom.dcmread(path), pydicom.Dataset()
+    bare.update({element.tag: element for element in whole})
+    bare.save_as(path, implicit_vr=True, little_endian=True)
+    path.write_bytes(path.read_bytes() + bytes(300))
+write_study(folder / "damaged", Study())
+plan = folder / "damaged" / "RP.dcm"
+plan.write_bytes(plan.read_bytes().replace(b"\\x0a\\x30\\xc0\\x00IS", b"\\x0a\\x30\\xc0\\x00HS"))
+"""
+READ_ODD = """
+import sys
+from pathlib import Path
+from DosePredictionLib.errors import InputError
+from DosePredictionLib.patient.dicom_reference import DicomReference
+from DosePredictionLib.patient.reading import read_patient
+folder = Path(sys.argv[1])
+patient = read_patient(folder / "bare")
+DicomReference.of_case(folder / "bare")
+print(len(patient.structures), len(patient.beams.beams), round(float(patient.reference_dose.array.max())))
+try:
+    read_patient(folder / "damaged")
+except InputError as error:
+    print("RP.dcm cannot be read as a plan" in str(error))
+"""
 READ_AND_WRITE = """
 import json, sys
 from pathlib import Path
@@ -67,3 +100,9 @@ def test_the_older_pydicom_reads_a_case_and_writes_what_the_newer_reads(tmp_path
     one = pydicom.dcmread(tmp_path / "isodoses.dcm")
     assert [region.ROIName for region in one.StructureSetROISequence] == ["Isodose 20 Gy", "Isodose 40 Gy"]
     assert str(one.PatientName) == "Müller^Anna"
+
+
+@pytest.mark.skipif(not OLDER.is_dir(), reason="the older pydicom is there after `make venv` only")
+def test_the_older_pydicom_reads_bare_and_padded_files_and_names_damaged_ones(tmp_path):
+    run_python(WRITE_ODD, tmp_path)
+    assert run_python(READ_ODD, tmp_path, first=OLDER).splitlines() == ["3 3 66", "True"]

@@ -24,8 +24,6 @@ from DosePredictionLib.cli.structure_tables import (
     structure_summary,
     write_structure_tables,
 )
-from DosePredictionLib.conditioning.patient_digest import patient_digest
-from DosePredictionLib.conditioning.patients_seen import PATIENTS_TRAINED_ON, PatientsSeen
 from DosePredictionLib.dosimetry.goals import GoalSet, goals_of
 from DosePredictionLib.dosimetry.openkbp_score import dvh_score
 from DosePredictionLib.dosimetry.patient_scores import PatientScores, challenge_masks, score_gdp_hmm, score_patient
@@ -35,6 +33,7 @@ from DosePredictionLib.dosimetry.scorecard_reading import find_scorecard
 from DosePredictionLib.dosimetry.scorecard_table import PATIENT_TABLE, PatientTotal, write_patient_totals
 from DosePredictionLib.errors import InputError
 from DosePredictionLib.inference.options import PredictionOptions, Provenance
+from DosePredictionLib.inference.patients_seen import PATIENTS_TRAINED_ON, PatientsSeen
 from DosePredictionLib.inference.uncertainty import (
     UncertaintyCalibration,
     ValidationCase,
@@ -45,6 +44,7 @@ from DosePredictionLib.inference.uncertainty import (
 from DosePredictionLib.inference.weights_header import read_weights_header
 from DosePredictionLib.patient.cases import Case, named_cases
 from DosePredictionLib.patient.patient import Patient
+from DosePredictionLib.patient.patient_digest import patient_digest
 from DosePredictionLib.patient.reader_gdp_hmm import is_gdp_hmm
 from DosePredictionLib.patient.volume import Volume
 from DosePredictionLib.resources import resource_path
@@ -240,7 +240,8 @@ def _of_training_patients(results: Sequence[CaseResult], weights: Path) -> dict[
     header = read_weights_header(weights)
     seen = PatientsSeen.of_header(header.training)
     for companion in header.companions:
-        seen = seen.with_others(PatientsSeen.of_header(read_weights_header(weights.parent / companion["name"]).training))
+        other = read_weights_header(weights.parent / companion["name"])
+        seen = seen.with_others(PatientsSeen.of_header(other.training))
     known = [(one.scores.identifier, seen.knows(one.digest)) for one in results]
     trained_on = [name for name, was in known if was]
     if trained_on:

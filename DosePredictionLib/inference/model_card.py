@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from DosePredictionLib.conditioning.patients_seen import DIGESTS, PATIENTS_TRAINED_ON
+from DosePredictionLib.inference.patients_seen import DIGESTS, PATIENTS_TRAINED_ON
 from DosePredictionLib.inference.weights_header import WeightsHeader
 
 _OPENKBP_USE = """Predicts the dose of a head-and-neck IMRT plan (simultaneous integrated boost, up to three target \

@@ -13,11 +13,11 @@ import numpy as np
 
 from DosePredictionLib.conditioning.channels import ModelInput, model_input
 from DosePredictionLib.conditioning.padding import pad_to
-from DosePredictionLib.conditioning.patient_digest import patient_digest
 from DosePredictionLib.conditioning.resampling import resample
 from DosePredictionLib.errors import InputError
 from DosePredictionLib.patient.geometry import Geometry, index3, vector3
 from DosePredictionLib.patient.patient import Patient
+from DosePredictionLib.patient.patient_digest import patient_digest
 from DosePredictionLib.whole_file import whole_file
 
 

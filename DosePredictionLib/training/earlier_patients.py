@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from DosePredictionLib.conditioning.patients_seen import PatientsSeen
+from DosePredictionLib.inference.patients_seen import PatientsSeen
 from DosePredictionLib.inference.weights import default_weights
 from DosePredictionLib.inference.weights_header import read_weights_header
 from DosePredictionLib.training.case_cache import TrainingCase

@@ -16,8 +16,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from DosePredictionLib.conditioning.patients_seen import PatientsSeen
 from DosePredictionLib.errors import InputError
+from DosePredictionLib.inference.patients_seen import PatientsSeen
 from DosePredictionLib.inference.weights_header import read_weights_header
 from DosePredictionLib.systems.registry import system_from_config
 from DosePredictionLib.training.case_cache import TrainingCase, cached_cases

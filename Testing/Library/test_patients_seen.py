@@ -12,10 +12,10 @@ from phantom import ball_dose, ball_patient
 from test_training import config
 from tiny import tiny_weights
 
-from DosePredictionLib.conditioning.patient_digest import patient_digest
-from DosePredictionLib.conditioning.patients_seen import COMPLETE, DIGESTS, PatientsSeen
+from DosePredictionLib.inference.patients_seen import COMPLETE, DIGESTS, PatientsSeen
 from DosePredictionLib.inference.weights import default_weights
 from DosePredictionLib.inference.weights_header import read_weights_header
+from DosePredictionLib.patient.patient_digest import patient_digest
 from DosePredictionLib.patient.volume import Volume
 from DosePredictionLib.training.case_cache import cached_cases
 from DosePredictionLib.training.earlier_patients import patients_before

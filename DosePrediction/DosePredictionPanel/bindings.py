@@ -49,9 +49,17 @@ class Bindings:
         self._bind(widget, "currentIndexChanged(int)", Binding(name, read, write))
 
     def line(self, widget: Any, name: str) -> None:
-        """Bind a QLineEdit; it counts when editing is finished."""
-        binding = Binding(name, lambda: widget.text.strip(), lambda v: setattr(widget, "text", v))
-        self._bind(widget, "editingFinished()", binding)
+        """Bind a QLineEdit; it counts when editing is finished, and until then nothing is written over it."""
+
+        def write(value: str) -> None:
+            if not (widget.focus and widget.modified):
+                widget.text = value
+
+        def finished(*_: Any) -> None:
+            widget.modified = False
+
+        self._bind(widget, "editingFinished()", Binding(name, lambda: widget.text.strip(), write))
+        widget.connect("editingFinished()", finished)
 
     def path(self, widget: Any, name: str) -> None:
         """Bind a ctkPathLineEdit: by its editor, as itself it says nothing of a path that is cleared or unfinished."""

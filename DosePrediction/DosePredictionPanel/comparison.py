@@ -35,7 +35,9 @@ def compared_dose(parameters: Parameters) -> Any:
     if parameters.compared is not None and parameters.compared in other_doses(parameters):
         return parameters.compared
     clinical = parameters.clinical_dose
-    if clinical is None or parameters.ct is None or clinical is predicted_dose_node(parameters.ct):
+    if clinical is None or parameters.ct is None:
+        return None
+    if clinical is parameters.ct or clinical is predicted_dose_node(parameters.ct):
         return None
     return clinical
 

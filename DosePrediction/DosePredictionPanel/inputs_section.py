@@ -64,11 +64,5 @@ class InputsSection(Section):
             if not self._showing and self._parameters is not None:
                 setattr(self._parameters, name, selector.currentNode())
 
-        def store_node(*_: Any) -> None:
-            # None comes also from a selector that fills its rows anew, after scenes were added to each other.
-            if selector.currentNode() is not None:
-                store()
-
-        selector.connect("currentNodeChanged(vtkMRMLNode*)", store_node)
-        # Chosen by the user: none, too. From one node to another of the same name, the selector says only this.
+        # What the user chose, not what the selector comes to show: when a node goes, that is its neighbour.
         selector.connect("nodeActivated(vtkMRMLNode*)", store)

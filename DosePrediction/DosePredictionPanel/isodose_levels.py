@@ -16,24 +16,18 @@ HIGHEST_GY = 150.0
 def isodose_scale(text: str, unit: str, prescription_gy: float) -> IsodoseScale:
     """The scale that the levels describe; the usual one for no text.
 
+    Args:
+        text: levels with commas between; one with a unit of its own ("95%", "50 Gy") is in that.
+        unit: of the others.
+        prescription_gy: what percentages refer to.
+
     Raises:
         InputError: a word is no dose.
     """
-    words = [word for word in re.split(r"[,;\s]+", text.strip()) if word]
+    words = _words(text)
     if not words:
         return IsodoseScale.for_prescription(prescription_gy)
-    levels = []
-    for word in words:
-        try:
-            level = float(word.removesuffix("%").removesuffix("Gy"))
-        except ValueError:
-            level = float("nan")
-        gray = level * prescription_gy / 100.0 if unit == PERCENT else level
-        if not 0.0 < gray <= HIGHEST_GY:
-            text = _("'{word}' is not an isodose level; type numbers with commas between, such as 50, 95.")
-            raise InputError(text.format(word=word))
-        levels.append(round(gray, 3))
-    return IsodoseScale.for_levels(levels, prescription_gy)
+    return IsodoseScale.for_levels([round(_gray(word, unit, prescription_gy), 3) for word in words], prescription_gy)
 
 
 def usual_levels(unit: str, prescription_gy: float) -> str:
@@ -43,10 +37,29 @@ def usual_levels(unit: str, prescription_gy: float) -> str:
 
 
 def other_unit(text: str, unit: str, prescription_gy: float) -> str:
-    """Levels typed in the other unit, in ``unit``."""
-    factor = 100.0 / prescription_gy if unit == PERCENT else prescription_gy / 100.0
-    words = [word for word in re.split(r"[,;\s]+", text.strip()) if word]
+    """Levels that were typed while the other unit was chosen, in ``unit``; as they are where they are no doses."""
     try:
-        return ", ".join(f"{float(word) * factor:.4g}" for word in words)
+        doses = [_gray(word, GRAY if unit == PERCENT else PERCENT, prescription_gy) for word in _words(text)]
+    except InputError:
+        return text
+    return ", ".join(f"{gray * 100.0 / prescription_gy if unit == PERCENT else gray:.4g}" for gray in doses)
+
+
+def _words(text: str) -> list[str]:
+    together = re.sub(r"\s+(?=%|gy)", "", text.strip(), flags=re.IGNORECASE)  # "50 Gy" is one word
+    return [word for word in re.split(r"[,;\s]+", together) if word]
+
+
+def _gray(word: str, unit: str, prescription_gy: float) -> float:
+    """A level in Gy, by its own unit or else by the one that is chosen."""
+    bare, unit = (word[:-1], PERCENT) if word.endswith("%") else (word, unit)
+    bare, unit = (bare[:-2], GRAY) if bare.lower().endswith("gy") else (bare, unit)
+    try:
+        level = float(bare)
     except ValueError:
-        return ""
+        level = float("nan")
+    gray = level * prescription_gy / 100.0 if unit == PERCENT else level
+    if not 0.0 < gray <= HIGHEST_GY:
+        text = _("'{word}' is not an isodose level; type numbers with commas between, such as 50, 95.")
+        raise InputError(text.format(word=word))
+    return gray

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,11 +18,12 @@ from slicer.i18n import tr as _
 
 from DosePredictionPanel.comparison import compared_dose
 from DosePredictionPanel.jobs import Jobs
+from DosePredictionPanel.measured_structures import structures_digest
 from DosePredictionPanel.parameters import Parameters
 
 
 class Measurement:
-    """Measures anew when goals, the number of fractions or the dose to compare with change.
+    """Measures anew when goals, fractions, the dose to compare with, or what structures are taken for change.
 
     Args:
         jobs: does it.
@@ -40,22 +42,25 @@ class Measurement:
         self._dose: Any = None
         self._known: Measured | None = None
         self._known_dose: Any = None
+        self._known_structures = ""
         #: What is being measured, or could not be: not to be tried again and again.
         self._asked: tuple[Any, MeasuredWith] | None = None
+        self._parameters: Parameters | None = None
 
     def take(self, shown: Shown) -> None:
         """A prediction has come, measured."""
-        self._know(shown.nodes.dose, shown)
+        measured = measured_with(shown.nodes.dose)
+        self._know(shown.nodes.dose, shown, "" if measured is None else measured.structures)
         self._asked = None
 
     def forget(self) -> None:
         """The scene is gone."""
         self._know(None, None)
-        self._dose = self._asked = None
+        self._dose = self._asked = self._parameters = None
 
     def follow(self, parameters: Parameters, dose: Any) -> None:
         """Measure a dose anew if what it was measured with is not what is chosen."""
-        self._dose = dose
+        self._dose, self._parameters = dose, parameters
         goals = self._goals()
         if dose is None or self._busy() or not goals or (goals.endswith(".json") and not Path(goals).is_file()):
             return
@@ -63,7 +68,10 @@ class Measurement:
         before = measured_with(dose)
         if before is None:  # made by a script, which does not say
             remember_measured_with(dose, wanted)
-        elif before != wanted and self._asked != (dose, wanted):
+            return
+        if not before.structures:  # a scene from before this was kept
+            before = replace(before, structures=wanted.structures)
+        if before != wanted and self._asked != (dose, wanted):
             self._begin(dose, wanted)
 
     def again(self, parameters: Parameters) -> None:
@@ -76,12 +84,15 @@ class Measurement:
         if self._known is None or self._known_dose is not self._dose:
             self._tell(_("Measuring the dose of the scene..."))
             dose = self._dose
-            self._know(dose, (yield from restored_in_pieces(self._request(), goal_set(self._goals()))))
+            wanted = None if self._parameters is None else self._wanted(self._parameters)
+            measured = yield from restored_in_pieces(self._request(), goal_set(self._goals()))
+            self._know(dose, measured, "" if wanted is None else wanted.structures)
         assert self._known is not None
         return self._known
 
     def _wanted(self, parameters: Parameters) -> MeasuredWith:
-        return MeasuredWith.of(self._goals(), compared_dose(parameters), parameters.fractions)
+        digest = structures_digest(self._dose, parameters)
+        return MeasuredWith.of(self._goals(), compared_dose(parameters), parameters.fractions, digest)
 
     def _begin(self, dose: Any, wanted: MeasuredWith) -> None:
         self._asked = (dose, wanted)
@@ -89,22 +100,30 @@ class Measurement:
         self._jobs.add(unless(self._busy, self._measured_anew(dose, wanted)), self._on_done)
 
     def _measured_anew(self, dose: Any, wanted: MeasuredWith) -> Pieces[bool]:
-        if dose is not self._dose:
-            return False  # another CT was chosen meanwhile
+        if not self._is_chosen(dose, wanted):
+            return False
         request, goals = self._request(), goal_set(wanted.goals)
-        if self._known is not None and self._known_dose is dose:
+        if self._known is not None and self._known_dose is dose and self._known_structures == wanted.structures:
             measured = yield from measured_again_in_pieces(self._known, request, goals)
         else:
             measured = yield from restored_in_pieces(request, goals)
+        if not self._is_chosen(dose, wanted):
+            return False
         yield from measures_updated_in_pieces(dose, measured)
         remember_measured_with(dose, wanted)
-        self._know(dose, measured)
+        self._know(dose, measured, wanted.structures)
         return True
 
     def _on_done(self, done: bool) -> None:
         self._asked = None
         if done:
             self._changed()
+        if self._parameters is not None:
+            self.follow(self._parameters, self._dose)  # what was chosen while this was measured
 
-    def _know(self, dose: Any, measured: Measured | None) -> None:
-        self._known_dose, self._known = dose, measured
+    def _is_chosen(self, dose: Any, wanted: MeasuredWith) -> bool:
+        """Whether the choice is still the one that the work began for."""
+        return dose is self._dose and self._parameters is not None and self._wanted(self._parameters) == wanted
+
+    def _know(self, dose: Any, measured: Measured | None, structures: str = "") -> None:
+        self._known_dose, self._known, self._known_structures = dose, measured, structures

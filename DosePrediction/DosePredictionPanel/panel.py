@@ -104,7 +104,11 @@ class Panel(VTKObservationMixin):
         layout.addWidget(self._scroll_area, 1)
 
     def _predict_by_key(self) -> None:
-        if not self.logic.busy and self.run.ui.predictButton.enabled:
+        if self.logic.busy:
+            return
+        self._scroll_area.setFocus()  # ends what is being typed, so that it counts
+        self.refresh()
+        if self.run.ui.predictButton.enabled:
             self._on_predict()
 
     def _cancel_by_key(self) -> None:

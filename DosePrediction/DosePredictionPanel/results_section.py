@@ -10,11 +10,14 @@ import qt
 import slicer
 from DosePredictionScene.colours import show_dose_colours
 from DosePredictionScene.dose_maps import DIFFERENCE_ROLE, difference_in_pieces, show_differences_from
-from DosePredictionScene.dose_node import DOSE_STD_ROLE, predicted_dose_node
+from DosePredictionScene.dose_node import DOSE_ROLE, DOSE_STD_ROLE, predicted_dose_node
 from DosePredictionScene.dvh_chart import BAND_SUFFIXES, CHART_ROLE, REFERENCE_SUFFIX, series_nodes, show_curves
+from DosePredictionScene.goals_table import TABLE_ROLE as GOALS_ROLE
 from DosePredictionScene.isodose_lines import ISODOSE_ROLE, LEVELS_ATTRIBUTE, isodose_lines_in_pieces
+from DosePredictionScene.layout import show_chart_and_table
 from DosePredictionScene.overlay import (
     WINDOWS,
+    show_ct,
     show_only_legend,
     show_overlay,
     use_colours_of,
@@ -38,6 +41,7 @@ from DosePredictionPanel.exports import Exports
 from DosePredictionPanel.goals_view import GoalsView
 from DosePredictionPanel.isodose_levels import GRAY, PERCENT, isodose_scale, other_unit, usual_levels
 from DosePredictionPanel.jobs import Jobs
+from DosePredictionPanel.measured_structures import measured_structures
 from DosePredictionPanel.measurement import Measurement
 from DosePredictionPanel.parameters import Parameters
 from DosePredictionPanel.plan_changes import plan_note
@@ -81,6 +85,7 @@ class ResultsSection(Section):
         self._jobs, self._tell, self._request = jobs, tell, request
         self._parameters: Parameters | None = None
         self._dose: Any = None
+        self._ct: Any = None
         self._applied: dict[str, Any] = {}
         self._filling = False
         fill_choices(ui.isodoseUnitSelector, {PERCENT: _("% of prescription"), GRAY: _("Gy")})
@@ -121,6 +126,10 @@ class ResultsSection(Section):
         self._parameters = parameters
         dose = None if parameters.ct is None else predicted_dose_node(parameters.ct)
         plan = predicted_plan(dose)
+        if parameters.ct is not self._ct:
+            another, self._ct = self._ct is not None and parameters.ct is not None, parameters.ct
+            if another:
+                self._show_another_ct(parameters.ct, dose)
         if dose is not self._dose:
             self._dose, self._applied = dose, {}
             self._show_nodes()
@@ -136,6 +145,15 @@ class ResultsSection(Section):
         if dose is not None:
             self._apply(parameters)
 
+    def _show_another_ct(self, ct: Any, dose: Any) -> None:
+        """Let the views show the CT that was chosen now, and nothing of the one before."""
+        doses = [node.GetNodeReference(DOSE_ROLE) for node in slicer.util.getNodesByClass("vtkMRMLScalarVolumeNode")]
+        show_only_legend(None, [node for node in doses if node is not dose], "")
+        show_ct(ct, dose)
+        chart, goals = (None if dose is None else dose.GetNodeReference(role) for role in (CHART_ROLE, GOALS_ROLE))
+        if chart is not None and goals is not None:
+            show_chart_and_table(chart, goals)
+
     def take(self, shown: Shown) -> None:
         """A prediction has come: show it anew."""
         self._applied = {}
@@ -147,7 +165,7 @@ class ResultsSection(Section):
 
     def forget(self) -> None:
         """The scene is gone."""
-        self._dose, self._applied, self._parameters = None, {}, None
+        self._dose, self._ct, self._applied, self._parameters = None, None, {}, None
         self.measurement.forget()
         self.scoring.forget()
         self.ui.planNote.visible = False
@@ -156,8 +174,8 @@ class ResultsSection(Section):
     def _request_of_dose(self) -> Request:
         """What is chosen, with the structures that the dose was predicted for: another patient's may be chosen."""
         request = self._request()
-        own = predicted_structures(self._dose)
-        return request if own is None else replace(request, segmentation_node=own)
+        assert self._parameters is not None
+        return replace(request, segmentation_node=measured_structures(self._dose, self._parameters))
 
     def _on_measured(self) -> None:
         """Chart and goals are new."""
@@ -190,8 +208,7 @@ class ResultsSection(Section):
         self.warnings.show(provenance)
         ui.uncertaintyLabel.text = ui.uncertaintyLabel.toolTip = uncertainty_note(provenance)
         self._fill_curves()
-        chosen = None if self._parameters is None else self._parameters.segmentation
-        self.goals.show(dose, predicted_structures(dose) or chosen)
+        self.goals.show(dose, None if self._parameters is None else measured_structures(dose, self._parameters))
         self.scorecard.show(dose)
         self.exports.show(dose, None if self._parameters is None else self._parameters.ct)
 

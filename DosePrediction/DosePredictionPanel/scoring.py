@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import slicer
@@ -18,6 +19,7 @@ from slicer.i18n import tr as _
 from DosePredictionLib.dosimetry.scorecard_reading import find_scorecard
 from DosePredictionPanel.comparison import compared_dose
 from DosePredictionPanel.jobs import Jobs
+from DosePredictionPanel.measured_structures import structures_digest
 from DosePredictionPanel.parameters import Parameters
 
 
@@ -61,7 +63,9 @@ class Scoring:
                 remove_owned(dose, TABLE_ROLE)
                 self._changed()
             return
-        wanted = ScoredWith.of(parameters.scorecard, compared_dose(parameters))
+        wanted = self._wanted(parameters)
+        if before is not None and not before.structures:  # a scene from before this was kept
+            before = replace(before, structures=wanted.structures)
         if before is not None and before.card == wanted.card and is_file(wanted.card) and not wanted.file_time:
             return  # a scene from another computer: what it holds stays
         if before != wanted and self._asked != (dose, wanted):
@@ -77,17 +81,19 @@ class Scoring:
         dose, parameters = self._dose, self._parameters
         if dose is None or parameters is None or not parameters.scorecard:
             return None
-        wanted = ScoredWith.of(parameters.scorecard, compared_dose(parameters))
+        wanted = self._wanted(parameters)
         if self._known is None or self._known[:2] != (dose, wanted) or scored_with(dose) != wanted:
             scored = yield from self._scored(wanted)
             self._known = (dose, wanted, scored)
         return self._known[2]
 
     def _shown(self, dose: Any, wanted: ScoredWith) -> Pieces[bool]:
-        if dose is not self._dose:
-            return False  # another CT was chosen meanwhile
+        if not self._is_chosen(dose, wanted):
+            return False
         gone = _("The dose was removed while it was scored.")
         scored = yield from while_in_scene((dose,), self._scored(wanted), gone)
+        if not self._is_chosen(dose, wanted):
+            return False
         update_scorecard_table(dose, scored)
         remember_scored_with(dose, wanted)
         self._known = (dose, wanted, scored)
@@ -109,3 +115,16 @@ class Scoring:
         self._asked = None
         if done:
             self._changed()
+        if self._parameters is not None:
+            self.follow(self._parameters, self._dose)  # what was chosen while this was scored
+
+    def _is_chosen(self, dose: Any, wanted: ScoredWith) -> bool:
+        """Whether the choice is still the one that the work began for."""
+        parameters = self._parameters
+        if dose is not self._dose or parameters is None or not parameters.scorecard:
+            return False
+        return self._wanted(parameters) == wanted
+
+    def _wanted(self, parameters: Parameters) -> ScoredWith:
+        digest = structures_digest(self._dose, parameters)
+        return ScoredWith.of(parameters.scorecard, compared_dose(parameters), digest)

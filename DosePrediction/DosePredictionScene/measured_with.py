@@ -13,26 +13,29 @@ from DosePredictionScene.compared_with import compared_with, remember_compared_w
 
 GOALS_ATTRIBUTE = "DosePrediction.MeasuredGoals"
 FRACTIONS_ATTRIBUTE = "DosePrediction.MeasuredFractions"
+STRUCTURES_ATTRIBUTE = "DosePrediction.MeasuredStructures"
 
 
 @dataclass(frozen=True)
 class MeasuredWith:
-    """Goals, fractions and comparison.
+    """Goals, fractions, comparison and structures.
 
     Attributes:
         goals: a bundled set's name, or a file.
         compared_id: of the node of the other dose; empty for none.
         fractions: that limits for other fractionations were converted to (EQD2); 0 when unknown.
+        structures: what the segments were taken for (`choices_digest`); "" when unknown.
     """
 
     goals: str
     compared_id: str
     fractions: int
+    structures: str = ""
 
     @classmethod
-    def of(cls, goals: str | Path, compared: Any, fractions: int | None) -> MeasuredWith:
+    def of(cls, goals: str | Path, compared: Any, fractions: int | None, structures: str = "") -> MeasuredWith:
         """From the choices, ``compared`` being a node or None."""
-        return cls(str(goals), "" if compared is None else str(compared.GetID()), fractions or 0)
+        return cls(str(goals), "" if compared is None else str(compared.GetID()), fractions or 0, structures)
 
 
 def measured_with(dose_node: Any) -> MeasuredWith | None:
@@ -41,11 +44,13 @@ def measured_with(dose_node: Any) -> MeasuredWith | None:
     if goals is None:
         return None
     fractions = dose_node.GetAttribute(FRACTIONS_ATTRIBUTE) or ""
-    return MeasuredWith(goals, compared_with(dose_node), int(fractions) if fractions.isdecimal() else 0)
+    return MeasuredWith(goals, compared_with(dose_node), int(fractions) if fractions.isdecimal() else 0,
+                        dose_node.GetAttribute(STRUCTURES_ATTRIBUTE) or "")  # fmt: skip
 
 
 def remember_measured_with(dose_node: Any, with_these: MeasuredWith) -> None:
     """Note what a dose was measured with."""
     dose_node.SetAttribute(GOALS_ATTRIBUTE, with_these.goals)
     dose_node.SetAttribute(FRACTIONS_ATTRIBUTE, str(with_these.fractions))
+    dose_node.SetAttribute(STRUCTURES_ATTRIBUTE, with_these.structures)
     remember_compared_with(dose_node, with_these.compared_id)

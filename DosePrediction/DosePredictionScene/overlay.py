@@ -7,6 +7,7 @@ from typing import Any
 import slicer
 
 from DosePredictionScene.colours import ABOVE_ALL_DOSES_GY, update_legend
+from DosePredictionScene.isodose_lines import ISODOSE_ROLE
 from DosePredictionScene.owned_nodes import default_display_node
 
 #: Width and level in HU by name.
@@ -23,6 +24,21 @@ WINDOWS = {
 def show_overlay(node: Any, opacity: float) -> None:
     """Show a volume over the CT in all slice views; None shows the CT alone."""
     slicer.util.setSliceViewerLayers(foreground=node, foregroundOpacity=opacity)
+
+
+def show_ct(ct_node: Any, keep: Any) -> None:
+    """Show another CT in all slice views, without what lay over the one before.
+
+    Args:
+        ct_node: the CT.
+        keep: its dose, whose isodose lines stay as they are; None without one. Those of other CTs' doses are hidden.
+    """
+    slicer.util.setSliceViewerLayers(background=ct_node, foreground=None)
+    for dose in slicer.util.getNodesByClass("vtkMRMLScalarVolumeNode"):
+        lines = dose.GetNodeReference(ISODOSE_ROLE)
+        if lines is not None and dose is not keep and lines.GetDisplayNode() is not None:
+            lines.GetDisplayNode().SetVisibility2D(False)
+            lines.GetDisplayNode().SetVisibility3D(False)
 
 
 def show_only_legend(node: Any, others: list[Any], title: str) -> None:

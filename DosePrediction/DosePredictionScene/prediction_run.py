@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import slicer
 
@@ -21,11 +22,13 @@ from DosePredictionLib.worker.predictor import Prediction, PredictionFailed, Pre
 from DosePredictionScene.known_outlines import with_known_outlines
 from DosePredictionScene.measured import Measured, goal_set, measured_in_pieces
 from DosePredictionScene.measured_with import MeasuredWith, remember_measured_with
+from DosePredictionScene.node_geometry import volume_geometry
 from DosePredictionScene.patient_from_nodes import patient_in_pieces
 from DosePredictionScene.pieces import NAP_S, WAITING, Pieces, in_background
 from DosePredictionScene.predicted_plan import PredictedPlan, remember_predicted_plan
 from DosePredictionScene.prediction_request import ModelChoice, Request
 from DosePredictionScene.scene_result import SceneResult, measured_shown_in_pieces
+from DosePredictionScene.segment_choices import choices_digest
 
 #: How long the panel lets `PredictionRun.poll` work at a time.
 BUDGET_S = 0.01
@@ -65,6 +68,7 @@ class PredictionRun:
         #: The patient that is predicted; None while it is read.
         self._patient: Patient | None = None
         self._plan: PredictedPlan | None = None
+        self._structures = ""
         #: What `poll` goes on with: reading the patient, or showing the dose. Its result is the event to tell, if any.
         self._work: Pieces[Event | None] | None = None
         self._cancelled = False
@@ -243,7 +247,10 @@ class PredictionRun:
 
     def _read_and_submit(self, request: Request) -> Pieces[Event | None]:
         # Before the first piece: what a user changes while the patient is read is not what was asked for.
-        plan = PredictedPlan.of_request(request) if request.segmentation_node is not None else None
+        plan, structures = None, ""
+        if request.segmentation_node is not None:
+            plan = PredictedPlan.of_request(request)
+            structures = choices_digest(request.segmentation_node.GetSegmentation(), request.choices)
         read = yield from patient_in_pieces(
             request.ct_node,
             request.segmentation_node,
@@ -254,7 +261,7 @@ class PredictionRun:
         if request.source is not None:
             read = yield from in_background(with_known_outlines, read, request.source)
         patient = yield from in_background(check_patient, read)
-        self._plan = plan
+        self._plan, self._structures = plan, structures
         self._warm_predictor().submit(patient, samples=request.samples, steps=request.steps, seed=request.seed)
         self._patient = patient
         return None
@@ -265,6 +272,11 @@ class PredictionRun:
         # Not by its ID: in another scene, another patient's CT may have it.
         if patient is None or request is None or not slicer.mrmlScene.IsNodePresent(request.ct_node):
             return Failed("The CT was removed while its dose was predicted, so the dose is not shown.", by_input=True)
+        if not _lies_still(request.ct_node, patient):
+            return Failed(
+                "The CT was moved or resampled while its dose was predicted, so the dose is not shown; predict again.",
+                by_input=True,
+            )
         prediction = Prediction(patient, event.dose, event.dose_std, event.provenance, event.uncalibrated)
         self.shown = yield from self._show(request, prediction)
         return event
@@ -274,7 +286,16 @@ class PredictionRun:
         measured = yield from measured_in_pieces(prediction, self.goals(), reference_label=label)
         nodes = yield from measured_shown_in_pieces(request.ct_node, measured)
         fractions = prediction.patient.fractions
-        remember_measured_with(nodes.dose, MeasuredWith.of(self._goals_name, request.reference_dose_node, fractions))
+        measured_for = MeasuredWith.of(self._goals_name, request.reference_dose_node, fractions, self._structures)
+        remember_measured_with(nodes.dose, measured_for)
         if self._plan is not None:
             remember_predicted_plan(nodes.dose, self._plan, request.segmentation_node)
         return Shown(prediction, measured.goals, measured.reference_dvhs, measured.reference_goals, label, nodes=nodes)
+
+
+def _lies_still(ct_node: Any, patient: Patient) -> bool:
+    """Whether a CT still lies where it was when its patient was read."""
+    try:
+        return volume_geometry(ct_node).is_close(patient.geometry)
+    except InputError:  # deformed meanwhile, or without voxels
+        return False

@@ -8,11 +8,12 @@ import numpy as np
 
 from DosePredictionLib.dosimetry.goals import GoalSet
 from DosePredictionLib.errors import InputError
+from DosePredictionLib.patient.checks import check_units
 from DosePredictionLib.worker.predictor import Prediction
 from DosePredictionScene.dose_node import DOSE_STD_ROLE, predicted_dose_node
 from DosePredictionScene.measured import Measured, measured_in_pieces
 from DosePredictionScene.patient_from_nodes import patient_in_pieces, reference_dose_in_pieces
-from DosePredictionScene.pieces import Pieces
+from DosePredictionScene.pieces import Pieces, in_background
 from DosePredictionScene.prediction_request import Request
 from DosePredictionScene.provenance_node import provenance_of
 from DosePredictionScene.voxels import volume_in_pieces
@@ -41,6 +42,7 @@ def restored_in_pieces(request: Request, goals: GoalSet) -> Pieces[Measured]:
         choices=request.choices,
         plan=request.plan,
     )
+    yield from in_background(check_units, patient)
     dose = yield from volume_in_pieces(dose_node, np.float32)
     std_node, dose_std = request.ct_node.GetNodeReference(DOSE_STD_ROLE), None
     if std_node is not None:
@@ -55,18 +57,19 @@ def measured_again_in_pieces(known: Measured, request: Request, goals: GoalSet) 
     """A prediction measured with other goals, for another number of fractions, or beside another dose.
 
     Args:
-        known: the prediction as it was measured before; its patient is not read again.
+        known: the prediction as it was measured before; its patient is not read again: nothing of it has changed.
         request: its reference dose is what the prediction is compared with now; of its plan, the fractions count.
         goals: what the doses are held against now.
 
     Raises:
-        InputError: the other dose is not in Gy.
+        InputError: the other dose is not in Gy, or looks like cGy.
     """
     reference = None
     if request.reference_dose_node is not None:
         reference = yield from reference_dose_in_pieces(request.reference_dose_node)
     fractions = None if request.plan is None else request.plan.fractions
     patient = replace(known.prediction.patient, reference_dose=reference, fractions=fractions)
+    yield from in_background(check_units, patient)
     prediction = replace(known.prediction, patient=patient)
     measured = yield from measured_in_pieces(prediction, goals, reference_label=request.reference_label)
     return measured

@@ -14,6 +14,7 @@ from DosePredictionScene.scorecard_table import TABLE_ROLE
 
 CARD_ATTRIBUTE = "DosePrediction.Scorecard"
 FILE_ATTRIBUTE = "DosePrediction.ScorecardFileTime"
+STRUCTURES_ATTRIBUTE = "DosePrediction.ScoredStructures"
 
 
 @dataclass(frozen=True)
@@ -24,16 +25,18 @@ class ScoredWith:
         card: a bundled card's name, or a file.
         file_time: when the file was changed last, in ns; "" for a bundled card, and where there is no such file.
         compared_id: of the node of the other dose; "" for none.
+        structures: what the segments were taken for (`choices_digest`); "" when unknown.
     """
 
     card: str
     file_time: str
     compared_id: str
+    structures: str = ""
 
     @classmethod
-    def of(cls, card: str, compared: Any) -> ScoredWith:
+    def of(cls, card: str, compared: Any, structures: str = "") -> ScoredWith:
         """From the choices as they are now, ``compared`` being a node or None."""
-        return cls(card, file_time(card), "" if compared is None else str(compared.GetID()))
+        return cls(card, file_time(card), "" if compared is None else str(compared.GetID()), structures)
 
 
 def is_file(card: str) -> bool:
@@ -55,7 +58,8 @@ def scored_with(dose_node: Any) -> ScoredWith | None:
     card = None if table is None else table.GetAttribute(CARD_ATTRIBUTE)
     if card is None:
         return None
-    return ScoredWith(card, table.GetAttribute(FILE_ATTRIBUTE) or "", compared_with(table))
+    structures = table.GetAttribute(STRUCTURES_ATTRIBUTE) or ""
+    return ScoredWith(card, table.GetAttribute(FILE_ATTRIBUTE) or "", compared_with(table), structures)
 
 
 def remember_scored_with(dose_node: Any, with_these: ScoredWith) -> None:
@@ -63,4 +67,5 @@ def remember_scored_with(dose_node: Any, with_these: ScoredWith) -> None:
     table = dose_node.GetNodeReference(TABLE_ROLE)
     table.SetAttribute(CARD_ATTRIBUTE, with_these.card)
     table.SetAttribute(FILE_ATTRIBUTE, with_these.file_time)
+    table.SetAttribute(STRUCTURES_ATTRIBUTE, with_these.structures)
     remember_compared_with(table, with_these.compared_id)

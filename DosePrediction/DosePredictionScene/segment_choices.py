@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -100,3 +101,15 @@ def store_choice(segment: Any, choice: SegmentChoice) -> None:
 def _tag(segment: Any, name: str) -> str | None:
     value = vtk.mutable("")
     return str(value.get()) if segment.GetTag(name, value) and value.get() else None
+
+
+def choices_digest(segmentation: Any, given: Mapping[str, SegmentChoice] | None = None) -> str:
+    """Twelve digits that change when a segment comes, goes, or gets another name, role or standard name.
+
+    Prescriptions don't count: figures in percent of one belong to the plan that a dose was predicted for.
+    """
+    said = [
+        (segment_id, segmentation.GetSegment(segment_id).GetName(), choice.role.value, choice.standard_name)
+        for segment_id, choice in segment_choices(segmentation, given).items()
+    ]
+    return hashlib.sha256(repr(said).encode()).hexdigest()[:12]

@@ -191,3 +191,53 @@ def test_figures_of_a_dose_that_was_removed_go_with_it(session: Session) -> None
     assert ui.compareSelector.currentText == "Nothing"
     assert chart.GetNumberOfPlotSeriesNodes() == 3 and "reference" not in chart.GetTitle()
     assert dose_of(session).GetNodeReference("DosePrediction.GoalsTable").GetColumnIndex("Difference") < 0
+
+
+def test_a_clinical_dose_in_cgy_is_refused_when_it_is_chosen_later(session: Session) -> None:
+    ct, _ = session.phantom()
+    session.predict()
+    dose = slicer.util.arrayFromVolume(dose_of(session))
+    clinical = slicer.util.addVolumeFromArray(100.0 * dose, name="Clinical cGy")
+    clinical.CopyOrientation(ct)
+    choose(session.panel.inputs.ui.clinicalDoseSelector, clinical)
+    session.settle()
+    assert "cGy" in session.status and cord_row(session)[COMPARED] in ("", "-")
+    choose(session.panel.inputs.ui.clinicalDoseSelector, ct)
+    session.settle()
+    assert cord_row(session)[COMPARED] in ("", "-"), "the CT is no dose"
+
+
+def test_a_volume_that_goes_is_not_replaced_by_its_neighbour(kept: Session) -> None:
+    parameters = kept.panel.parameters
+    choose(kept.panel.results.ui.overlaySelector, "Difference, predicted - clinical")
+    kept.settle()
+    slicer.mrmlScene.RemoveNode(parameters.clinical_dose)
+    kept.settle()
+    assert parameters.clinical_dose is None
+    slicer.mrmlScene.RemoveNode(parameters.ct)
+    kept.settle()
+    assert parameters.ct is None and not kept.panel.run.ui.predictButton.enabled
+
+
+@pytest.mark.parametrize("chosen_while", [0, 3, 30])
+def test_a_choice_taken_back_while_it_is_measured_leaves_nothing(kept: Session, chosen_while: int) -> None:
+    parameters, table = kept.panel.parameters, kept.panel.results.ui.goalsTable
+    texts = [table.item(row, 2).text() for row in range(table.rowCount)]
+    parameters.goals = "quantec"
+    for _ in range(chosen_while):
+        kept.standin.process_events()
+    parameters.goals = "head-and-neck"
+    kept.settle()
+    assert [table.item(row, 2).text() for row in range(table.rowCount)] == texts
+    assert dose_of(kept).GetAttribute("DosePrediction.MeasuredGoals") == "head-and-neck"
+
+
+def test_a_scorecard_taken_back_while_it_is_scored_leaves_none(kept: Session) -> None:
+    box = kept.panel.results.ui.scorecardSelector
+    for index in (box.findData("head-and-neck"), 0):
+        box.setCurrentIndex(index)
+        box.activated.emit(index)
+        kept.standin.process_events()
+    kept.settle()
+    assert dose_of(kept).GetNodeReference("DosePrediction.ScorecardTable") is None
+    assert not kept.panel.results.ui.scorecardTable.visible

@@ -8,6 +8,7 @@ from typing import Any
 from panel_session import Session
 from PySide6 import QtCore, QtWidgets
 from PySide6.QtTest import QTest
+from standin.gestures import click_cell
 
 #: Widgets beside each other differ by this many pixels at most.
 SAME_LINE = 12
@@ -107,3 +108,43 @@ def test_the_goals_do_not_scroll_sideways(session: Session) -> None:
     session.predict()
     table = session.panel.results.ui.goalsTable
     assert table.horizontalHeader().length() <= table.viewport().width
+
+
+def test_what_is_being_typed_counts_for_ctrl_enter(session: Session) -> None:
+    session.phantom()
+    session.panel.prescription.widget.collapsed = False
+    session.settle()
+    line = session.panel.prescription.ui.beamAnglesEdit
+    line.setFocus()
+    QTest.keyClicks(line, "0, 72, 144")
+    QTest.keyClick(line, QtCore.Qt.Key.Key_Return, QtCore.Qt.KeyboardModifier.ControlModifier)
+    session.standin.process_events(until=lambda: session.predictor.busy)
+    assert [beam.gantry_deg for beam in session.predictor.patient.beams.beams] == [0.0, 72.0, 144.0]
+    session.predictor.finish()
+    session.standin.process_events(until=lambda: not session.panel.logic.busy)
+    table = session.panel.structures.ui.structuresTable
+    row = next(i for i, one in enumerate(session.panel.structures.rows) if one.choice.role.value == "target")
+    click_cell(table, row, 3, double=True)
+    editor = table.findChild(QtWidgets.QLineEdit)
+    editor.selectAll()
+    QTest.keyClicks(editor, "66")
+    QTest.keyClick(editor, QtCore.Qt.Key.Key_Return, QtCore.Qt.KeyboardModifier.ControlModifier)
+    session.standin.process_events(until=lambda: session.predictor.busy)
+    assert [target.prescription_gy for target in session.predictor.patient.targets] == [66.0]
+
+
+def test_a_line_that_is_being_typed_is_not_wiped(session: Session) -> None:
+    session.phantom()
+    session.predict()
+    line = session.panel.results.ui.levelsEdit
+    line.setFocus()
+    QTest.keyClicks(line, "50, 9")
+    session.panel.refresh()
+    assert line.text == "50, 9"
+    QTest.keyClicks(line, "5")
+    QTest.keyClick(line, QtCore.Qt.Key.Key_Return)
+    session.settle()
+    assert session.panel.parameters.isodose_levels == "50, 95"
+    session.panel.parameters.isodose_levels = "20"
+    session.settle()
+    assert line.text == "20", "what is chosen elsewhere is shown again once the line was finished"

@@ -176,3 +176,17 @@ def test_the_sample_patient_with_the_shipped_weights(standin: Standin) -> None:
     click(ui.predictButton)
     standin.process_events(until=lambda: not panel.logic.busy, seconds=5)
     assert opened.status == "Cancelled."
+
+
+def test_a_ct_that_was_moved_meanwhile_gets_no_dose(session: Session) -> None:
+    ct, _ = session.phantom()
+    click(session.panel.run.ui.predictButton)
+    session.standin.process_events(until=lambda: session.predictor.busy)
+    x, y, z = ct.GetOrigin()
+    ct.SetOrigin(x + 50.0, y, z)
+    session.predictor.finish()
+    session.standin.process_events(until=lambda: not session.panel.logic.busy)
+    session.settle()
+    assert ct.GetNodeReference("DosePrediction.Dose") is None and "moved or resampled" in session.status
+    session.predict()
+    assert ct.GetNodeReference("DosePrediction.Dose").GetOrigin() == ct.GetOrigin()

@@ -200,3 +200,34 @@ def test_the_table_does_not_scroll_sideways(session: Session) -> None:
     header = table.horizontalHeader()
     assert table.columnCount == 5 and header.length() <= table.viewport().width
     assert all(table.columnWidth(column) >= 40 for column in range(5))
+
+
+def test_a_structure_named_after_the_prediction_is_measured_at_once(session: Session) -> None:
+    ct, segmentation = phantom_nodes()
+    segments = segmentation.GetSegmentation()
+    segments.GetSegment(segments.GetSegmentIdBySegmentName("SpinalCord")).SetName("xyz")
+    session.panel.parameters.ct, session.panel.parameters.segmentation = ct, segmentation
+    session.settle()
+    session.predict()
+    results = session.panel.results.ui
+    box = results.scorecardSelector
+    box.setCurrentIndex(box.findData("head-and-neck"))
+    box.activated.emit(box.currentIndex)
+    session.settle()
+
+    def goals() -> list[tuple[str, str]]:
+        table = results.goalsTable
+        return [(table.item(row, 1).text(), table.item(row, 0).text()) for row in range(table.rowCount)]
+
+    def scored() -> list[str]:
+        table = results.scorecardTable
+        return [table.item(row, 0).text() for row in range(table.rowCount)]
+
+    before = scored()
+    assert ("SpinalCord", "n/a") in goals()
+    table = session.panel.structures.ui.structuresTable
+    row = next(i for i, one in enumerate(session.panel.structures.rows) if one.name == "xyz")
+    table.item(row, 2).setText("SpinalCord")
+    session.settle()
+    assert ("SpinalCord", "n/a") not in goals() and "xyz" in [name for name, _ in goals()]
+    assert len(scored()) > len(before), "on the scorecard, too"

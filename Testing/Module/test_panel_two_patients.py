@@ -12,7 +12,7 @@ import slicer
 from DosePredictionScene.headless_case import write_scene
 from DosePredictionScene.self_test import phantom_nodes
 from panel_session import Session
-from standin.gestures import click
+from standin.gestures import choose, click
 
 
 def cord_value(session: Session) -> str:
@@ -104,3 +104,40 @@ def test_nor_after_the_scene_was_saved(two, tmp_path) -> None:
     session.settle()
     assert session.panel.parameters.segmentation.GetName() == "Other structures"
     assert exported_cord(session, tmp_path) == pytest.approx(float(value), abs=0.05)
+
+
+def shown() -> tuple[str, str, str, str]:
+    """Names of what the views show: the CT, what lies over it, the chart and the table."""
+    composite = slicer.util.getNodesByClass("vtkMRMLSliceCompositeNode")[0]
+    selection = slicer.app.applicationLogic().GetSelectionNode()
+    ids = (composite.GetBackgroundVolumeID(), composite.GetForegroundVolumeID(), selection.GetActivePlotChartID(),
+           selection.GetActiveTableID())  # fmt: skip
+    names = [slicer.mrmlScene.GetNodeByID(node_id).GetName() if node_id else "" for node_id in ids]
+    return names[0], names[1], names[2], names[3]
+
+
+def lines_of(ct: Any) -> bool:
+    display = ct.GetNodeReference("DosePrediction.Dose").GetNodeReference("DosePrediction.IsodoseSurfaces")
+    return bool(display.GetDisplayNode().GetVisibility2D())
+
+
+def test_the_views_show_the_chosen_patient(two) -> None:
+    session, first, second, _ = two
+    assert shown()[:2] == ("Other CT", "Other CT predicted dose")
+    choose(session.panel.inputs.ui.ctSelector, first[0])
+    session.settle()
+    dose = "Phantom CT predicted dose"
+    assert shown() == ("Phantom CT", dose, f"{dose} DVH chart", f"{dose} goals")
+    assert lines_of(first[0]) and not lines_of(second[0])
+    choose(session.panel.inputs.ui.ctSelector, second[0])
+    session.settle()
+    assert shown()[:2] == ("Other CT", "Other CT predicted dose")
+    assert lines_of(second[0]) and not lines_of(first[0])
+
+
+def test_no_patients_dose_lies_over_the_sample_patient(session: Session) -> None:
+    ct, _ = session.phantom()
+    session.predict()
+    click(session.panel.inputs.ui.sampleDataButton)
+    session.settle()
+    assert shown()[:2] == ("openkbp-pt_236 CT", "") and not lines_of(ct)

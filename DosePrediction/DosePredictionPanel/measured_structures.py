@@ -1,0 +1,25 @@
+"""The structures that a dose is measured in. No Qt."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from DosePredictionScene.predicted_plan import predicted_structures
+from DosePredictionScene.segment_choices import choices_digest
+
+from DosePredictionLib.errors import InputError
+from DosePredictionPanel.parameters import Parameters
+
+
+def measured_structures(dose: Any, parameters: Parameters) -> Any:
+    """The segmentation that a dose was predicted for, or else the chosen one: another patient's may be chosen."""
+    return predicted_structures(dose) or parameters.segmentation
+
+
+def structures_digest(dose: Any, parameters: Parameters) -> str:
+    """What its segments are taken for (`choices_digest`); "" where there are none, or one can't be understood."""
+    node = measured_structures(dose, parameters)
+    try:
+        return "" if node is None else choices_digest(node.GetSegmentation())
+    except InputError:
+        return ""

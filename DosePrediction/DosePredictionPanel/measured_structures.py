@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from DosePredictionScene.predicted_plan import predicted_structures
+from DosePredictionScene.predicted_plan import lost_structures, predicted_structures
 from DosePredictionScene.segment_choices import choices_digest
 
 from DosePredictionLib.errors import InputError
@@ -12,8 +12,11 @@ from DosePredictionPanel.parameters import Parameters
 
 
 def measured_structures(dose: Any, parameters: Parameters) -> Any:
-    """The segmentation that a dose was predicted for, or else the chosen one: another patient's may be chosen."""
-    return predicted_structures(dose) or parameters.segmentation
+    """The segmentation that a dose was predicted for, as another patient's may be chosen; None where that is gone.
+
+    The chosen one where nothing says for which it was.
+    """
+    return None if lost_structures(dose) else predicted_structures(dose) or parameters.segmentation
 
 
 def structures_digest(dose: Any, parameters: Parameters) -> str:

@@ -10,12 +10,14 @@ from typing import Any
 from DosePredictionScene.measured import Measured, goal_set
 from DosePredictionScene.measured_with import MeasuredWith, measured_with, remember_measured_with
 from DosePredictionScene.pieces import Pieces, unless
+from DosePredictionScene.predicted_plan import lost_structures
 from DosePredictionScene.prediction_request import Request
 from DosePredictionScene.prediction_run import Shown
 from DosePredictionScene.restored import measured_again_in_pieces, restored_in_pieces
 from DosePredictionScene.scene_result import measures_updated_in_pieces
 from slicer.i18n import tr as _
 
+from DosePredictionLib.errors import InputError
 from DosePredictionPanel.comparison import compared_dose
 from DosePredictionPanel.jobs import Jobs
 from DosePredictionPanel.measured_structures import structures_digest
@@ -62,6 +64,8 @@ class Measurement:
         """Measure a dose anew if what it was measured with is not what is chosen."""
         self._dose, self._parameters = dose, parameters
         goals = self._goals()
+        if lost_structures(dose):
+            return  # its figures stay as they were
         if dose is None or self._busy() or not goals or (goals.endswith(".json") and not Path(goals).is_file()):
             return
         wanted = self._wanted(parameters)
@@ -76,12 +80,16 @@ class Measurement:
 
     def again(self, parameters: Parameters) -> None:
         """Measure anew though the goals' name is the same: what they ask for has changed."""
-        if self._dose is not None and not self._busy():
+        if self._dose is not None and not self._busy() and not lost_structures(self._dose):
             self._begin(self._dose, self._wanted(parameters))
 
     def in_pieces(self) -> Pieces[Measured]:
         """The dose as it was measured; after a scene was loaded, it is measured first."""
         if self._known is None or self._known_dose is not self._dose:
+            if name := lost_structures(self._dose):
+                text = _("The structures that this dose was predicted for ({name}) are not in the scene any more, so it "
+                         "cannot be measured; predict again.")  # fmt: skip
+                raise InputError(text.format(name=name))
             self._tell(_("Measuring the dose of the scene..."))
             dose = self._dose
             wanted = None if self._parameters is None else self._wanted(self._parameters)

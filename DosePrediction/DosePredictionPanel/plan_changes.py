@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-from DosePredictionScene.predicted_plan import PredictedPlan
+from DosePredictionScene.predicted_plan import PredictedPlan, lost_structures, predicted_structures
 from slicer.i18n import tr as _
 
 from DosePredictionLib.errors import InputError
@@ -16,13 +16,13 @@ from DosePredictionPanel.structure_rows import StructureRow
 
 
 def plan_note(
-    before: PredictedPlan | None, structures: Any, parameters: Parameters, rows: Sequence[StructureRow]
+    before: PredictedPlan | None, dose: Any, parameters: Parameters, rows: Sequence[StructureRow]
 ) -> str:
     """A sentence that says for which other plan a dose was predicted; empty when the plan is still the same.
 
     Args:
         before: the plan that the dose was predicted for; None when nothing says it.
-        structures: the segmentation that it was predicted for, likewise.
+        dose: its node.
         parameters, rows: the plan as the panel has it now. A technique, site or number of fractions that is not known
             contradicts nothing.
     """
@@ -36,7 +36,9 @@ def plan_note(
         now = replace(now, targets=before.targets)
     unknown = _("unknown")
     changes = []
-    chosen = parameters.segmentation
+    lost, structures, chosen = lost_structures(dose), predicted_structures(dose), parameters.segmentation
+    if lost:
+        changes.append((lost, chosen.GetName() if chosen is not None else _("no structures")))
     if structures is not None and chosen is not None and chosen is not structures:
         changes.append((_named(structures, chosen), _named(chosen, structures)))
     if now.targets != before.targets:

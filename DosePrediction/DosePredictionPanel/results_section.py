@@ -25,7 +25,7 @@ from DosePredictionScene.overlay import (
     use_window,
 )
 from DosePredictionScene.pieces import Pieces
-from DosePredictionScene.predicted_plan import predicted_plan, predicted_structures
+from DosePredictionScene.predicted_plan import predicted_plan
 from DosePredictionScene.prediction_request import Request
 from DosePredictionScene.prediction_run import Shown
 from DosePredictionScene.provenance_node import provenance_of
@@ -135,7 +135,7 @@ class ResultsSection(Section):
             self._show_nodes()
             if plan is not None and says_nothing(parameters):
                 take_plan(plan.context, parameters)
-        note = plan_note(plan, predicted_structures(dose), parameters, rows)
+        note = plan_note(plan, dose, parameters, rows)
         self.ui.planNote.text, self.ui.planNote.visible = f"\N{WARNING SIGN} {note}", bool(note)
         self._bindings.show(parameters)
         self.comparing.show(parameters)

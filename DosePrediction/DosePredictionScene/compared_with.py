@@ -8,6 +8,8 @@ from typing import Any
 COMPARED_ROLE = "DosePrediction.ComparedWith"
 #: Tells "with a dose that is not in the scene any more" from "with none": such a reference is empty, too.
 COMPARES_ATTRIBUTE = "DosePrediction.Compares"
+#: The same in older scenes, on scorecards' tables.
+_OLDER_ATTRIBUTE = "DosePrediction.ScorecardCompares"
 #: In the place of the ID of a dose that is not in the scene any more.
 GONE = "gone"
 
@@ -17,7 +19,8 @@ def compared_with(node: Any) -> str:
     compared = node.GetNodeReference(COMPARED_ROLE)
     if compared is not None:
         return str(compared.GetID())
-    return GONE if node.GetAttribute(COMPARES_ATTRIBUTE) == "true" else ""
+    compares = node.GetAttribute(COMPARES_ATTRIBUTE) or node.GetAttribute(_OLDER_ATTRIBUTE)
+    return GONE if compares == "true" else ""
 
 
 def remember_compared_with(node: Any, compared_id: str) -> None:

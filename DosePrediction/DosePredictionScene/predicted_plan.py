@@ -16,6 +16,8 @@ from DosePredictionScene.segment_choices import SegmentChoice, segment_choices
 PLAN_ATTRIBUTE = "DosePrediction.PredictedFor"
 #: Reference from a dose to the segmentation that it was predicted for, and is measured in.
 STRUCTURES_ROLE = "DosePrediction.PredictedStructures"
+#: Its name, which tells a segmentation that has left the scene from none at all.
+STRUCTURES_NAME_ATTRIBUTE = "DosePrediction.PredictedStructuresName"
 
 
 @dataclass(frozen=True)
@@ -73,8 +75,16 @@ def remember_predicted_plan(dose_node: Any, plan: PredictedPlan, segmentation_no
     """Note which plan and structures a dose was predicted for."""
     dose_node.SetAttribute(PLAN_ATTRIBUTE, json.dumps(asdict(plan)))
     dose_node.SetNodeReferenceID(STRUCTURES_ROLE, segmentation_node.GetID())
+    dose_node.SetAttribute(STRUCTURES_NAME_ATTRIBUTE, segmentation_node.GetName() or segmentation_node.GetID())
 
 
 def predicted_structures(dose_node: Any) -> Any:
     """The segmentation that a dose was predicted for; None where nothing says it, or it has left the scene."""
     return None if dose_node is None else dose_node.GetNodeReference(STRUCTURES_ROLE)
+
+
+def lost_structures(dose_node: Any) -> str:
+    """The name of the segmentation that a dose was predicted for, where that has left the scene; "" otherwise."""
+    if dose_node is None or predicted_structures(dose_node) is not None:
+        return ""
+    return str(dose_node.GetAttribute(STRUCTURES_NAME_ATTRIBUTE) or "")

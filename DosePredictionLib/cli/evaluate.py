@@ -221,7 +221,7 @@ def _settings(results: Sequence[CaseResult], arguments: argparse.Namespace) -> d
         "device": made.device_name, **_calibration(made),
     }  # fmt: skip
     weights = Path(arguments.weights or resource_path("Models", f"{arguments.system}.safetensors"))
-    settings |= _of_training_patients(results, weights)
+    settings |= _of_training_patients(results, [weights, *_calibration_file(made, arguments)])
     uncertain = [one.uncertain for one in results if one.uncertain is not None]
     if len(uncertain) == 1 and made.uncertainty.startswith("not calibrated"):
         print("One patient alone says nothing of the uncertainty, so it is not calibrated.", file=sys.stderr)
@@ -235,18 +235,28 @@ def _settings(results: Sequence[CaseResult], arguments: argparse.Namespace) -> d
     return settings
 
 
-def _of_training_patients(results: Sequence[CaseResult], weights: Path) -> dict[str, int]:
-    """How many of the patients the weights were trained on, for the summary; nothing where that can't be told."""
-    header = read_weights_header(weights)
-    seen = PatientsSeen.of_header(header.training)
-    for companion in header.companions:
-        other = read_weights_header(weights.parent / companion["name"])
-        seen = seen.with_others(PatientsSeen.of_header(other.training))
+def _calibration_file(made: Provenance, arguments: argparse.Namespace) -> list[Path]:
+    """The dose calibration that was used, if any."""
+    if not made.dose_calibration:
+        return []
+    from DosePredictionLib.inference.calibration import shipped_calibration
+
+    return [arguments.calibration_weights or shipped_calibration(made.system)]
+
+
+def _of_training_patients(results: Sequence[CaseResult], files: Sequence[Path]) -> dict[str, int]:
+    """How many of the patients any of these weights were trained on; nothing where that can't be told."""
+    seen = PatientsSeen()
+    for weights in files:
+        header = read_weights_header(weights)
+        others = [read_weights_header(weights.parent / companion["name"]) for companion in header.companions]
+        for one in (header, *others):
+            seen = seen.with_others(PatientsSeen.of_header(one.training))
     known = [(one.scores.identifier, seen.knows(one.digest)) for one in results]
     trained_on = [name for name, was in known if was]
     if trained_on:
         names = ", ".join(trained_on[:5]) + (" ..." if len(trained_on) > 5 else "")
-        print(f"Warning: {weights.name} was trained on {len(trained_on)} of the {len(known)} patients ({names}): these "
+        print(f"Warning: {files[-1].name} was trained on {len(trained_on)} of the {len(known)} patients ({names}): these "
               "scores don't hold for new ones.", file=sys.stderr)  # fmt: skip
     told = trained_on or all(was is False for _, was in known)
     return {PATIENTS_TRAINED_ON: len(trained_on)} if told else {}

@@ -5,12 +5,20 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from DosePredictionLib.cli.goal_options import add_goals_option, goals_for, named_goals
 from DosePredictionLib.cli.progress_bar import ProgressBar
-from DosePredictionLib.cli.result_folders import PROVENANCE, check_writable, remove_earlier_prediction, result_folders
+from DosePredictionLib.cli.result_folders import (
+    OPENKBP,
+    PROVENANCE,
+    check_openkbp_tables,
+    check_writable,
+    remove_earlier_prediction,
+    result_folders,
+)
 from DosePredictionLib.dosimetry.goals import GoalSet, evaluate_goals
 from DosePredictionLib.dosimetry.tables import format_goals_table, write_dvh_csv, write_goals_csv
 from DosePredictionLib.errors import InputError
@@ -23,7 +31,7 @@ from DosePredictionLib.patient.writer_dicom_isodose import isodose_levels_gy, wr
 from DosePredictionLib.patient.writer_openkbp_csv import check_openkbp_grid, write_openkbp_dose
 from DosePredictionLib.worker.predictor import Prediction, PredictionFailed, Predictor
 
-FORMATS = {"nrrd": ".nrrd", "nifti": ".nii.gz", "openkbp": ".nrrd", "dicom": ".nrrd"}
+FORMATS = {"nrrd": ".nrrd", "nifti": ".nii.gz", OPENKBP: ".nrrd", "dicom": ".nrrd"}
 
 
 def add_parser(commands: Any) -> None:
@@ -95,6 +103,8 @@ def run(arguments: argparse.Namespace) -> int:
             "choose the format nrrd or nifti."
         )
     folders = result_folders(cases, output)
+    if arguments.format == OPENKBP:
+        check_openkbp_tables(cases, folders, output)
     check_writable(output)
     failures = 0
     told = ""  # of the goals, said anew where they change from case to case
@@ -104,7 +114,7 @@ def run(arguments: argparse.Namespace) -> int:
         for case, folder in zip(cases, folders, strict=True):
             try:
                 patient = case.read()
-                if arguments.format == "openkbp":
+                if arguments.format == OPENKBP:
                     check_openkbp_grid(patient.geometry)
                 reference = DicomReference.of_case(case.path) if arguments.format == "dicom" else None
                 prediction = predict_with_bar(predictor, patient, options)
@@ -123,7 +133,7 @@ def run(arguments: argparse.Namespace) -> int:
                 write_dicom_outputs(prediction, reference, folder, levels_gy)
             if arguments.report:
                 write_prediction_report(prediction, folder / "report.html", taken.goals, taken.reason)
-            if arguments.format == "openkbp":
+            if arguments.format == OPENKBP:
                 write_openkbp_dose(prediction.dose, output / f"{patient.identifier}.csv")
             if taken.sentence != told:
                 told = taken.sentence
@@ -172,7 +182,10 @@ def predict_with_bar(predictor: Predictor, patient: Patient, options: Prediction
 
 def write_outputs(prediction: Prediction, folder: Path, goals: GoalSet, dose_format: str = "nrrd") -> None:
     """Write dose, its standard deviation, the dose before calibration, DVHs, goals and provenance of a prediction."""
-    prediction.write_provenance(folder / PROVENANCE)  # first: by it a folder is known as a prediction's
+    # First: by it a folder is known as a prediction's.
+    replace(prediction, provenance=replace(prediction.provenance, format=dose_format)).write_provenance(
+        folder / PROVENANCE
+    )
     suffix = FORMATS[dose_format]
     prediction.dose.write(folder / f"dose{suffix}")
     if prediction.dose_std is not None:

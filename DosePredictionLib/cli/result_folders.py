@@ -7,11 +7,14 @@ from contextlib import suppress
 from pathlib import Path
 
 from DosePredictionLib.errors import InputError
+from DosePredictionLib.json_file import read_json
 from DosePredictionLib.patient.cases import Case
 from DosePredictionLib.whole_file import whole_file
 
 #: What a prediction leaves with its doses, and by which they are known.
 PROVENANCE = "prediction.json"
+#: The format whose predictions leave PATIENT.csv, too.
+OPENKBP = "openkbp"
 DOSES = tuple(
     f"{name}{suffix}" for name in ("dose", "dose_std", "dose_uncalibrated") for suffix in (".nrrd", ".nii.gz")
 ) + ("dose.dcm",)
@@ -43,19 +46,44 @@ def result_folders(cases: Sequence[Case], output: Path) -> list[Path]:
     return folders
 
 
+def check_openkbp_tables(cases: Sequence[Case], folders: Sequence[Path], output: Path) -> None:
+    """Refuse to overwrite a PATIENT.csv that no prediction left: it may be another model's.
+
+    Raises:
+        InputError: there is one.
+    """
+    for case, folder in zip(cases, folders, strict=True):
+        table = output / f"{case.identifier}.csv"
+        if table.exists() and not _wrote_a_table(folder):
+            raise InputError(
+                f"{table} was left by no prediction and would be overwritten; give another folder with -o, or take it "
+                "away."
+            )
+
+
+def _wrote_a_table(folder: Path) -> bool:
+    """Whether the prediction in a folder came with a table in the challenge's layout."""
+    try:
+        made = read_json(folder / PROVENANCE, "how a dose was made")
+    except InputError:
+        return False
+    return isinstance(made, dict) and made.get("format") == OPENKBP
+
+
 def remove_earlier_prediction(folder: Path, openkbp_table: Path | None = None) -> None:
     """Remove what an earlier prediction left in a folder.
 
     Args:
         folder: the prediction's.
-        openkbp_table: the same dose in the challenge's layout, wherever that is.
+        openkbp_table: the same dose in the challenge's layout, wherever that is; removed if the prediction wrote it.
 
     Raises:
         InputError: something there can't be removed.
     """
     if not (folder / PROVENANCE).exists():
         return
-    for path in (*(folder / name for name in _SOMETIMES), *([openkbp_table] if openkbp_table else [])):
+    tables = [openkbp_table] if openkbp_table is not None and _wrote_a_table(folder) else []
+    for path in (*(folder / name for name in _SOMETIMES), *tables):
         try:
             path.unlink(missing_ok=True)
         except OSError as error:

@@ -51,6 +51,7 @@ class Provenance:
         review: the warnings about this prediction with reasons and figures; their texts stand in ``warnings`` too.
         uncertainty: what the standard deviation is worth; "not calibrated" or the patients it was calibrated on.
         dose_calibration, dose_calibration_sha256: file of the Adaptive Dose Calibration; empty when there was none.
+        format: that the doses were written in by the command line ("nrrd", "openkbp" ...); "" elsewhere.
         dvh_band: the 68 % band of a dose-volume curve is this many standard deviations wide to each side.
         intended_use: always the same sentence.
     """
@@ -74,6 +75,7 @@ class Provenance:
     review: tuple[ReviewWarning, ...] = ()
     uncertainty: str = "not calibrated"
     dvh_band: float = 1.0
+    format: str = ""
     dose_calibration: str = ""
     dose_calibration_sha256: str = ""
     intended_use: str = "Research use, not for clinical decisions."

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
+from DosePredictionLib.patient.patient_digest import DOSE_PREFIX
+
 #: Key of the digests in a weights header's ``training`` and in a checkpoint.
 DIGESTS = "patient_digests"
 #: Key that says, with ``false``, that the weights were trained on others, too, who are not in the list.
@@ -55,7 +57,8 @@ class PatientsSeen:
         """
         if digest and digest in self.digests:
             return True
-        return False if digest and self.complete else None
+        # A dose that was rounded elsewhere may give another digest: that it is not among them says nothing.
+        return False if digest and self.complete and not digest.startswith(DOSE_PREFIX) else None
 
     def to_header(self) -> dict[str, object]:
         """The entries of a weights header's ``training`` or of a checkpoint."""

@@ -10,12 +10,14 @@ from DosePredictionLib.patient.patient import Patient
 
 #: Hexadecimal digits of a digest: two of a thousand patients have the same one with a probability of 1 in 10 000.
 DIGITS = 8
-#: Doses are rounded to this, so that files of other precision give the same digest.
+#: Doses are rounded to this. A file of other precision may still give another digest, where a voxel lies on an edge.
 DOSE_STEP_GY = 0.01
+#: What the digest of a dose begins with.
+DOSE_PREFIX = "dose:"
 
 
 def patient_digest(patient: Patient) -> str | None:
-    """Eight hexadecimal digits of a patient's CT, or without a CT (or one that is the same everywhere) of its dose.
+    """Eight hexadecimal digits of a patient's CT; without one (or the same everywhere) ``dose:`` and its dose's.
 
     Neither names, nor contours, nor the place in the room count: the same patient, renamed, contoured anew or read from
     another kind of file with the same voxels, has the same digest. So have two plans on one CT, which are one patient.
@@ -29,7 +31,7 @@ def patient_digest(patient: Patient) -> str | None:
     ct, dose = patient.ct, patient.reference_dose
     if ct is not None and ct.array.size and ct.array.min() != ct.array.max():
         return _digest("ct", ct.array, 1.0)
-    return None if dose is None else _digest("dose", dose.array, DOSE_STEP_GY)
+    return None if dose is None else f"{DOSE_PREFIX}{_digest('dose', dose.array, DOSE_STEP_GY)}"
 
 
 def _digest(kind: str, array: np.ndarray, step: float) -> str:

@@ -82,7 +82,7 @@ class AddiffStage:
       are merged linearly.
     - Mixed patients have no structures of their own ("dynamically mix dose and structural masks" makes masks of
       fractions of two patients), so L_cond is asked of the batches that aren't mixed, half of them
-      (`mixup.MIXED_BATCHES`).
+      (``mixed_batches``).
     - Clinical plans don't meet every constraint of the table, and L_cond doesn't know: it pulls away from them, as in
       the paper; only one that none of them comes near is left out of it (``in_loss`` in the table).
     - CT from -1000 to 1500 HU becomes [0, 1], against the paper's own text: see `CTAutoencoderStage`.
@@ -139,7 +139,7 @@ class AddiffStage:
         batch = draw_batch(carrying, self.system, self.config, multiple, seeds, with_structures=False)
         rng = np.random.default_rng(batch.noise_seed)
         generator = torch.Generator().manual_seed(batch.noise_seed)
-        share = draw_share(self.config.mixup, len(cases), generator)
+        share = draw_share(self.config.mixup, len(cases), generator, self.config.mixed_batches)
         count = len(self.system.channels)
         context = np.stack([self.system.context(case.inputs) for case in cases])
         context[:, -len(SCALARS) :] = batch.scalars.numpy()  # augmentation changes these

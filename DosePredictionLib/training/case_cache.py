@@ -129,7 +129,11 @@ def cached_cases(folder: str | Path, cache: Path, channels: Sequence[str]) -> It
             save_case(made, path)
             kept = load_case(path)
         elif not kept.digest:
-            kept = replace(kept, digest=patient_digest(case.read()) or "")
+            try:
+                kept = replace(kept, digest=patient_digest(case.read()) or "")
+            except InputError:  # it could be read once, and the run goes on with it
+                yield kept
+                continue
             save_case(kept, path)
         yield kept
 

@@ -39,6 +39,7 @@ class TrainingConfig:
         patches: patches that patch-wise systems take from a patient in a step.
         mixup: patients are mixed with shares from Beta(mixup, mixup) (Zhang et al., ICLR 2018), where a stage does so;
             0 for none.
+        mixed_batches: probability that a batch is mixed; dose constraints can only be asked of the others.
         clinical_weight: of the dose constraints in the loss, where a stage has them (`clinical_loss`).
         optimiser: "adamw", or "muon" for the weight matrices and AdamW for all else (`optimiser.build_optimisers`).
         learning_rate, weight_decay: of either.
@@ -91,6 +92,7 @@ class TrainingConfig:
     slices: int = 16
     patches: int = 12
     mixup: float = 0.0
+    mixed_batches: float = 0.5
     clinical_weight: float = 0.5
     optimiser: str = "adamw"
     learning_rate: float = 1e-3

@@ -19,7 +19,8 @@ _WHOLE = {
 }  # fmt: skip
 #: Numbers, and what they lie between; None has no bound, and the bounds themselves are allowed but for ``ema`` 1.
 _NUMBERS: dict[str, tuple[float, float | None]] = {
-    "mixup": (0.0, None), "clinical_weight": (0.0, None), "learning_rate": (0.0, None), "cosine_to": (0.0, None),
+    "mixup": (0.0, None), "mixed_batches": (0.0, 1.0), "clinical_weight": (0.0, None), "learning_rate": (0.0, None),
+    "cosine_to": (0.0, None),
     "weight_decay": (0.0, None), "ema": (0.0, 1.0), "turn_probability": (0.0, 1.0), "turn_degrees": (0.0, 360.0),
     "resize": (0.0, 0.9), "upside_down": (0.0, 1.0), "quarter_turns": (0.0, 1.0), "curve_weight": (0.0, None),
     "criteria_weight": (0.0, None),

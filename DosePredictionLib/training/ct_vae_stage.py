@@ -59,7 +59,8 @@ class CTAutoencoderStage:
       described: there is none here.
     - Patches of 32 x 32 x 24 would leave the four strides no whole voxel in the third axis: the whole CT is the
       example.
-    - "Mixing CT samples and their latent features": the CTs are mixed, in every batch, and through them their latents.
+    - "Mixing CT samples and their latent features": the CTs are mixed, and through them their latents: in
+      every batch with ``mixed_batches`` 1, as Algorithm 1 does.
     - CT from -1000 to 1500 HU becomes [0, 1] (`systems.addiff_dose.CT_RANGE`). The paper contradicts itself: CT in
       [-1000, 1000] divided by 500 (section 3.1) lies in [-2, 2], which the decoder's sigmoid can't give back. Bone and
       contrast beyond 1000 HU are kept apart here.
@@ -109,8 +110,7 @@ class CTAutoencoderStage:
         multiple = 2 ** len(self.system.ct_widths)
         batch = draw_batch(cases, self.system, self.config, multiple, seeds, with_structures=False)
         generator = torch.Generator().manual_seed(batch.noise_seed)
-        # No constraints are asked here, which would need patients of their own: every batch is mixed.
-        share = draw_share(self.config.mixup, len(cases), generator, mixed_batches=1.0)
+        share = draw_share(self.config.mixup, len(cases), generator, self.config.mixed_batches)
         ct, _ = self.system.ct_and_structures(batch.conditions, batch.region)
         present = batch.scalars[:, SCALARS.index("has_ct")]
         # The third number of a seed counts the draws of the whole run.

@@ -5,11 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-#: How many of the batches are mixed where dose constraints are to be met, which can only be asked of those that aren't.
-MIXED_BATCHES = 0.5
 
-
-def draw_share(alpha: float, count: int, generator: torch.Generator, mixed_batches: float = MIXED_BATCHES) -> float:
+def draw_share(alpha: float, count: int, generator: torch.Generator, mixed_batches: float = 0.5) -> float:
     """The share that a patient keeps when it is mixed with its neighbour in the batch; 1 is no mixing.
 
     One draw of Beta(alpha, alpha) for each of the batches that are mixed. The paper writes a "mixing coefficient alpha

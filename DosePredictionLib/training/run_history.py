@@ -15,7 +15,7 @@ _OF_NO_MATTER = {
 #: Settings of how the best weights are looked for: of no matter to a run that leaves its last ones.
 _OF_THE_BEST = {"validation", "validate_every", "validation_cases"}
 #: Settings that leave a trace when a run goes on, but with which a finished one may be looked at again.
-_OF_THE_WAY = {"devices", "strategy", "patience", *_OF_THE_BEST}
+_OF_THE_WAY = {"train", "devices", "strategy", "patience", *_OF_THE_BEST}
 #: Folders, of which only the last two names are told: where somebody keeps data is nobody else's business.
 _FOLDERS = ("train", "validation")
 #: Settings of what is trained: another network's run can't be gone on with.
@@ -40,6 +40,9 @@ def settings_before(stored: dict[str, Any], config: dict[str, Any], step: int, o
         InputError: the run is of another network, or is finished and nothing would be trained with the new settings.
     """
     before, now = (json.loads(json.dumps(one)) for one in (stored, config))  # tuples and lists alike
+    for one in (before, now):
+        # Data that were moved are the same data; whose they are, the patients' digests say.
+        one.update({name: short_name(one[name]) for name in _FOLDERS if name in one})
     differing = {name: before[name] for name in now if name in before and before[name] != now[name]}
     of_the_network = [name for name in _OF_THE_NETWORK if name in differing]
     if of_the_network:
@@ -49,7 +52,7 @@ def settings_before(stored: dict[str, Any], config: dict[str, Any], step: int, o
         )
     ends_early = bool(before.get("patience") or now.get("patience"))
     matter = {
-        name: short_name(value) if name in _FOLDERS else value for name, value in differing.items()
+        name: value for name, value in differing.items()
         if name not in _OF_NO_MATTER and (ends_early or name not in _OF_THE_BEST)
     }  # fmt: skip
     told = {name: value for name, value in matter.items() if name not in _OF_LENGTH}

@@ -186,14 +186,22 @@ def test_mixing_keeps_shares_and_half_of_the_batches_whole():
     assert mixed(batch, 0.75).flatten().tolist() == [2.0, 2.5, 4.5]
 
 
-def test_every_batch_of_the_autoencoder_is_mixed(trained, cases):
+def first_config_mixes_half(trained) -> bool:
+    """A configuration that says nothing goes on as runs from before the field did."""
+    return trained[1].config.mixed_batches == 0.5
+
+
+def test_every_batch_of_the_autoencoder_is_mixed_where_the_configuration_says_so(trained, cases):
     """Nothing asks for whole patients there, and Algorithm 1 mixes always."""
+    paper = TrainingConfig.read(Path(__file__).parents[1] / "Benchmarks" / "addiff_dose-paper-ct_vae.json")
+    assert paper.mixed_batches == 1.0 and first_config_mixes_half(trained)
     shares = [draw_share(0.4, 2, torch.Generator().manual_seed(seed), mixed_batches=1.0) for seed in range(2000)]
     assert np.mean([share < 1.0 for share in shares]) > 0.99
     _, first, _, _ = trained
+    stage = type(first.stage)(replace(first.config, mixed_batches=1.0))
     alone = type(first.stage)(replace(first.config, mixup=0.0))
     seeds = [[(0, 2, 2 * index), (0, 2, 2 * index + 1)] for index in range(8)]
-    cts = [(first.stage.draw(cases, one).ct, alone.draw(cases, one).ct) for one in seeds]
+    cts = [(stage.draw(cases, one).ct, alone.draw(cases, one).ct) for one in seeds]
     assert all(not torch.equal(mixture, whole) for mixture, whole in cts)
 
 

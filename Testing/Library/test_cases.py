@@ -19,6 +19,7 @@ from test_dicom_case import write_study
 from tiny import tiny_weights
 
 from DosePredictionLib.cli.main import main
+from DosePredictionLib.conditioning.channels import CHANNELS
 from DosePredictionLib.dosimetry.patient_scores import score_patient
 from DosePredictionLib.errors import InputError
 from DosePredictionLib.patient.cases import named_cases
@@ -26,6 +27,7 @@ from DosePredictionLib.patient.reading import read_patient
 from DosePredictionLib.patient.structure import Structure, StructureRole
 from DosePredictionLib.patient.volume import Volume
 from DosePredictionLib.patient.writer_folder import write_patient_folder
+from DosePredictionLib.training import case_cache
 from DosePredictionLib.training.case_cache import cached_cases
 
 
@@ -202,6 +204,18 @@ def test_the_cache_of_conditioned_cases_sees_that_a_file_in_a_folder_changed(tmp
     shutil.copyfile(tmp_path / "half.nrrd", case / "dose.nrrd")  # the folder's own time stays
     (second,) = cached_cases(tmp_path / "data", tmp_path / "cache", ("prescription", "region"))
     assert second.dose_gy.max() == pytest.approx(first.dose_gy.max() / 2, rel=0.01)
+
+
+def test_a_cached_case_without_a_digest_that_cannot_be_read_any_more_stays(tmp_path, monkeypatch):
+    write_balls(tmp_path / "set", "a", "b")
+    assert [case.identifier for case in cached_cases(tmp_path / "set", tmp_path / "cache", CHANNELS)] == ["a", "b"]
+    monkeypatch.setattr(case_cache, "load_case", lambda path, load=case_cache.load_case: replace(load(path), digest=""))
+
+    def refuse(path):
+        raise InputError(f"{path} is refused now")
+
+    monkeypatch.setattr("DosePredictionLib.patient.cases.read_patient", refuse)
+    assert [case.digest for case in cached_cases(tmp_path / "set", tmp_path / "cache", CHANNELS)] == ["", ""]
 
 
 def test_scores_of_several_patients_keep_their_names(tmp_path):

@@ -303,6 +303,26 @@ def test_what_an_earlier_prediction_left_goes(case, weights, tmp_path, capsys):
     assert views == ["as it lies"]
 
 
+def test_a_table_in_the_challenges_layout_is_only_replaced_by_its_own_successor(tmp_path, capsys):
+    from DosePredictionLib.cli.result_folders import check_openkbp_tables, remove_earlier_prediction
+    from DosePredictionLib.errors import InputError
+    from DosePredictionLib.patient.cases import Case
+
+    folder, table = tmp_path / "ball", tmp_path / "ball.csv"
+    folder.mkdir()
+    table.write_text("another model's")
+    for content in ("{}", '{"format": "nrrd"}'):
+        (folder / "prediction.json").write_text(content)
+        remove_earlier_prediction(folder, table)
+        assert table.exists()
+        with pytest.raises(InputError, match="was left by no prediction"):
+            check_openkbp_tables([Case(tmp_path / "x", "ball")], [folder], tmp_path)
+    (folder / "prediction.json").write_text('{"format": "openkbp"}')
+    check_openkbp_tables([Case(tmp_path / "x", "ball")], [folder], tmp_path)
+    remove_earlier_prediction(folder, table)
+    assert not table.exists()
+
+
 def test_a_dose_that_no_prediction_left_is_not_overwritten(case, weights, tmp_path, capsys):
     ball_dose().write(tmp_path / "out" / "dose.nrrd")
     before = (tmp_path / "out" / "dose.nrrd").read_bytes()

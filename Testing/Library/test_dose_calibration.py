@@ -20,6 +20,7 @@ from DosePredictionLib.inference.engine import PredictionEngine
 from DosePredictionLib.inference.options import PredictionOptions
 from DosePredictionLib.inference.weights import load_weights, read_weights, save_weights
 from DosePredictionLib.inference.weights_header import WeightsHeader
+from DosePredictionLib.patient.patient_digest import patient_digest
 from DosePredictionLib.patient.structure import StructureRole
 from DosePredictionLib.patient.writer_folder import write_patient_folder
 from DosePredictionLib.systems.adaptive_calibration import AdaptiveCalibration, structures_mask
@@ -200,6 +201,25 @@ def test_a_calibration_of_other_weights_is_said_and_of_another_system_refused(ca
         load_weights(file)
     with pytest.raises(InputError, match="No dose calibration ships.*--calibration-weights"):
         shipped_calibration("no-such-system")
+
+
+def test_evaluate_tells_whom_the_calibration_was_trained_on(calibrated_run, weights, tmp_path, capsys):
+    _, _, file = calibrated_run
+    patient = replace(ball_patient(), reference_dose=ball_dose())
+    write_patient_folder(patient, tmp_path / "set" / "ball")
+    read = read_weights(weights)
+    stranger = replace(read.header, training={**read.header.training, "patient_digests": ["deadbeef"]})
+    save_weights(read.state, stranger, tmp_path / "other.safetensors")
+    made = read_weights(file)
+    seen = {"patient_digests": [patient_digest(patient)]}
+    adc = tmp_path / "adc.safetensors"
+    save_weights(made.state, replace(made.header, training={**made.header.training, **seen}), adc)
+    arguments = ["evaluate", str(tmp_path / "set"), "--weights", str(tmp_path / "other.safetensors"), "--device", "cpu"]
+    assert main([*arguments, "-o", str(tmp_path / "plain")]) == 0
+    assert json.loads((tmp_path / "plain" / "summary.json").read_text())["patients_trained_on"] == 0
+    assert main([*arguments, "-o", str(tmp_path / "adc"), "--calibration-weights", str(adc)]) == 0
+    assert json.loads((tmp_path / "adc" / "summary.json").read_text())["patients_trained_on"] == 1
+    assert "don't hold for new ones" in capsys.readouterr().err
 
 
 def test_training_refuses_the_weights_of_another_system(tmp_path, weights):

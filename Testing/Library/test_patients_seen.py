@@ -49,6 +49,16 @@ def test_a_digest_is_of_the_images_alone():
     assert patient_digest(replace(seen, ct=Volume(noise, patient.geometry))) != digest
 
 
+def test_that_a_dose_is_not_among_the_known_ones_says_nothing():
+    """Another file of the same dose may be rounded otherwise, and have another digest."""
+    dose = ball_dose(0.0)
+    rounded = Volume((dose.array / 0.002).round() * 0.002, dose.geometry)
+    first, again = (patient_digest(replace(without_ct(0.0), reference_dose=one)) for one in (dose, rounded))
+    seen = PatientsSeen.of([first])
+    assert seen.knows(first) is True and seen.knows(again) in (True, None)
+    assert seen.knows(patient_digest(ball_patient())) is False, "a CT is stored in whole HU"
+
+
 def test_without_a_ct_the_dose_tells():
     assert patient_digest(without_ct(0.0)) == patient_digest(without_ct(0.0)) != patient_digest(without_ct(3.0))
     dose = ball_dose(0.0)

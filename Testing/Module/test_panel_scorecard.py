@@ -277,3 +277,12 @@ def test_a_prediction_that_comes_while_the_user_is_elsewhere_is_scored_on_return
     predicted.settle()
     with (tmp_path / "scorecard.csv").open(encoding="utf-8") as file:
         assert float(next(csv.DictReader(file))["value"]) == pytest.approx(before / 2.0, rel=0.03)
+
+
+def test_older_scenes_know_of_a_compared_dose_that_is_gone() -> None:
+    from DosePredictionScene.compared_with import GONE, compared_with
+
+    table = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLTableNode")
+    assert compared_with(table) == ""
+    table.SetAttribute("DosePrediction.ScorecardCompares", "true")
+    assert compared_with(table) == GONE

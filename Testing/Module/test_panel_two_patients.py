@@ -141,3 +141,17 @@ def test_no_patients_dose_lies_over_the_sample_patient(session: Session) -> None
     click(session.panel.inputs.ui.sampleDataButton)
     session.settle()
     assert shown()[:2] == ("openkbp-pt_236 CT", "") and not lines_of(ct)
+
+
+def test_without_its_structures_a_dose_keeps_its_figures(two, tmp_path) -> None:
+    session, first, _, value = two
+    slicer.mrmlScene.RemoveNode(first[1])
+    choose(session.panel.inputs.ui.ctSelector, first[0])
+    session.panel.parameters.fractions = 34
+    session.settle()
+    assert cord_value(session) == value, "and none of the other patient's"
+    assert "Phantom structures, now Other structures" in session.panel.results.ui.planNote.text
+    session.standin.dialogs.answer(str(tmp_path))
+    click(session.panel.results.ui.exportTablesButton)
+    session.settle()
+    assert "not in the scene any more" in session.status and not (tmp_path / "goals.csv").exists()

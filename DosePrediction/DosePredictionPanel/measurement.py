@@ -87,8 +87,10 @@ class Measurement:
         """The dose as it was measured; after a scene was loaded, it is measured first."""
         if self._known is None or self._known_dose is not self._dose:
             if name := lost_structures(self._dose):
-                text = _("The structures that this dose was predicted for ({name}) are not in the scene any more, so it "
-                         "cannot be measured; predict again.")  # fmt: skip
+                text = _(
+                    "The structures that this dose was predicted for ({name}) are not in the scene any more, so it "
+                    "cannot be measured; predict again."
+                )
                 raise InputError(text.format(name=name))
             self._tell(_("Measuring the dose of the scene..."))
             dose = self._dose

@@ -256,7 +256,7 @@ def _of_training_patients(results: Sequence[CaseResult], files: Sequence[Path]) 
     trained_on = [name for name, was in known if was]
     if trained_on:
         names = ", ".join(trained_on[:5]) + (" ..." if len(trained_on) > 5 else "")
-        print(f"Warning: {files[-1].name} was trained on {len(trained_on)} of the {len(known)} patients ({names}): these "
+        print(f"Warning: the weights were trained on {len(trained_on)} of the {len(known)} patients ({names}): these "
               "scores don't hold for new ones.", file=sys.stderr)  # fmt: skip
     told = trained_on or all(was is False for _, was in known)
     return {PATIENTS_TRAINED_ON: len(trained_on)} if told else {}

@@ -12,6 +12,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import lru_cache
 
 from DosePredictionLib.patient.name_match import NameMatch
 from DosePredictionLib.patient.name_words import name_table, words_of
@@ -26,6 +27,7 @@ _PLANNING_MARK = re.compile(r"z(?=[A-Z_ ])|[~_]")
 _DOSE_REGION_NAMES = {"possible dose mask"}
 
 
+@lru_cache(maxsize=4096)  # the panel asks again whenever it shows itself
 def match_structure_name(name: str) -> NameMatch:
     """What a structure's name means.
 

@@ -10,7 +10,7 @@ import numpy as np
 #: are often rounded to 0.1 mm.
 _EVEN = 0.01
 _ROUNDED_MM = 0.06
-#: Planes nearer to each other than this part of the usual distance are one plane twice, unless they go on like that.
+#: Planes nearer to each other than this part of the usual distance may be one plane twice.
 _TWINS = 0.25
 #: No scanner's slices lie so near to each other.
 _NEAREST_MM = 0.3
@@ -79,9 +79,12 @@ def even_stack(planes: np.ndarray, offsets_mm: np.ndarray) -> EvenStack:
 
 
 def twins(offsets_mm: np.ndarray) -> int | None:
-    """The first of two neighbouring planes that lie at one position or nearly so; None when there are none.
+    """The first of two neighbouring planes of which one is the other again; None when there are none.
 
-    A stretch of finer planes (1 mm in the head, 5 mm below) is no such pair.
+    Planes that lie nearer to each other than those of any scanner are such a pair, and so is a plane too many in an
+    otherwise even stack, a little beside another, and a stretch of planes that are all there again. A stretch of finer
+    planes (1 mm in the head, 5 mm below) is none, nor is the place where a second spiral begins a little after the
+    first one's end.
 
     Args:
         offsets_mm: position of each plane along the stack's axis, ascending.
@@ -89,12 +92,34 @@ def twins(offsets_mm: np.ndarray) -> int | None:
     steps = np.diff(offsets_mm)
     # Not the median: where every plane is there twice, half of the steps are too small.
     usual = float(np.quantile(steps, 0.75))
-    for index in np.flatnonzero(steps < max(_TWINS * usual, 1e-3)):
-        beside = [steps[other] for other in (index - 1, index + 1) if 0 <= other < len(steps)]
-        goes_on = any(abs(step - steps[index]) <= 0.1 * steps[index] for step in beside)
-        if steps[index] < _NEAREST_MM or not goes_on:
-            return int(index)
+    small = [int(index) for index in np.flatnonzero(steps < max(_TWINS * usual, 1e-3))]
+    single = {index for index in small if not _goes_on(steps, index)}
+    for index in small:
+        if steps[index] < _NEAREST_MM:
+            return index
+        if index in single and (index + 2 in single or index - 2 in single or _is_too_many(steps, index, usual)):
+            return index
     return None
+
+
+def _goes_on(steps: np.ndarray, index: int) -> bool:
+    """Whether a step has a neighbour of its size, as in a stretch of fine planes; both may have been rounded."""
+    beside = [steps[other] for other in (index - 1, index + 1) if 0 <= other < len(steps)]
+    return any(abs(step - steps[index]) <= max(0.1 * steps[index], 2 * _ROUNDED_MM) for step in beside)
+
+
+def _is_too_many(steps: np.ndarray, index: int, usual: float) -> bool:
+    """Whether the stack is even beside a small step when one of its two planes is left out."""
+
+    def fits(step: float) -> bool:
+        return abs(step - usual) <= 2 * _ROUNDED_MM
+
+    before = float(steps[index - 1]) if index > 0 else None
+    after = float(steps[index + 1]) if index + 1 < len(steps) else None
+    return any(
+        part is not None and fits(part + float(steps[index])) and (other is None or fits(other))
+        for part, other in ((after, before), (before, after))
+    )
 
 
 def _grid(offsets_mm: np.ndarray) -> tuple[np.ndarray, float] | None:

@@ -139,12 +139,33 @@ def test_slices_that_are_there_again_a_little_above_are_refused(tmp_path, shift_
         read(tmp_path)
 
 
-def test_a_stretch_of_fine_slices_is_no_slice_twice(tmp_path):
-    heights = np.concatenate([np.arange(6.0), 5.0 + 5.0 * np.arange(1, 25)])
-    geometry = Geometry((30, 14, 16), (1.5, 1.2, 5.0), HFS.origin_mm)
-    write_ct(tmp_path, ramp(geometry), Study(), heights_mm=heights)
+def stretches(fine_mm: float, fine: int, coarse_mm: float, coarse: int) -> np.ndarray:
+    """Heights of fine slices in the head and coarse ones below."""
+    return np.concatenate([fine_mm * np.arange(fine), fine_mm * (fine - 1) + coarse_mm * np.arange(1, coarse + 1)])
+
+
+def spirals(step_mm: float, between_mm: float) -> np.ndarray:
+    """Heights of two spirals of 20 slices, the second beginning a little after the first one's end, or before it."""
+    first = step_mm * np.arange(20)
+    return np.sort(np.concatenate([first, first[-1] + between_mm + first]))
+
+
+@pytest.mark.parametrize(
+    ("heights", "step_mm"),
+    [
+        (stretches(1.0, 6, 5.0, 24), 1.0), (np.round(stretches(0.625, 30, 3.0, 20), 1), 0.6),
+        (np.round(stretches(0.9765, 30, 5.0, 20), 1), 0.9), (spirals(3.0, 0.6), 0.6), (spirals(5.0, 1.2), 1.2),
+        (spirals(3.0, -0.6), 0.6),
+    ],
+    ids=["fine", "fine, rounded", "1 mm, rounded", "two spirals", "two coarse spirals", "two spirals that overlap"],
+)  # fmt: skip
+def test_fine_stretches_and_a_second_spiral_are_no_slices_twice(tmp_path, heights, step_mm):
+    geometry = Geometry((len(heights), 14, 16), (1.5, 1.2, 3.0), HFS.origin_mm)
+    write_ct(tmp_path, ramp(geometry), Study(), heights_mm=list(heights))
     volume, warnings = read(tmp_path)
-    assert "interpolated to 1 mm" in warnings[0] and len(volume.array) == 126
+    assert volume.geometry.spacing_mm[2] == pytest.approx(step_mm, abs=0.02)
+    assert len(volume.array) == round(np.ptp(heights) / volume.geometry.spacing_mm[2]) + 1
+    assert "varying distances; they were interpolated to" in warnings[0]
 
 
 def test_a_tilted_gantry_is_refused(tmp_path):

@@ -4,8 +4,9 @@ A structure set names its CT series; where that series isn't there (renamed by a
 reference decides, then the study. A plan names its structure set, a dose its plan; where they name none that is there,
 again the frame of reference decides.
 
-An object may be there twice: copies of a file count once. Files that differ and yet have one SOP Instance UID (a
-structure set that several observers edited, each in a folder) belong to a case each.
+An object may be there twice: copies of a file count once, even where an export stamped them anew. Files whose contents
+differ and that yet have one SOP Instance UID (a structure set that several observers edited, each in a folder) belong
+to a case each.
 
 A case is a path: the folder that holds nothing else, or else one of its files: its RTPLAN or RTSTRUCT, which also tells
 which of several is meant.
@@ -19,8 +20,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from DosePredictionLib.errors import InputError
-from DosePredictionLib.patient.dicom_files import DicomFile, find_dicom_files, find_versions, read_dicom_file
+from DosePredictionLib.patient.dicom_files import DicomFile, files_below, read_dicom_file
 from DosePredictionLib.patient.dicom_instance import MANUFACTURER
+from DosePredictionLib.patient.dicom_versions import distinct, find_dicom_files, find_versions
 
 #: How many folders above a file its CT is looked for.
 _FOLDERS_UP = 2
@@ -85,21 +87,43 @@ def find_dicom_cases(path: Path) -> list[Path]:
 def _cases_by_folder(path: Path) -> list[Path]:
     """The cases in a folder's tree where objects are there in several versions: by the folders right inside it.
 
-    A folder with structures but without the CT, which is elsewhere in the tree, gives its structure sets.
+    A folder with structures but without the CT, which is elsewhere in the tree, gives its structure sets; or the plans
+    or doses drawn up for one, where it is those that are there in several versions.
     """
     cases: list[Path] = []
+    sets: dict[str, list[DicomFile]] = {}
     for entry in sorted(entry for entry in path.iterdir() if not entry.name.startswith(".")):
         if entry.is_dir():
             groups = _groups(find_dicom_files(entry))
             if any(group.series and group.structure_sets for group in groups):
                 cases.extend(find_dicom_cases(entry))
                 continue
-            files = [file for versions in find_versions(entry) for file in versions]
+            files = list(files_below(entry))
         else:
             file = read_dicom_file(entry)
             files = [file] if file is not None else []
-        cases.extend(file.path for file in files if file.modality == "RTSTRUCT" and not _predicted(file))
-    return cases
+        for file in files:
+            if file.modality == "RTSTRUCT" and not _predicted(file):
+                sets.setdefault(file.instance_uid, []).append(file)
+    for versions in sets.values():
+        for structure_set in distinct(versions):
+            cases.extend(_told_apart(structure_set.path, path))
+    return list(dict.fromkeys(cases))
+
+
+def _told_apart(structure_set: Path, folder: Path) -> list[Path]:
+    """A structure set as the path of a case; the versions of its plan or dose instead where nothing says which."""
+    try:
+        rival = _rival(_chosen(structure_set))
+    except InputError:  # which is told when it is read
+        return [structure_set]
+    if rival is None:
+        return [structure_set]
+    if rival.modality in ("RTPLAN", "RTDOSE"):
+        for versions in find_versions(folder):
+            if versions[0].instance_uid == rival.instance_uid and len(versions) > 1:
+                return [file.path for file in versions]
+    return [structure_set]
 
 
 def choose_case(path: Path) -> DicomCase:
@@ -112,13 +136,19 @@ def choose_case(path: Path) -> DicomCase:
         InputError: CT or structure set is missing, or there are several candidates; the sentence names them.
     """
     case = _chosen(path)
-    for file in (*case.ct, case.structure_set, *([case.plan] if case.plan is not None else []), *case.doses):
-        if file.rival is not None:
-            raise InputError(
-                f"{file.path} and {file.rival} differ, but have the same SOP Instance UID; take out the one that does "
-                "not belong, or give the folder of one case."
-            )
+    file = _rival(case)
+    if file is not None:
+        raise InputError(
+            f"{file.path} and {file.rival} differ, but have the same SOP Instance UID; take out the one that does not "
+            "belong, or give the folder of one case."
+        )
     return case
+
+
+def _rival(case: DicomCase) -> DicomFile | None:
+    """The first file of a case that has a rival."""
+    files = (*case.ct, case.structure_set, *([case.plan] if case.plan is not None else []), *case.doses)
+    return next((file for file in files if file.rival is not None), None)
 
 
 def _chosen(path: Path) -> DicomCase:

@@ -81,6 +81,20 @@ def read_ct(files: Sequence[DicomFile]) -> tuple[Volume, list[str]]:
     return Volume(stack.array, geometry), warnings
 
 
+def read_slice(path: Path) -> tuple[np.ndarray, np.ndarray]:
+    """HU of a single slice, and where it lies: position, orientation and pixel spacing in a row.
+
+    Raises:
+        InputError: it can't be read, or is no single slice.
+    """
+    slice_ = _read(path)
+    place = [
+        _numbers(slice_, keyword, count, path)
+        for keyword, count in (("ImagePositionPatient", 3), ("ImageOrientationPatient", 6), ("PixelSpacing", 2))
+    ]
+    return _hounsfield(slice_, path), np.concatenate(place)
+
+
 def _check_alike(slices: Sequence[Dataset], files: Sequence[DicomFile], where: str) -> np.ndarray:
     """Check that all slices have one size and orientation; their normal."""
     first = slices[0]

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import warnings
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -76,26 +75,20 @@ def is_dicom(path: Path) -> bool:
     """Whether this is a CT, RTSTRUCT, RTPLAN or RTDOSE file, or a folder in whose tree there is one."""
     if path.is_file():
         return read_dicom_file(path) is not None
-    return next(_files_below(path), None) is not None
+    return next(files_below(path), None) is not None
 
 
-def find_dicom_files(folder: Path, near: Path | None = None) -> list[DicomFile]:
-    """All CT, RTSTRUCT, RTPLAN and RTDOSE files in a folder's tree, each object once, in the order of their paths.
-
-    A file that is a copy of another byte for byte is passed over. Of different files with one SOP Instance UID that
-    which lies nearest to ``near`` is taken; where that doesn't decide, the first, and it names its rival.
-    """
-    return [_nearest(files, near) for files in find_versions(folder)]
-
-
-def find_versions(folder: Path) -> list[list[DicomFile]]:
-    """All objects in a folder's tree, of each all files that differ: more than one where its UID was not renewed."""
-    found: dict[str, list[DicomFile]] = {}
-    for file in _files_below(folder):
-        versions = found.setdefault(file.instance_uid, [])
-        if not any(_is_copy(file.path, other.path) for other in versions):
-            versions.append(file)
-    return list(found.values())
+def files_below(folder: Path) -> Iterator[DicomFile]:
+    """All CT, RTSTRUCT, RTPLAN and RTDOSE files in a folder's tree, in the order of their paths, copies too."""
+    for place, folders, names in os.walk(folder):
+        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        if len(Path(place).relative_to(folder).parts) >= _DEEPEST:
+            folders.clear()
+        for name in sorted(names):
+            if not name.startswith(".") and os.path.splitext(name)[1].lower() not in _OTHER_SUFFIXES:
+                file = read_dicom_file(Path(place, name))
+                if file is not None:
+                    yield file
 
 
 def read_dicom_file(path: Path) -> DicomFile | None:
@@ -177,42 +170,6 @@ def _is_sound(dataset: Dataset, keyword: str) -> bool:
     except Exception:  # noqa: BLE001 - pydicom reads values when they are asked for, and fails in many ways
         return False
     return True
-
-
-def _nearest(files: list[DicomFile], near: Path | None) -> DicomFile:
-    def closeness(file: DicomFile) -> int:
-        if near is None:
-            return 0
-        shared = os.path.commonpath([file.path.parent, near.parent])
-        return len(Path(shared).parts) + (file.path == near)
-
-    ranked = sorted(files, key=closeness, reverse=True)
-    tied = len(ranked) > 1 and closeness(ranked[0]) == closeness(ranked[1])
-    return replace(ranked[0], rival=ranked[1].path) if tied else ranked[0]
-
-
-def _is_copy(path: Path, other: Path) -> bool:
-    status, its = path.stat(), other.stat()
-    return status.st_size == its.st_size and (
-        _digest(str(path), status.st_mtime_ns, status.st_size) == _digest(str(other), its.st_mtime_ns, its.st_size)
-    )
-
-
-@lru_cache(maxsize=20_000)
-def _digest(path: str, _modified: int, _size: int) -> bytes:
-    return hashlib.sha256(Path(path).read_bytes()).digest()
-
-
-def _files_below(folder: Path) -> Iterator[DicomFile]:
-    for place, folders, names in os.walk(folder):
-        folders[:] = sorted(name for name in folders if not name.startswith("."))
-        if len(Path(place).relative_to(folder).parts) >= _DEEPEST:
-            folders.clear()
-        for name in sorted(names):
-            if not name.startswith(".") and os.path.splitext(name)[1].lower() not in _OTHER_SUFFIXES:
-                file = read_dicom_file(Path(place, name))
-                if file is not None:
-                    yield file
 
 
 @lru_cache(maxsize=20_000)

@@ -11,7 +11,7 @@ from phantom import oblique_geometry, points_mm
 
 from DosePredictionLib.errors import InputError
 from DosePredictionLib.patient.dicom_ct import read_ct
-from DosePredictionLib.patient.dicom_files import find_dicom_files
+from DosePredictionLib.patient.dicom_versions import find_dicom_files
 from DosePredictionLib.patient.geometry import Geometry
 from DosePredictionLib.patient.volume import Volume
 

@@ -10,8 +10,8 @@ from phantom import oblique_geometry, points_mm
 
 from DosePredictionLib.errors import InputError
 from DosePredictionLib.patient.dicom_dose import read_clinical_dose, read_dose
-from DosePredictionLib.patient.dicom_files import find_dicom_files
 from DosePredictionLib.patient.dicom_plan import DicomPlan
+from DosePredictionLib.patient.dicom_versions import find_dicom_files
 from DosePredictionLib.patient.geometry import Geometry
 from DosePredictionLib.patient.volume import Volume
 

@@ -63,6 +63,17 @@ class _Group:
         return (*(file for series in self.series for file in series), *self.structure_sets, *self.plans, *self.doses)
 
 
+def holds_dicom_case(folder: Path) -> bool:
+    """Whether a folder's tree holds what no case can be without: a CT and a structure set."""
+    wanted = {"CT", "RTSTRUCT"}
+    for file in files_below(folder):
+        if not _is_localizer(file) and not _predicted(file):
+            wanted.discard(file.modality)
+        if not wanted:
+            return True
+    return False
+
+
 def find_dicom_cases(path: Path) -> list[Path]:
     """The paths of all cases in a folder's tree: the folder itself, folders in it, or files that stand for their case.
 
@@ -179,7 +190,7 @@ def _chosen(path: Path) -> DicomCase:
 def _groups(files: Sequence[DicomFile]) -> list[_Group]:
     series: dict[str, list[DicomFile]] = {}
     for file in files:
-        if file.modality == "CT" and "LOCALIZER" not in file.text("ImageType"):
+        if file.modality == "CT" and not _is_localizer(file):
             series.setdefault(file.series_uid, []).append(file)
     structure_sets, every_plan, every_dose = (
         [file for file in files if file.modality == modality] for modality in ("RTSTRUCT", "RTPLAN", "RTDOSE")
@@ -201,6 +212,10 @@ def _groups(files: Sequence[DicomFile]) -> list[_Group]:
         doses = tuple(dose for dose in every_dose if _dose_fits(dose, plans, every_plan, frames))
         groups.append(_Group(members, tuple(sets), plans, doses))
     return groups
+
+
+def _is_localizer(file: DicomFile) -> bool:
+    return "LOCALIZER" in file.text("ImageType")
 
 
 def _predicted(file: DicomFile) -> bool:

@@ -17,7 +17,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from DosePredictionLib.errors import InputError
-from DosePredictionLib.patient.dicom_case import DicomCase, choose_case, find_dicom_cases
+from DosePredictionLib.patient.dicom_case import DicomCase, choose_case, find_dicom_cases, holds_dicom_case
 from DosePredictionLib.patient.dicom_contours import ContoursRefused, rasterise
 from DosePredictionLib.patient.dicom_ct import read_ct
 from DosePredictionLib.patient.dicom_dose import read_clinical_dose
@@ -32,7 +32,7 @@ from DosePredictionLib.patient.patient import Patient
 from DosePredictionLib.patient.plan_file import apply_plan, read_plan_file
 from DosePredictionLib.patient.structure import Structure, StructureRole
 
-__all__ = ["find_dicom_cases", "is_dicom", "read_dicom"]
+__all__ = ["find_dicom_cases", "holds_dicom_case", "is_dicom", "read_dicom"]
 
 
 def read_dicom(path: Path) -> Patient:

@@ -11,7 +11,7 @@ from pathlib import Path
 from DosePredictionLib.errors import InputError
 from DosePredictionLib.patient.checks import check_units
 from DosePredictionLib.patient.patient import Patient
-from DosePredictionLib.patient.reader_dicom import find_dicom_cases, is_dicom, read_dicom
+from DosePredictionLib.patient.reader_dicom import find_dicom_cases, holds_dicom_case, is_dicom, read_dicom
 from DosePredictionLib.patient.reader_folder import (
     holds_ct_image,
     is_patient_folder,
@@ -33,11 +33,12 @@ class PatientFormat:
 
 
 def _is_image_case(path: Path) -> bool:
-    """Whether a folder is a patient of image files; without a CT among them, not when it holds DICOM.
+    """Whether a folder is a patient of image files; without a CT among them, not when it holds a DICOM case.
 
-    A segmentation that was saved beside the DICOM files must not cost the patient CT, plan and dose.
+    A segmentation that was saved beside the DICOM files must not cost the patient CT, plan and dose. A lone RTDOSE or
+    RTPLAN beside image files is no patient.
     """
-    return is_patient_folder(path) and (holds_ct_image(path) or not is_dicom(path))
+    return is_patient_folder(path) and (holds_ct_image(path) or not holds_dicom_case(path))
 
 
 #: In the order in which they are tried. A new format is a file of its own with these two functions.

@@ -147,6 +147,26 @@ def test_image_files_beside_dicom_do_not_hide_the_case(tmp_path, study, names):
     assert read_patient(tmp_path).beams is None, "a CT among the image files makes them the patient"
 
 
+@pytest.mark.parametrize("names", [["Segmentation.seg.nrrd"], ["PTV70.nrrd", "prescription.json"]])
+@pytest.mark.parametrize("place", [".", "sub"])
+def test_a_dose_or_plan_without_ct_and_structures_does_not_hide_image_files(tmp_path, study, names, place):
+    mask = Volume((ct().array > 0).astype(np.uint8), GRID)
+    for name in names:
+        if name == "Segmentation.seg.nrrd":
+            write_segmentation([Segment("PTV70", mask, None)], GRID, tmp_path / name)
+        elif name.endswith(".json"):
+            (tmp_path / name).write_text('{"site": "lung"}')
+        else:
+            mask.write(tmp_path / name)
+    write_dose(tmp_path / place / "RD.dcm", dose(), study)
+    write_plan(tmp_path / place / "RP.dcm", study, prescriptions=[prescription(66.0, 2)])
+    patient = read_patient(tmp_path)
+    assert [s.name for s in patient.structures] == ["PTV70"] and patient.prescription_gy == 70.0
+    assert find_cases(tmp_path) == [tmp_path]
+    write_study(tmp_path / place, study)
+    assert read_patient(tmp_path).beams is not None, "a whole case comes before images without a CT"
+
+
 def test_several_structure_sets_need_a_plan_or_a_choice(tmp_path, study):
     write_study(tmp_path, study)
     other = write_structures(tmp_path / "RS2.dcm", {"PTV 60 Gy": disc(9.0)}, study, uid=generate_uid())

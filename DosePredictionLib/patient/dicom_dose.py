@@ -216,7 +216,7 @@ def _check_beams(files: Sequence[DicomFile], plan: DicomPlan, beam_count: int) -
             if number in of_beam:
                 raise InputError(
                     f"{folder} holds the dose of beam {number} twice, in {of_beam[number].path.name} and "
-                    f"{file.path.name}; take out one of them, or export the dose of the whole plan."
+                    f"{file.path.name}; export the dose of the whole plan, or take out one of them if it is a copy."
                 )
             of_beam[number] = file
     strange = sorted(set(of_beam) - plan.beam_numbers) if plan.beam_numbers else []

@@ -55,7 +55,7 @@ def test_a_run_that_is_only_prolonged_has_no_history(tmp_path, cases):
 
 
 def test_data_that_were_moved_are_the_same_data(tmp_path, cases):
-    TrainingRun(config(tmp_path, steps=2, train="/work/clinic/train"), cases, cases[:1]).run()
+    TrainingRun(config(tmp_path, steps=2, train="/home/clinic/train"), cases, cases[:1]).run()
     moved = TrainingRun(config(tmp_path, steps=2, train="/mnt/disk/clinic/train"), cases, cases[:1])
     assert "earlier" not in read_weights_header(export_weights(moved)).training
     assert TrainingRun(config(tmp_path, steps=2, train="/data/other"), cases, cases[:1]).step == 2, "looked at again"

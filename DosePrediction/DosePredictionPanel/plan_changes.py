@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-from DosePredictionScene.predicted_plan import PredictedPlan, lost_structures, predicted_structures
+from DosePredictionScene.predicted_plan import PredictedPlan, lost_structures, predicted_plan, predicted_structures
 from slicer.i18n import tr as _
 
 from DosePredictionLib.errors import InputError
@@ -15,17 +15,15 @@ from DosePredictionPanel.plan_fields import plan_of
 from DosePredictionPanel.structure_rows import StructureRow
 
 
-def plan_note(
-    before: PredictedPlan | None, dose: Any, parameters: Parameters, rows: Sequence[StructureRow]
-) -> str:
+def plan_note(dose: Any, parameters: Parameters, rows: Sequence[StructureRow]) -> str:
     """A sentence that says for which other plan a dose was predicted; empty when the plan is still the same.
 
     Args:
-        before: the plan that the dose was predicted for; None when nothing says it.
-        dose: its node.
+        dose: its node; None, or one that does not say its plan, gives no sentence.
         parameters, rows: the plan as the panel has it now. A technique, site or number of fractions that is not known
             contradicts nothing.
     """
+    before = predicted_plan(dose)
     if before is None:
         return ""
     try:

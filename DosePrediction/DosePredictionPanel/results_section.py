@@ -135,7 +135,7 @@ class ResultsSection(Section):
             self._show_nodes()
             if plan is not None and says_nothing(parameters):
                 take_plan(plan.context, parameters)
-        note = plan_note(plan, dose, parameters, rows)
+        note = plan_note(dose, parameters, rows)
         self.ui.planNote.text, self.ui.planNote.visible = f"\N{WARNING SIGN} {note}", bool(note)
         self._bindings.show(parameters)
         self.comparing.show(parameters)

@@ -5,10 +5,13 @@ from __future__ import annotations
 import os
 import warnings
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from DosePredictionLib.errors import InputError
 
 if TYPE_CHECKING:
     from pydicom import Dataset
@@ -99,6 +102,27 @@ def read_dicom_file(path: Path) -> DicomFile | None:
         return None
     header = _header(str(path), status.st_mtime_ns, status.st_size)
     return None if header is None else DicomFile(path, header)
+
+
+@contextmanager
+def told_as_damaged(path: Path, kind: str) -> Iterator[None]:
+    """One sentence for whatever comes of reading a file's values, which pydicom does when they are asked for.
+
+    Args:
+        path: the file.
+        kind: what it was to be read as: "a plan".
+
+    Raises:
+        InputError: the block raised anything; of errors that speak of the content it says which.
+    """
+    try:
+        yield
+    except InputError:
+        raise
+    except (OSError, ValueError) as error:
+        raise InputError(f"{path} cannot be read as {kind} ({error}); copy or export it again.") from error
+    except Exception as error:  # pydicom fails in many ways, and what it says of them is no help
+        raise InputError(f"{path} cannot be read as {kind}, it is damaged; copy or export it again.") from error
 
 
 def read_whole(path: Path) -> Dataset:

@@ -9,9 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from DosePredictionLib.errors import InputError
 from DosePredictionLib.patient.beams import Beam, BeamArrangement
-from DosePredictionLib.patient.dicom_files import read_whole
+from DosePredictionLib.patient.dicom_files import read_whole, told_as_damaged
 from DosePredictionLib.patient.geometry import vector3
 
 if TYPE_CHECKING:
@@ -73,12 +72,8 @@ def read_plan(path: Path, ct_position: str = "") -> DicomPlan:
     Raises:
         InputError: the file is damaged.
     """
-    try:
+    with told_as_damaged(path, "a plan"):
         return _plan(read_whole(path), ct_position.strip().upper())
-    except (OSError, EOFError, ValueError, TypeError, AttributeError, LookupError, NotImplementedError) as error:
-        raise InputError(f"{path} cannot be read as a plan ({error}); copy or export it again.") from error
-    except Exception as error:  # pydicom reads values when they are asked for; what it says of them is no help then
-        raise InputError(f"{path} cannot be read as a plan, it is damaged; copy or export it again.") from error
 
 
 def _plan(dataset: Dataset, ct_position: str) -> DicomPlan:

@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from DosePredictionLib.errors import InputError
-from DosePredictionLib.patient.dicom_files import read_whole
+from DosePredictionLib.patient.dicom_files import read_whole, told_as_damaged
 
 if TYPE_CHECKING:
     from pydicom import Dataset
@@ -50,12 +49,8 @@ def read_structure_set(path: Path) -> list[RegionOfInterest]:
     Raises:
         InputError: the file is damaged.
     """
-    try:
+    with told_as_damaged(path, "a structure set"):
         return _regions(read_whole(path))
-    except (OSError, EOFError, ValueError, TypeError, AttributeError, KeyError, NotImplementedError) as error:
-        raise InputError(f"{path} cannot be read as a structure set ({error}); copy or export it again.") from error
-    except Exception as error:  # pydicom reads values when they are asked for; what it says of them is no help then
-        raise InputError(f"{path} cannot be read as a structure set, it is damaged; export it again.") from error
 
 
 def _regions(dataset: Dataset) -> list[RegionOfInterest]:

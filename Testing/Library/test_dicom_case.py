@@ -24,7 +24,6 @@ from pydicom.uid import generate_uid
 
 from DosePredictionLib.errors import InputError
 from DosePredictionLib.patient.checks import check_patient
-from DosePredictionLib.patient.dicom_reference import DicomReference
 from DosePredictionLib.patient.geometry import Geometry
 from DosePredictionLib.patient.reading import find_cases, read_patient
 from DosePredictionLib.patient.segmentation_nrrd import Segment, write_segmentation
@@ -128,17 +127,22 @@ def test_patients_in_other_formats_may_lie_beside(tmp_path, study):
     assert [case.name for case in find_cases(tmp_path)] == ["dicom", "nrrd"]
 
 
-@pytest.mark.parametrize("names", [["Segmentation.seg.nrrd"], ["PTV70.nrrd", "prescription.json"]])
-def test_image_files_beside_dicom_do_not_hide_the_case(tmp_path, study, names):
-    write_study(tmp_path, study)
+def write_images(folder: Path, names: list[str]) -> None:
+    """Files of a patient of image files, without a CT."""
     mask = Volume((ct().array > 0).astype(np.uint8), GRID)
     for name in names:
         if name == "Segmentation.seg.nrrd":
-            write_segmentation([Segment("PTV70", mask, None)], GRID, tmp_path / name)
+            write_segmentation([Segment("PTV70", mask, None)], GRID, folder / name)
         elif name.endswith(".json"):
-            (tmp_path / name).write_text('{"site": "lung"}')
+            (folder / name).write_text('{"site": "lung"}')
         else:
-            mask.write(tmp_path / name)
+            mask.write(folder / name)
+
+
+@pytest.mark.parametrize("names", [["Segmentation.seg.nrrd"], ["PTV70.nrrd", "prescription.json"]])
+def test_image_files_beside_dicom_do_not_hide_the_case(tmp_path, study, names):
+    write_study(tmp_path, study)
+    write_images(tmp_path, names)
     patient = read_patient(tmp_path)
     assert patient.ct is not None and patient.beams is not None and patient.reference_dose is not None
     assert any(f"passed over beside them: {names[0]}." in warning for warning in patient.warnings)
@@ -150,14 +154,7 @@ def test_image_files_beside_dicom_do_not_hide_the_case(tmp_path, study, names):
 @pytest.mark.parametrize("names", [["Segmentation.seg.nrrd"], ["PTV70.nrrd", "prescription.json"]])
 @pytest.mark.parametrize("place", [".", "sub"])
 def test_a_dose_or_plan_without_ct_and_structures_does_not_hide_image_files(tmp_path, study, names, place):
-    mask = Volume((ct().array > 0).astype(np.uint8), GRID)
-    for name in names:
-        if name == "Segmentation.seg.nrrd":
-            write_segmentation([Segment("PTV70", mask, None)], GRID, tmp_path / name)
-        elif name.endswith(".json"):
-            (tmp_path / name).write_text('{"site": "lung"}')
-        else:
-            mask.write(tmp_path / name)
+    write_images(tmp_path, names)
     write_dose(tmp_path / place / "RD.dcm", dose(), study)
     write_plan(tmp_path / place / "RP.dcm", study, prescriptions=[prescription(66.0, 2)])
     patient = read_patient(tmp_path)
@@ -294,187 +291,6 @@ def test_prescription_json_corrects(tmp_path, study):
     assert patient.prescription_gy == 60.0 and patient.site == "lung"
     (cord,) = (structure for structure in patient.structures if structure.name == "SpinalCord")
     assert cord.role is StructureRole.OTHER and patient.standard("SpinalCord") is None
-
-
-def observe(folder: Path, radius_mm: float, study: Study) -> Path:
-    """An observer's structure set: other contours under the UID of the one that was edited."""
-    contours = {"BODY": disc(36.0, 0, 13), "PTV_High": disc(radius_mm)}
-    return write_structures(folder / "RS.dcm", contours, study, types={"BODY": "EXTERNAL"})
-
-
-def target_voxels(case: Path) -> int:
-    return int(np.count_nonzero(read_patient(case).targets[0].mask.array))
-
-
-def test_folders_with_edited_copies_of_a_case_are_cases_each(tmp_path, study):
-    write_study(tmp_path / "in", study)
-    for number in (1, 2, 3):
-        shutil.copytree(tmp_path / "in", tmp_path / "study" / f"observer{number}")
-        observe(tmp_path / "study" / f"observer{number}", 8.0 + number, study)
-    cases = find_cases(tmp_path / "study")
-    assert [case.name for case in cases] == ["observer1", "observer2", "observer3"]
-    first, second, third = (target_voxels(case) for case in cases)
-    assert first < second < third
-    assert target_voxels(tmp_path / "study" / "observer2" / "RS.dcm") == second, "the folder's own before others"
-    with pytest.raises(InputError, match=r"observer1/RS\.dcm and .*observer2/RS\.dcm differ, but have the same SOP"):
-        read_patient(tmp_path / "study")
-
-
-def test_structure_sets_of_several_observers_beside_one_ct_are_cases_each(tmp_path, study):
-    write_ct(tmp_path / "CT", ct(), study)
-    for number in (1, 2):
-        observe(tmp_path / f"observer{number}", 8.0 + number, study)
-    cases = find_cases(tmp_path)
-    assert [case.relative_to(tmp_path).as_posix() for case in cases] == ["observer1/RS.dcm", "observer2/RS.dcm"]
-    for case in cases:
-        described = pydicom.dcmread(case)
-        described.StructureSetROISequence[1].ROIName = "PTV_6000"
-        save(described, case)
-    assert target_voxels(cases[0]) < target_voxels(cases[1])
-
-
-def test_two_objects_of_one_uid_in_one_folder_are_refused_and_copies_count_once(tmp_path, study):
-    write_study(tmp_path, study)
-    shutil.copy(tmp_path / "RS.dcm", tmp_path / "copy.dcm")
-    shutil.copytree(tmp_path / "CT", tmp_path / "again")
-    assert read_patient(tmp_path).prescription_gy == 66.0 and find_cases(tmp_path) == [tmp_path]
-    observe(tmp_path, 9.0, study)
-    assert find_cases(tmp_path) == [tmp_path]
-    with pytest.raises(InputError, match=r"RS\.dcm and .*copy\.dcm differ|copy\.dcm and .*RS\.dcm differ"):
-        read_patient(tmp_path)
-
-
-def stamp(folder: Path, **changes: str) -> None:
-    """What an archive or a planning system does to files at an export."""
-    for path in folder.rglob("*.dcm"):
-        one = pydicom.dcmread(path)
-        one.file_meta.ImplementationVersionName = "ARCHIVE_2"
-        for keyword, value in changes.items():
-            setattr(one, keyword, value)
-        save(one, path)
-
-
-@pytest.mark.parametrize("compressed", [False, True])
-def test_a_ct_that_was_stamped_anew_with_a_later_export_is_a_copy(tmp_path, study, compressed):
-    write_study(tmp_path / "in", study)
-    patient = tmp_path / "set" / "patient1"
-    for export in ("monday", "friday"):
-        shutil.copytree(tmp_path / "in" / "CT", patient / export / "CT")
-    shutil.copy(tmp_path / "in" / "RS.dcm", patient / "monday")
-    stamp(patient / "friday", InstanceCreationDate="20240601", InstanceCreationTime="101010")
-    for path in (patient / "friday").rglob("*.dcm") if compressed else []:
-        one = pydicom.dcmread(path)
-        one.compress(pydicom.uid.RLELossless, generate_instance_uid=False)
-        save(one, path)
-    for name in ("RP.dcm", "RD.dcm"):
-        shutil.copy(tmp_path / "in" / name, patient / "friday")
-    write_study(tmp_path / "set" / "patient2", Study(patient_id="P2"))
-    cases = find_cases(tmp_path / "set")
-    assert cases == [patient, tmp_path / "set" / "patient2"] and find_cases(patient) == [patient]
-    read = read_patient(patient)
-    assert read.reference_dose is not None and read.prescription_gy == 66.0 and len(read.beams.beams) == 3
-
-
-@pytest.mark.parametrize("name", ["RS.dcm", "RP.dcm", "RD.dcm"])
-def test_a_backup_that_was_stamped_anew_is_a_copy(tmp_path, study, name):
-    write_study(tmp_path, study)
-    (tmp_path / "backup").mkdir()
-    shutil.copy(tmp_path / name, tmp_path / "backup")
-    stamp(tmp_path / "backup", InstanceCreationTime="101010", SoftwareVersions="17.2")
-    assert find_cases(tmp_path) == [tmp_path]
-    for path in (tmp_path, tmp_path / name, tmp_path / "backup" / name):
-        patient = read_patient(path)
-        assert patient.reference_dose is not None and patient.prescription_gy == 66.0
-
-
-def test_of_copies_of_a_plan_the_approved_one_counts(tmp_path, study):
-    write_study(tmp_path, study)
-    write_plan(tmp_path / "RP2.dcm", study, uid=generate_uid(), prescriptions=[prescription(60.0, 2)])
-    (tmp_path / "approved").mkdir()
-    (tmp_path / "unapproved").mkdir()
-    shutil.copy(tmp_path / "RP.dcm", tmp_path / "approved")
-    shutil.move(tmp_path / "RP.dcm", tmp_path / "unapproved")
-    stamp(tmp_path / "approved", ApprovalStatus="APPROVED")
-    stamp(tmp_path / "unapproved", ApprovalStatus="UNAPPROVED")
-    assert find_cases(tmp_path) == [tmp_path]
-    patient = read_patient(tmp_path)
-    assert patient.prescription_gy == 66.0 and "the approved one was taken" in patient.warnings[0]
-
-
-@pytest.mark.parametrize("first", ["", "first"])
-def test_edited_plans_of_one_uid_are_cases_each(tmp_path, study, first):
-    write_study(tmp_path, study, rp=f"{first}/RP.dcm".lstrip("/"))
-    write_plan(tmp_path / "later" / "RP.dcm", study, beams=[static_beam(1, 0.0, (0.6, 0.4, 0.0))],
-               prescriptions=[prescription(60.0, 2)])  # fmt: skip
-    cases = find_cases(tmp_path)
-    assert cases == [tmp_path / first / "RP.dcm", tmp_path / "later" / "RP.dcm"]
-    assert [read_patient(case).prescription_gy for case in cases] == [66.0, 60.0]
-    with pytest.raises(InputError, match="differ, but have the same SOP Instance UID"):
-        read_patient(tmp_path)
-
-
-def test_edited_doses_of_one_uid_are_cases_each(tmp_path, study):
-    write_study(tmp_path, study)
-    uid = pydicom.dcmread(tmp_path / "RD.dcm").SOPInstanceUID
-    write_dose(tmp_path / "later" / "RD.dcm", dose(50.0), study, SOPInstanceUID=uid)
-    cases = find_cases(tmp_path)
-    assert cases == [tmp_path / "RD.dcm", tmp_path / "later" / "RD.dcm"]
-    assert [round(float(read_patient(case).reference_dose.array.max())) for case in cases] == [66, 50]
-
-
-@pytest.mark.parametrize("vr", [b"HS", b"US", b"UL"], ids=["unknown VR", "2 bytes", "4 bytes"])
-@pytest.mark.parametrize(
-    ("name", "tag"),
-    [("RP.dcm", b"\x0a\x30\xc0\x00IS"), ("RP.dcm", b"\x0a\x30\xb2\x00SH"), ("RS.dcm", b"\x06\x30\x22\x00IS"),
-     ("RS.dcm", b"\x06\x30\x42\x00CS"), ("RD.dcm", b"\x04\x30\x0e\x00DS"), ("CT", b"\x28\x00\x10\x00US"),
-     ("CT", b"\x28\x00\x30\x00DS"), ("CT", b"\x28\x00\x52\x10DS")],
-)  # fmt: skip
-def test_a_flipped_bit_never_ends_in_anything_but_a_sentence_that_names_the_file(tmp_path, study, name, tag, vr):
-    write_study(tmp_path, study)
-    path = tmp_path / name if name != "CT" else sorted((tmp_path / "CT").iterdir())[0]
-    whole = path.read_bytes()
-    path.write_bytes(whole.replace(tag, tag[:4] + vr, 1))
-    try:
-        read_patient(tmp_path)
-    except InputError as error:
-        assert path.name in str(error)
-
-
-def test_a_damaged_file_of_no_concern_stops_nothing(tmp_path, study):
-    write_study(tmp_path / "a" / "b" / "case", study)
-    plan = write_plan(tmp_path / "a" / "other.dcm", Study(), beams=[static_beam(1, 0.0, (0.0, 0.0, 0.0))])
-    for broken in (b"\x0c\x30\x60\x00HS", b"\x08\x00\x16\x00HS", b"\x20\x00\x52\x00US", b"\x20\x00\x0e\x00UL"):
-        whole = plan.read_bytes()
-        plan.write_bytes(whole.replace(broken[:4] + whole[whole.index(broken[:4]) + 4 :][:2], broken, 1))
-        moved = tmp_path / "a" / "b" / "case" / "RS.dcm"
-        assert read_patient(moved).prescription_gy == 66.0
-        (tmp_path / "a" / "b" / "RS.dcm").write_bytes(moved.read_bytes())
-        assert read_patient(tmp_path / "a" / "b" / "RS.dcm").prescription_gy == 66.0
-        (tmp_path / "a" / "b" / "RS.dcm").unlink()
-        plan.write_bytes(whole)
-
-
-@pytest.mark.parametrize("padding", [b"\0", b"\0" * 700])
-def test_zeros_after_the_last_value_are_padding(tmp_path, study, padding):
-    write_study(tmp_path, study)
-    for path in tmp_path.rglob("*.dcm"):
-        path.write_bytes(path.read_bytes() + padding)
-    patient = read_patient(tmp_path)
-    assert patient.ct.array.max() == 30 and patient.reference_dose is not None and patient.beams is not None
-
-
-@pytest.mark.parametrize("implicit", [True, False])
-def test_files_without_a_preamble_are_read_and_written_for(tmp_path, study, implicit):
-    write_study(tmp_path, study)
-    for path in tmp_path.rglob("*.dcm"):
-        whole = pydicom.dcmread(path)
-        bare = pydicom.Dataset()
-        bare.update({element.tag: element for element in whole})
-        bare.save_as(path, implicit_vr=implicit, little_endian=True)
-    patient = read_patient(tmp_path)
-    assert patient.ct.array.max() == 30 and len(patient.structures) == 3
-    assert np.abs(patient.reference_dose.array - dose().array).max() < 1e-5
-    assert DicomReference.of_case(tmp_path).frame_of_reference_uid == study.frame_uid
 
 
 def test_without_a_target_the_structures_without_contours_are_named(tmp_path, study):

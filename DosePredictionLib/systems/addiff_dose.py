@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from DosePredictionLib.conditioning.channels import CHANNELS, OAR_CHANNELS, SCALARS, ModelInput
+from DosePredictionLib.conditioning.dose_units import in_gy
 from DosePredictionLib.conditioning.padding import centred_offset, pad_to, padded_shape, window
 from DosePredictionLib.conditioning.plan_context import CONTEXT_LENGTH, plan_context
 from DosePredictionLib.diffusion.variance_preserving import Prediction, VarianceSchedule
@@ -212,5 +213,4 @@ class AddiffDoseSystem(TuplesFromJson):
                 denoiser, noise, min(steps, self.diffusion_steps), eta, prediction=self.prediction, known=possible,
                 on_step=on_step, generator=generator,
             )  # fmt: skip
-        dose_gy = (clean[0, 0].float().cpu().numpy() + 1.0) * (inputs.prescription_gy / 2)
-        return np.maximum(dose_gy[window(inputs.region.shape, offset)], 0.0) * inputs.region
+        return in_gy(clean[0, 0].float().cpu().numpy(), inputs, offset)

@@ -11,7 +11,8 @@ import torch
 from torch import nn
 
 from DosePredictionLib.conditioning.channels import CHANNELS, ModelInput
-from DosePredictionLib.conditioning.padding import centred_offset, padded_shape, window
+from DosePredictionLib.conditioning.dose_units import in_gy
+from DosePredictionLib.conditioning.padding import centred_offset, padded_shape
 from DosePredictionLib.networks.baseline_names import Architecture
 from DosePredictionLib.systems.monai_needed import check_monai
 from DosePredictionLib.systems.tuples_from_json import TuplesFromJson
@@ -76,5 +77,4 @@ class BaselineSystem(TuplesFromJson):
         assert isinstance(said, torch.Tensor)  # one network, one answer
         if on_step is not None:
             on_step(steps)
-        dose_gy = (said[0, 0].float().cpu().numpy() + 1.0) * (inputs.prescription_gy / 2)
-        return np.maximum(dose_gy[window(inputs.region.shape, offset)], 0.0) * inputs.region
+        return in_gy(said[0, 0].float().cpu().numpy(), inputs, offset)

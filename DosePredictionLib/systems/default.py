@@ -11,7 +11,8 @@ import torch
 from torch import Tensor, nn
 
 from DosePredictionLib.conditioning.channels import CHANNELS, SCALARS, ModelInput
-from DosePredictionLib.conditioning.padding import centred_offset, pad_to, padded_shape, window
+from DosePredictionLib.conditioning.dose_units import in_gy
+from DosePredictionLib.conditioning.padding import centred_offset, pad_to, padded_shape
 from DosePredictionLib.diffusion.sampler import sample
 from DosePredictionLib.errors import InputError
 from DosePredictionLib.networks.blocks import NORMS
@@ -104,5 +105,4 @@ class DefaultSystem(TuplesFromJson):
                 return torch.where(region, clean, torch.full_like(clean, -1.0))
 
             clean = sample(denoiser, noise, steps, outside_is_zero_dose, on_step)
-        dose_gy = (clean[0, 0].float().cpu().numpy() + 1.0) * (inputs.prescription_gy / 2)
-        return np.maximum(dose_gy[window(inputs.region.shape, offset)], 0.0) * inputs.region
+        return in_gy(clean[0, 0].float().cpu().numpy(), inputs, offset)

@@ -21,6 +21,7 @@ import torch
 from torch import Tensor, nn
 
 from DosePredictionLib.conditioning.channels import CHANNELS, ModelInput
+from DosePredictionLib.conditioning.dose_units import in_gy
 from DosePredictionLib.conditioning.modalities import (
     DOSE,
     MODALITY_CHANNELS,
@@ -308,10 +309,7 @@ class DiffKT3DSystem(TuplesFromJson):
         on_step: Callable[[int], None] | None = None,
     ) -> np.ndarray:
         """See `System.sample_dose`."""
-        dose_gy = (self.sample_modality(network, inputs, DOSE, steps, seed, on_step)[0] + 1.0) * (
-            inputs.prescription_gy / 2
-        )
-        return np.maximum(dose_gy, 0.0) * inputs.region
+        return in_gy(self.sample_modality(network, inputs, DOSE, steps, seed, on_step)[0], inputs)
 
     def build_codec(self) -> nn.Module:
         """The codec alone, with fresh weights."""

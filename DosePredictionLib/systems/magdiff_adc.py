@@ -30,7 +30,8 @@ import torch
 from torch import Tensor, nn
 
 from DosePredictionLib.conditioning.channels import CHANNELS, SCALARS, ModelInput
-from DosePredictionLib.conditioning.padding import centred_offset, pad_to, padded_shape, window
+from DosePredictionLib.conditioning.dose_units import in_gy
+from DosePredictionLib.conditioning.padding import centred_offset, pad_to, padded_shape
 from DosePredictionLib.diffusion.slice_noise import correlated_noise
 from DosePredictionLib.diffusion.variance_preserving import Prediction, VarianceSchedule
 from DosePredictionLib.networks.spade_unet2d import SliceGuidance, SpadeUNet2d
@@ -149,5 +150,4 @@ class MagdiffAdcSystem(TuplesFromJson):
             clean = schedule.ddim_sample(
                 say, noise[:, None].to(device), steps, prediction=self.prediction, known=possible, on_step=on_step
             )
-        dose_gy = (clean[:, 0].float().cpu().numpy() + 1.0) * (inputs.prescription_gy / 2)
-        return np.maximum(dose_gy[window(inputs.region.shape, offset)], 0.0) * inputs.region
+        return in_gy(clean[:, 0].float().cpu().numpy(), inputs, offset)

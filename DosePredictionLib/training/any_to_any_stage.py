@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from DosePredictionLib.conditioning.dose_units import gy_per_unit, in_model_units
 from DosePredictionLib.conditioning.modalities import DOSE, MODALITY_CHANNELS, modalities_of, modality_volume
 from DosePredictionLib.conditioning.padding import window
 from DosePredictionLib.networks.any_to_any import AnyToAnyNetwork
@@ -118,9 +119,9 @@ class AnyToAnyStage:
         target, visible = self._choice(available, seeds[0][-1], generators[0])
         largest = index3(np.max([case.inputs.region.shape for case in drawn], axis=0))
         shape = self.config.canvas or self.system.padded(largest)
-        units = [case.inputs.prescription_gy / 2 for case in drawn]
+        units = [gy_per_unit(case.inputs) for case in drawn]
         clean, conditions, region, structures, doses = [], [], [], [], []
-        for case, rng, unit in zip(drawn, generators, units, strict=True):
+        for case, rng in zip(drawn, generators, strict=True):
             inputs, dose = cut(case.inputs, case.dose_gy, shape, rng)
             offset = index3(
                 rng.integers(0, large - small + 1) for small, large in zip(inputs.region.shape, shape, strict=True)
@@ -132,7 +133,7 @@ class AnyToAnyStage:
             inside[0, z, y, x], padded[0, z, y, x] = inputs.region, dose
 
             volumes = {
-                name: padded / np.float32(unit) - 1 if name == DOSE else modality_volume(name, inputs.names, channels)
+                name: in_model_units(padded, inputs) if name == DOSE else modality_volume(name, inputs.names, channels)
                 for name in (target, *visible)
             }
             clean.append(torch.from_numpy(volumes[target]))

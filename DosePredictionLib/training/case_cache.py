@@ -12,6 +12,7 @@ from zipfile import BadZipFile
 import numpy as np
 
 from DosePredictionLib.conditioning.channels import ModelInput, model_input
+from DosePredictionLib.conditioning.dose_units import in_model_units
 from DosePredictionLib.conditioning.padding import pad_to
 from DosePredictionLib.conditioning.resampling import resample
 from DosePredictionLib.errors import InputError
@@ -41,7 +42,7 @@ class TrainingCase:
     def padded_dose(self, shape: tuple[int, ...], offset: tuple[int, ...]) -> np.ndarray:
         """The dose in model units (zero dose -1, highest prescription +1), float32, laid into a larger volume."""
         padded = pad_to(self.dose_gy.astype(np.float32), shape, offset)
-        return padded / np.float32(self.inputs.prescription_gy / 2) - 1
+        return in_model_units(padded, self.inputs)
 
 
 def training_case(patient: Patient, channels: Sequence[str]) -> TrainingCase:

@@ -10,8 +10,9 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from DosePredictionLib.conditioning.dose_units import in_gy
 from DosePredictionLib.conditioning.modalities import DOSE, MODALITY_CHANNELS, modalities_of, modality_volume
-from DosePredictionLib.conditioning.padding import centred_offset, pad_to, padded_shape, window
+from DosePredictionLib.conditioning.padding import centred_offset, pad_to, padded_shape
 from DosePredictionLib.diffusion.interpolation import noisy_sample
 from DosePredictionLib.diffusion.sampler import sample
 from DosePredictionLib.errors import InputError
@@ -44,10 +45,7 @@ class Seen:
 
     def dose_gy(self, volume: Tensor) -> np.ndarray:
         """(K, 1, Z, Y, X) padded volumes from -1 to +1 to doses (K, Z, Y, X) on the patient's grid."""
-        inputs = self.case.inputs
-        z, y, x = window(inputs.region.shape, self.offset)
-        cut = volume.float().cpu().numpy()[:, 0, z, y, x]
-        return np.maximum((cut + 1) * (inputs.prescription_gy / 2), 0.0) * inputs.region
+        return in_gy(volume[:, 0].float().cpu().numpy(), self.case.inputs, self.offset)
 
 
 class DosePolicy(Protocol):

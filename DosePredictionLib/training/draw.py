@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from DosePredictionLib.conditioning.channels import OAR_CHANNELS, ModelInput
+from DosePredictionLib.conditioning.dose_units import gy_per_unit, in_model_units
 from DosePredictionLib.conditioning.padding import padded_shape, window
 from DosePredictionLib.diffusion.interpolation import draw_time
 from DosePredictionLib.inference.views import View
@@ -107,7 +108,7 @@ def draw_batch(
     drawn = [augmented(case, system, config, rng) for case, rng in zip(cases, generators, strict=True)]
     largest = np.max([case.inputs.region.shape for case in drawn], axis=0)
     shape = config.canvas or padded_shape(tuple(int(size) for size in largest), multiple)
-    units = [case.inputs.prescription_gy / 2 for case in drawn]
+    units = [gy_per_unit(case.inputs) for case in drawn]
     clean, region, conditions, structures, doses = [], [], [], [], []
     for case, rng in zip(drawn, generators, strict=True):
         inputs, dose = cut(case.inputs, case.dose_gy, shape, rng)
@@ -120,7 +121,7 @@ def draw_batch(
         padded_region = np.zeros(shape, dtype=bool)
         padded_region[place] = inputs.region
         channels = inputs.padded_channels(shape, offset)
-        clean.append(torch.from_numpy(padded_dose / np.float32(inputs.prescription_gy / 2) - 1))
+        clean.append(torch.from_numpy(in_model_units(padded_dose, inputs)))
         region.append(torch.from_numpy(padded_region))
         conditions.append(torch.from_numpy(channels))
         structures.append(scored_structures(inputs, channels) if with_structures else ())

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from DosePredictionLib.conditioning.channels import ModelInput
+from DosePredictionLib.conditioning.dose_units import gy_per_unit, in_model_units
 from DosePredictionLib.conditioning.padding import padded_shape, window
 from DosePredictionLib.diffusion.interpolation import draw_time
 from DosePredictionLib.patient.geometry import index3
@@ -75,7 +76,7 @@ def draw_slabs(
         plane = config.canvas[1:]
     shape = (config.slices + 2 * margin, *plane)
     middle = slice(margin, margin + config.slices)
-    units = [case.inputs.prescription_gy / 2 for case in drawn]
+    units = [gy_per_unit(case.inputs) for case in drawn]
     clean, region, anatomy, structures, doses = [], [], [], [], []
     for case, slab, rng in zip(drawn, slabs, generators, strict=True):
         inputs, dose = cut(case.inputs, case.dose_gy, shape, rng)
@@ -87,7 +88,7 @@ def draw_slabs(
         padded_region = np.zeros(shape, dtype=bool)
         padded_region[place] = inputs.region
         channels = inputs.padded_channels(shape, offset)
-        clean.append(torch.from_numpy(padded_dose[middle] / np.float32(inputs.prescription_gy / 2) - 1))
+        clean.append(torch.from_numpy(in_model_units(padded_dose[middle], inputs)))
         region.append(torch.from_numpy(padded_region[middle]))
         anatomy.append(torch.from_numpy(channels))
         structures.append(scored_structures(inputs, channels[:, middle]))

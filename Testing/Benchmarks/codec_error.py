@@ -24,6 +24,7 @@ ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
 
 from DosePredictionLib.conditioning.channels import ModelInput  # noqa: E402
+from DosePredictionLib.conditioning.dose_units import gy_per_unit, in_model_units  # noqa: E402
 from DosePredictionLib.conditioning.modalities import (  # noqa: E402
     DOSE,
     MODALITY_CHANNELS,
@@ -113,7 +114,7 @@ def round_trips(
     for modality in (DOSE, *modalities_of(inputs)):
         if modality == DOSE:
             dose_gy = pad_to(case.dose_gy.astype(np.float32), shape, offset)
-            volume = (dose_gy / np.float32(inputs.prescription_gy / 2) - 1)[None]
+            volume = in_model_units(dose_gy, inputs)[None]
         else:
             volume = modality_volume(modality, inputs.names, channels)
         latent = network.encode(modality, torch.from_numpy(np.ascontiguousarray(volume))[None].to(device))
@@ -121,7 +122,7 @@ def round_trips(
         deviation = float(latent[0][:, occupied.to(device)].std())
         for index, channel in enumerate(MODALITY_CHANNELS[modality]):
             if modality == DOSE:
-                unit, own, back = "Gy", *((v[place][0] + 1) * inputs.prescription_gy / 2 for v in (volume, restored))
+                unit, own, back = "Gy", *((v[place][0] + 1) * gy_per_unit(inputs) for v in (volume, restored))
             else:
                 unit, factor = unit_of(channel, inputs)
                 own, back = (channel_values(modality, v)[place][index] * factor for v in (volume, restored))

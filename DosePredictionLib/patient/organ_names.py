@@ -17,6 +17,13 @@ _LEAD = 0.04
 _SHORTEST_GUESSED = 5
 #: "+5mm", "_03" after an organ: the organ with a margin.
 _MARGIN = re.compile(r"\+|\d\s*mm\b|(?<!\d)0[2-9](?!\d)|prv", re.IGNORECASE)
+#: Side words of these are found glued to an organ, too; "re" and "li" begin and end too many other words.
+_GLUED_LANGUAGES = ("english", "latin")
+#: "reRT", "re-plan", "re CT": again, not the German right.
+_AGAIN = re.compile(
+    r"(?<![A-Za-z])(?i:re)(?:-|[\s_]+(?=(?i:rt|ct|mr|irrad|treat|plan|sim|scan|bestrahl)))"
+    r"|(?:(?<![A-Za-z])r|(?<![A-Z])R)e(?=RT|CT|MR|Irrad|Treat|Plan|Sim|Scan|Bestrahl)"
+)
 
 
 @dataclass(frozen=True)
@@ -79,7 +86,7 @@ def role_of_standard_name(standard_name: str) -> StructureRole | None:
 
 def match_organ_name(name: str) -> NameMatch | None:
     """The organ (or the body) that a name stands for, spelling variants included; None when there is none."""
-    words = words_of(name)
+    words = _organ_words(name)
     exact = _look_up(words)
     if exact is not None:
         return exact
@@ -101,6 +108,9 @@ def match_organ_name(name: str) -> NameMatch | None:
         if rest is not None and rest.standard_name is None:
             return rest
         if rest is not None:
+            pair = _pair_called(rest.standard_name)
+            if pair is not None and any(word in table["one_side_words"] for word in words):
+                return _without_side(pair)
             left_out = " ".join(w for w in words if w not in kept)
             return NameMatch(
                 rest.standard_name, rest.role, None, 0.75,
@@ -110,9 +120,12 @@ def match_organ_name(name: str) -> NameMatch | None:
 
 
 def guess_organ_name(name: str) -> NameMatch | None:
-    """The organ whose name is most like a misspelt one; None when none is like it enough."""
+    """The organ whose name is most like a misspelt one; None when none is like it enough.
+
+    The two organs of a pair are never guessed: "Kidney_G" is like "Kidneys" but may be the French left one.
+    """
     likeness_of: dict[str, float] = {}
-    for reading in _readings(words_of(name), whole=False):
+    for reading in _readings(_organ_words(name), whole=False):
         key = reading.keys[0]
         for known, entry in _entries().items():
             if min(len(key), len(known)) < _SHORTEST_GUESSED:
@@ -125,10 +138,28 @@ def guess_organ_name(name: str) -> NameMatch | None:
     if not best or best[0][1] < _LIKENESS or (len(best) == 2 and best[0][1] - best[1][1] < _LEAD):
         return None
     standard, likeness = best[0]
+    pair = _pair_called(standard)
+    if pair is not None:
+        return _without_side(pair)
     return NameMatch(
         standard, role_of_standard_name(standard) or StructureRole.OAR, None, round(0.75 * likeness, 2),
         f"spelt like {standard} ({likeness:.0%} alike); please check",
     )  # fmt: skip
+
+
+def _organ_words(name: str) -> list[str]:
+    return words_of(_AGAIN.sub(" again ", name))
+
+
+def _pair_called(standard_name: str | None) -> _Organ | None:
+    """The paired organ both of which, or either without its side, have this TG-263 name."""
+    paired = (entry.organ for entry in _entries().values() if entry.organ.paired)
+    return next((organ for organ in paired if standard_name and standard_name in (organ.name, organ.both)), None)
+
+
+def _without_side(organ: _Organ) -> NameMatch:
+    names = f"{organ.name}_L or {organ.name}_R"
+    return NameMatch(None, StructureRole.OTHER, None, 0.3, f"{organ.name} without a side: name it {names}")
 
 
 def _look_up(words: list[str]) -> NameMatch | None:
@@ -142,10 +173,7 @@ def _look_up(words: list[str]) -> NameMatch | None:
             standard = _standard_name(entry, reading.side)
             if standard is None:
                 if organ.paired and reading.side is None:
-                    undecided = NameMatch(
-                        None, StructureRole.OTHER, None, 0.3,
-                        f"{organ.name} without a side: name it {organ.name}_L or {organ.name}_R",
-                    )  # fmt: skip
+                    undecided = _without_side(organ)
                 continue
             if organ.paired and standard == organ.name:
                 return NameMatch(standard, organ.role, None, 0.85, f"taken for {standard}, without its side")
@@ -165,20 +193,23 @@ def _readings(words: list[str], whole: bool = True) -> list[_Reading]:
         whole: also read a name that has a side as one that has none ("L" may be part of a name).
     """
     table = name_table()
-    sides: dict[str, str] = table["sides"]
-    named = {sides[word] for word in words if word in sides}
-    rest = tuple(word for word in words if word not in sides and word not in table["both_words"])
+    sides_of: dict[str, dict[str, str]] = table["sides"]
+    named_in = [{sides[word] for word in words if word in sides} for sides in sides_of.values()]
+    named = set[str]().union(*named_in)
+    side_words = set[str]().union(*sides_of.values())
+    rest = tuple(word for word in words if word not in side_words and word not in table["both_words"])
     readings = []
-    if len(named) == 2 or (not named and len(rest) < len(words)):
+    if any(len(sides) == 2 for sides in named_in) or (not named and len(rest) < len(words)):
         readings.append(_Reading(rest, "both"))
-    elif named:
+    elif len(named) == 1:
         readings.append(_Reading(rest, next(iter(named))))
-    elif rest and rest[-1].endswith("s"):  # a plural is both of them (Eyeballs)
+    elif not named and rest and rest[-1].endswith("s"):  # a plural is both of them (Eyeballs)
         readings.append(_Reading((*rest[:-1], rest[-1][:-1]), "both"))
     if whole or not named:
         readings.append(_Reading(tuple(words), None))
     run_together = "".join(words)
-    for glued, side in [] if named and not whole else sorted(sides.items(), key=lambda item: -len(item[0])):
+    glued_sides = [item for language in _GLUED_LANGUAGES for item in sides_of[language].items()]
+    for glued, side in [] if named and not whole else sorted(glued_sides, key=lambda item: -len(item[0])):
         if len(run_together) > len(glued) + 1:
             if run_together.startswith(glued):
                 readings.append(_Reading((run_together[len(glued) :],), side))

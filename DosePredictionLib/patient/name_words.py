@@ -11,6 +11,8 @@ from typing import Any
 
 #: "RIGHTParotid" -> RIGHT, Parotid; "PTV50p4Gy" -> PTV, 50p4, Gy; "spinal_cord" -> spinal, cord.
 _WORD = re.compile(r"\d+(?:[.,p]\d+)?|[cC]G[yY]|cgy|[A-Z]+(?=[A-Z][a-z])|[A-Z]?[a-z]+|[A-Z]+")
+#: "-3mm", "- 0.5 cm": a structure from whose surface that much was taken.
+MADE_SMALLER = re.compile(r"[-\u2013\u2212]\s*\d+(?:[.,]\d+)?\s*[cm]m(?![A-Za-z])", re.IGNORECASE)
 
 
 @cache

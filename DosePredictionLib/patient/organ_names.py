@@ -8,7 +8,7 @@ from difflib import SequenceMatcher
 from functools import cache
 
 from DosePredictionLib.patient.name_match import NameMatch
-from DosePredictionLib.patient.name_words import is_number, name_table, words_of
+from DosePredictionLib.patient.name_words import MADE_SMALLER, is_number, name_table, words_of
 from DosePredictionLib.patient.structure import StructureRole
 
 #: A misspelt name must be at least this like a known one, and this much more like it than like any other.
@@ -107,7 +107,8 @@ def match_organ_name(name: str) -> NameMatch | None:
         kept = [w for w in words if w not in ("prv", "mm") and not is_number(w) and w not in qualifiers]
         rest = _look_up(kept)
         if rest is not None:
-            return _with_margin(rest, words)
+            smaller = MADE_SMALLER.search(name) is not None and "prv" not in words
+            return _made_smaller(rest) if smaller else _with_margin(rest, words)
     kept = [w for w in words if w not in qualifiers and not is_number(w)]
     if kept != words and kept:
         rest = _look_up(kept)
@@ -245,6 +246,11 @@ def _with_margin(organ: NameMatch, words: list[str]) -> NameMatch:
     """The planning risk volume of an organ, as TG-263 writes it: SpinalCord_PRV05, OpticNrv_PRV03_L."""
     if organ.standard_name is None:
         return organ
+    if organ.role is StructureRole.EXTERNAL:
+        return NameMatch(
+            None, StructureRole.OTHER, None, 0.9,
+            "a rind of the body, or the body with a margin: measured, not seen by the model",
+        )  # fmt: skip
     margin = next((f"{int(float(w)):02d}" for w in words if w.isdigit() and int(w) < 100), "")
     base, side = organ.standard_name, ""
     if base.endswith(("_L", "_R")):
@@ -253,3 +259,11 @@ def _with_margin(organ: NameMatch, words: list[str]) -> NameMatch:
         f"{base}_PRV{margin}{side}", StructureRole.OTHER, None, 0.9,
         f"{organ.standard_name} with a margin: measured, not seen by the model",
     )  # fmt: skip
+
+
+def _made_smaller(organ: NameMatch) -> NameMatch:
+    """An organ from whose surface a margin was taken: neither the organ nor its planning risk volume."""
+    of_what = organ.standard_name or "an organ"
+    return NameMatch(
+        None, StructureRole.OTHER, None, 0.9, f"{of_what} made smaller: measured, not seen by the model"
+    )

@@ -37,6 +37,16 @@ def test_an_organ_with_a_margin_is_not_the_organ(name, standard):
     assert (match.standard_name, match.role) == (standard, StructureRole.OTHER)
 
 
+@pytest.mark.parametrize("name", ["Skin-3mm", "Body-3mm", "Body -5 mm", "Skin_5mm", "Cord-3mm", "Parotid_L-3mm"])
+def test_an_organ_made_smaller_or_a_rind_is_no_planning_risk_volume(name):
+    match = match_structure_name(name)
+    assert (match.standard_name, match.role) == (None, StructureRole.OTHER)
+
+
+def test_a_hyphen_before_the_margin_of_a_planning_risk_volume_takes_nothing_away():
+    assert match_structure_name("SpinalCord_PRV-5mm").standard_name == "SpinalCord_PRV05"
+
+
 @pytest.mark.parametrize(
     "name", ["Lungs-GTV", "Larynx-PTV", "Body-PTV", "oesophagus_ptv", "PTV56-PTV63", "PTV70+5mm", "PTV_total"]
 )

@@ -22,7 +22,15 @@ _MAY_PRECEDE = {
     "l", "r", "left", "right", "lt", "rt",
 }  # fmt: skip
 _UNION_WORDS = {"total", "tot", "all", "sum", "union", "combined", "comb"}
-_NOT_DOSES_AFTER = {"fx", "fr", "fractions", "mm", "cm", "x"}
+#: After a number they say that it is no dose: fractions and lengths.
+_NOT_DOSES_AFTER = {
+    "fx", "fxs", "fr", "frs", "f", "frac", "fracs", "fract", "fraction", "fractions", "frak", "frakt", "fraktion",
+    "fraktionen", "sitzung", "sitzungen", "session", "sessions", "seance", "seances", "mm", "cm", "x",
+}  # fmt: skip
+#: Before a number likewise: 2.2x30, phases of breathing, thresholds of PET.
+_NOT_DOSES_BEFORE = {"x", "phase", "pet", "suv"}
+#: "#" after a number is British for fractions.
+_FRACTIONS_SIGN = re.compile(r"(?<=\d)\s*#(?!\d)")
 #: Bare numbers in these ranges are read as Gy and as cGy.
 _GY_RANGE = (20.0, 100.0)
 _CGY_RANGE = (1000.0, 10000.0)
@@ -57,16 +65,20 @@ def match_target_name(name: str) -> NameMatch:
     found = _CLASSIFIER.match(after)
     if found:
         classifier, after = found.group(1), after[found.end() :]
-    words = words_of(after)
+    words = words_of(_FRACTIONS_SIGN.sub(" fx", after))
     copy_words = set(name_table()["planning_copy_words"])
     copies = [word for word in words if word in copy_words]
     all_words = [*words_before, *words]
     doses_gy, index = _numbers(all_words)
+    units = {
+        word for position, word in enumerate(all_words)
+        if word in _NOT_DOSES_AFTER and position and is_number(all_words[position - 1])
+    }  # fmt: skip
     level = next((_LEVELS[word] for word in all_words if word in _LEVELS), None)
     others = [
         word for word in all_words
         if not is_number(word) and word not in _LEVELS and word not in _IDLE_WORDS and word not in copy_words
-        and word not in _NOT_DOSES_AFTER
+        and word not in units
     ]  # fmt: skip
     dose_gy = doses_gy[0] if len(doses_gy) == 1 else None
     if any(word in _UNION_WORDS for word in words):
@@ -109,7 +121,7 @@ def _numbers(words: list[str]) -> tuple[list[float], int | None]:
         if not is_number(word):
             continue
         value, unit = number_of(word), words[position + 1] if position + 1 < len(words) else ""
-        if unit in _NOT_DOSES_AFTER or (position and words[position - 1] == "x"):
+        if unit in _NOT_DOSES_AFTER or (position and words[position - 1] in _NOT_DOSES_BEFORE):
             continue
         if unit == "gy":
             dose = value

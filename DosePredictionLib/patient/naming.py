@@ -18,12 +18,14 @@ from DosePredictionLib.patient.name_match import NameMatch
 from DosePredictionLib.patient.name_words import name_table, words_of
 from DosePredictionLib.patient.organ_names import guess_organ_name, match_organ_name, role_of_standard_name
 from DosePredictionLib.patient.structure import StructureRole
-from DosePredictionLib.patient.target_names import match_target_name, names_a_target
+from DosePredictionLib.patient.target_names import match_target_name, names_a_target, with_kind_apart
 
 __all__ = ["NameMatch", "match_structure_name", "match_structure_names", "role_of_standard_name"]
 
 #: "zPTV", "z_Cord", "~Ring": TG-263 puts such a mark before structures that serve planning only.
 _PLANNING_MARK = re.compile(r"z(?=[A-Z_ ])|[~_]")
+#: "PTV_7000-03": a target cropped by 3 mm.
+_CROPPING = re.compile(r"(?<=\w)-0\d$")
 _DOSE_REGION_NAMES = {"possible dose mask"}
 
 
@@ -49,7 +51,7 @@ def match_structure_name(name: str) -> NameMatch:
     if organ is not None:
         return organ
     for kind, ignored in name_table()["ignored_words"].items():
-        found = next((word for word in words if word in ignored), None)
+        found = next((word for word in words_of(with_kind_apart(text)) if word in ignored), None)
         if found is not None:
             return NameMatch(None, StructureRole.IGNORED, None, 0.85, f"{found!r} says {kind}: ignored")
     if names_a_target(text):
@@ -63,18 +65,19 @@ def match_structure_name(name: str) -> NameMatch:
 def match_structure_names(names: Sequence[str]) -> list[NameMatch]:
     """Match all names of a patient, in their order.
 
-    A guess gives way to a sure match of the same standard name ("PTV70" and "PTV70_opt", "BODY" and "Skin") and becomes
-    OTHER; two sure matches of the same name both stay, for `check_patient` to report.
+    A guess gives way to a sure match of the same standard name ("PTV70" and "PTV70_opt" or "PTV70-03", "BODY" and
+    "Skin") and becomes OTHER; two sure matches of the same name both stay, for `check_patient` to report.
     """
     matches = [match_structure_name(name) for name in names]
     sure = {match.standard_name: name for name, match in zip(names, matches, strict=True)
             if match.sure and match.standard_name is not None}  # fmt: skip
+    whole = [_CROPPING.sub("", match.standard_name or "") for match in matches]
     return [
         match
-        if match.sure or match.standard_name not in sure
+        if match.sure or standard not in sure
         else replace(
             match, standard_name=None, role=StructureRole.OTHER, prescription_gy=None,
-            reason=f"{match.reason}; {sure[match.standard_name]!r} is {match.standard_name} already, so only measured",
+            reason=f"{match.reason}; {sure[standard]!r} is {standard} already, so only measured",
         )
-        for match in matches
+        for match, standard in zip(matches, whole, strict=True)
     ]  # fmt: skip

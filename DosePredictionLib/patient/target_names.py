@@ -7,6 +7,7 @@ import re
 from DosePredictionLib.patient.name_match import NameMatch
 from DosePredictionLib.patient.name_words import is_number, name_table, number_of, words_of
 from DosePredictionLib.patient.structure import StructureRole
+from DosePredictionLib.patient.target_parts import part_or_help
 
 _KIND = re.compile(r"i?gtv|ptv|ctv|itv", re.IGNORECASE)
 #: TG-263 classifiers, written right after the kind: primary, nodal, vascular, surgical bed, ...
@@ -31,6 +32,8 @@ _NOT_DOSES_AFTER = {
 _NOT_DOSES_BEFORE = {"x", "phase", "pet", "suv"}
 #: "#" after a number is British for fractions.
 _FRACTIONS_SIGN = re.compile(r"(?<=\d)\s*#(?!\d)")
+#: TG-263's cropping by so many millimetres at the end of the name, after more than the bare kind (PTV_7000-03).
+_CROPPED = re.compile(r"(?<=\w)-0(\d)\s*$")
 #: Bare numbers in these ranges are read as Gy and as cGy.
 _GY_RANGE = (20.0, 100.0)
 _CGY_RANGE = (1000.0, 10000.0)
@@ -41,6 +44,11 @@ _YEARS = (2015.0, 2039.0)
 def names_a_target(name: str) -> bool:
     """Whether PTV, CTV, GTV or ITV stands in the name."""
     return _KIND.search(name) is not None
+
+
+def with_kind_apart(name: str) -> str:
+    """A name with spaces around PTV, CTV, GTV and ITV, so that words glued to them can be told ("PTVring")."""
+    return _KIND.sub(r" \g<0> ", name)
 
 
 def match_target_name(name: str) -> NameMatch:
@@ -61,10 +69,16 @@ def match_target_name(name: str) -> NameMatch:
     ):
         return _derived(f"a part of another structure, cut with a {kind}")
 
+    part = part_or_help(f"{before} {after}") if kind == "PTV" else None
+    if part is not None:
+        return _derived(f"{part}, so make it a target only if the plan prescribes to it")
     classifier = ""
     found = _CLASSIFIER.match(after)
     if found:
         classifier, after = found.group(1), after[found.end() :]
+    cropped = _CROPPED.search(after)
+    if cropped:
+        after = after[: cropped.start()]
     words = words_of(_FRACTIONS_SIGN.sub(" fx", after))
     copy_words = set(name_table()["planning_copy_words"])
     copies = [word for word in words if word in copy_words]
@@ -90,6 +104,8 @@ def match_target_name(name: str) -> NameMatch:
         *([level] if level else []),
         *([f"{dose_gy * 100:.0f}"] if dose_gy is not None and not level else []),
     ])  # fmt: skip
+    if cropped:
+        standard += f"-0{cropped.group(1)}"
     if kind != "PTV":
         return NameMatch(
             standard, StructureRole.OTHER, None, 0.95,
@@ -106,6 +122,8 @@ def match_target_name(name: str) -> NameMatch:
         confidence = min(confidence, 0.85)
     if copies:
         confidence, reason = min(confidence, 0.7), f"{reason}; {copies[0]!r} suggests a copy made for planning"
+    if cropped:
+        confidence, reason = min(confidence, 0.75), f"{reason}, cropped by {cropped.group(1)} mm"
     return NameMatch(standard, StructureRole.TARGET, dose_gy, confidence, reason)
 
 

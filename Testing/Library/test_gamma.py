@@ -177,3 +177,31 @@ def test_a_comparison_holds_gamma_by_criterion_and_the_command_says_its_time(
     rows = list(csv.DictReader(open(out / "compare.csv", newline="", encoding="utf-8")))
     assert [row["same"] for row in rows if row["kind"] == "gamma"] == ["100.00"] * 4
     assert "2 %/2 mm local" in (out / "report.html").read_text(encoding="utf-8")
+
+
+def uniform(geometry: Geometry, gray: float) -> Volume:
+    return Volume(np.full(geometry.shape, gray, np.float32), geometry)
+
+
+def test_a_difference_of_just_the_criterion_passes() -> None:
+    """1.5 Gy of 50 Gy are 3 %: a gamma of 1, which passes (TG-218)."""
+    criterion = GammaCriterion(3.0, 1.0)
+    assert gamma_analysis(uniform(REFERENCE, 50.0), uniform(WIDE, 51.5), criterion).pass_percent == 100.0
+
+
+def test_percent_are_of_dose_and_millimetres_of_distance() -> None:
+    """A uniform dose raised by 2 % passes 3 %/1 mm and fails 1 %/3 mm."""
+    doses = uniform(REFERENCE, 50.0), uniform(WIDE, 51.0)
+    assert gamma_analysis(*doses, GammaCriterion(3.0, 1.0)).pass_percent == 100.0
+    assert gamma_analysis(*doses, GammaCriterion(1.0, 3.0)).pass_percent == 0.0
+
+
+def test_doses_on_one_turned_grid_are_compared_where_they_lie() -> None:
+    """A CT turned about two axes: a dose that begins elsewhere on its grid lies where it lay."""
+    grid = oblique_geometry((5.0, 6.0, 7.0))
+    reference, criterion = blob(grid), GammaCriterion(2.0, 2.0)
+    assert gamma_analysis(reference, reference, criterion, points=200).pass_percent == 100.0
+    part = grid.cropped((1, 2, 3), (25, 28, 33))
+    inner = replace(reference, array=np.where(reference.array > 20.0, reference.array, np.float32(0.0)))
+    start = replace(inner, array=inner.array[1:26, 2:30, 3:36].copy(), geometry=part)
+    assert gamma_analysis(inner, start, criterion, points=200).pass_percent == 100.0

@@ -5,6 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from phantom import AXIAL, oblique_geometry, points_mm
+from scipy.ndimage import binary_erosion
+from scipy.spatial import KDTree
 
 from DosePredictionLib.dosimetry.isodose import isodose_agreement
 from DosePredictionLib.patient.geometry import Geometry
@@ -64,3 +66,37 @@ def test_levels_that_are_not_reached_have_no_distance() -> None:
     assert np.isnan(neither.dice) and np.isnan(neither.hd95_mm) and neither.reference_cc == 0.0
     (nothing,) = isodose_agreement(cone(GRID), cone(GRID), 700.0, (95.0,))
     assert np.isnan(nothing.dice)
+
+
+def block(*parts: tuple[slice, slice, slice]) -> Volume:
+    """35 Gy in some boxes, nothing elsewhere."""
+    dose = np.zeros((30, 30, 30), np.float32)
+    for part in parts:
+        dose[part] = 35.0
+    return Volume(dose, Geometry(dose.shape, (1.5, 1.0, 2.0)))
+
+
+CUBE = (slice(5, 15), slice(5, 15), slice(5, 15))
+SPIKE = (slice(15, 27), slice(9, 10), slice(9, 10))
+APART = (slice(20, 24), slice(18, 22), slice(20, 24))
+
+
+@pytest.mark.parametrize(("one", "other"), [([CUBE], [CUBE, SPIKE]), ([CUBE], [CUBE, APART]), ([CUBE, SPIKE], [APART]),
+                                            ([CUBE], [(slice(4, 16), slice(3, 17), slice(5, 15))])])  # fmt: skip
+def test_distances_are_those_of_a_search_through_all_surface_voxels(one, other) -> None:
+    """The 95th percentile of both directions together, which a thin spike doesn't change and a part elsewhere does."""
+    doses = block(*one), block(*other)
+    surfaces = [
+        points_mm(dose.geometry)[(dose.array > 0) & ~binary_erosion(dose.array > 0)] for dose in doses
+    ]  # fmt: skip
+    there, back = (KDTree(a).query(b)[0] for a, b in (surfaces, surfaces[::-1]))
+    wanted = np.percentile(np.concatenate([there, back]), 95.0)
+    for pair in (doses, doses[::-1]):
+        (level,) = isodose_agreement(*pair, 70.0, (50.0,))
+        assert level.hd95_mm == pytest.approx(wanted, abs=1e-3)
+
+
+def test_a_dose_of_just_the_level_is_within_the_isodose() -> None:
+    (level,) = isodose_agreement(block(CUBE), block(CUBE, APART), 70.0, (50.0,))
+    assert level.reference_cc == pytest.approx(10 * 10 * 10 * 3.0 / 1000)
+    assert level.dice == pytest.approx(2 * 1000 / (2 * 1000 + 64))

@@ -16,6 +16,7 @@ from DosePredictionLib.dosimetry.derived import (
     ring_outside,
 )
 from DosePredictionLib.dosimetry.dvh import compute_dvh
+from DosePredictionLib.dosimetry.partial_voxels import inside_cc
 from DosePredictionLib.patient.geometry import Geometry
 from DosePredictionLib.patient.structure import Structure, StructureRole
 from DosePredictionLib.patient.volume import Volume
@@ -147,3 +148,19 @@ def test_dose_in_a_ring() -> None:
 def test_shells_need_a_thickness() -> None:
     with pytest.raises(ValueError, match="from 5 to 5 mm has no thickness"):
         ring_outside(sphere(GRIDS["fine"]), 5, 5)
+
+
+@pytest.mark.parametrize("grid", ["fine", "dose grid"])
+def test_what_two_structures_share_counts_once(grid: str) -> None:
+    """A structure with itself is itself, without itself nothing, voxels that its surface runs through included."""
+    margin = expanded(sphere(GRIDS[grid], 8.0), 5.0)
+    whole = volume_cc(margin)
+    assert inside_cc(margin.mask) == pytest.approx(whole) != np.count_nonzero(margin.mask.array)
+    assert volume_cc(combined([margin, margin])) == pytest.approx(whole, rel=0.01)
+    assert volume_cc(intersection(margin, margin)) == pytest.approx(whole, rel=0.01)
+    assert volume_cc(minus(margin, [margin])) < 0.01 * whole
+    # One within the other, as a target of the lower level holds the higher one's.
+    inner = expanded(sphere(GRIDS[grid], 8.0), 2.0)
+    assert volume_cc(combined([margin, inner])) == pytest.approx(whole, rel=0.01)
+    assert combined([margin, inner]).mask.array.max() <= 1.0
+    assert volume_cc(minus(margin, [inner])) == pytest.approx(whole - volume_cc(inner), rel=0.02)

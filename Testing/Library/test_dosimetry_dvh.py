@@ -327,3 +327,24 @@ def test_occupied_box(dtype: type) -> None:
     assert occupied_box(array) is None
     array[2, 3:5, 7] = 1
     assert occupied_box(array) == (slice(2, 3), slice(3, 5), slice(7, 8))
+
+
+def test_only_the_structure_s_own_voxels_count_as_outside_the_dose() -> None:
+    """A dose that ends in the middle of a sphere: half of it is outside, whatever the box around the sphere."""
+    geometry = grid(60.0, (1.0, 1.0, 1.0))
+    depth, rows, columns = geometry.shape
+    half = geometry.cropped((0, 0, 0), (depth, rows, columns // 2))
+    dvh = compute_dvh(Volume(np.full(half.shape, 30.0, np.float32), half), sphere(geometry))
+    assert dvh.outside_dose_percent == pytest.approx(50.0, abs=1e-6)
+    assert dvh.mean_gy == pytest.approx(15.0)
+
+
+def test_the_histogram_holds_doses_below_zero_too() -> None:
+    """Other programs' doses swing a little below zero; the volumes of the bins add up all the same."""
+    geometry = grid(60.0, (2.0, 2.0, 2.0))
+    dose = gradient_dose(geometry)
+    below = Volume(dose.array - np.float32(40.0), geometry)
+    dvh = compute_dvh(below, sphere(geometry))
+    assert dvh.differential_cc.sum() == pytest.approx(dvh.volume_cc)
+    assert dvh.bin_edges_gy[0] <= dvh.min_gy < -5.0
+    assert dvh.cumulative_percent()[1][0] == 100.0

@@ -1,0 +1,40 @@
+"""A patient's scores on its own structures: which organ an error is told of, and what the dose score is divided by."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from phantom import AXIAL, ball, ball_dose, ball_patient
+
+from DosePredictionLib.dosimetry.patient_scores import score_patient
+from DosePredictionLib.patient.structure import Structure, StructureRole
+from DosePredictionLib.patient.volume import Volume
+
+
+@pytest.mark.parametrize(("place", "organ", "other"), [(4, "LeftParotid", "RightParotid"),
+                                                       (5, "RightParotid", "LeftParotid"),
+                                                       (3, "SpinalCord", "LeftParotid")])  # fmt: skip
+def test_an_error_in_one_organ_is_told_of_that_organ(place: int, organ: str, other: str) -> None:
+    patient = replace(ball_patient(), reference_dose=ball_dose())
+    inside = patient.structures[place].mask.array != 0
+    found = score_patient(patient, Volume(ball_dose().array + np.float32(3.0) * inside, AXIAL)).differences
+    assert found[f"{organ} mean"] == pytest.approx(3.0, abs=1e-4)
+    assert found[f"{organ} D_0.1_cc"] == pytest.approx(3.0, abs=1e-4)
+    assert found[f"{other} mean"] == found[f"{other} D_0.1_cc"] == 0.0
+
+
+def test_the_dose_score_is_over_the_dose_region_where_the_data_have_one() -> None:
+    """The error of 2 Gy in 100 voxels over the voxels of the possible-dose mask; without one over those of the body."""
+    patient = replace(ball_patient(), reference_dose=ball_dose())
+    body = int(np.count_nonzero(patient.structures[0].mask.array))
+    region = ball(AXIAL, (0.0, 0.0, 0.0), 50.0)
+    wrong = ball_dose().array.copy()
+    wrong[20, 20:30, 20:30] += 2.0
+    assert score_patient(patient, Volume(wrong, AXIAL)).dose_score == pytest.approx(200.0 / body, rel=1e-4)
+    with_region = replace(patient, structures=(
+        *patient.structures, Structure("possible_dose_mask", region, StructureRole.DOSE_REGION),
+    ))  # fmt: skip
+    score = score_patient(with_region, Volume(wrong, AXIAL)).dose_score
+    assert score == pytest.approx(200.0 / np.count_nonzero(region.array), rel=1e-4)

@@ -144,6 +144,42 @@ def test_prescriptions_by_structure_site_and_point(tmp_path):
     assert (plan.prescription_gy, plan.highest_gy) == (60.0, 70.0)
 
 
+def test_of_several_prescriptions_to_one_structure_the_highest_counts(tmp_path):
+    """A boost's dose reference and the first course's, in either order."""
+    for doses in ((50.0, 66.0), (66.0, 50.0)):
+        plan = plan_of(tmp_path, prescriptions=[prescription(dose, 1) for dose in doses])
+        assert plan.prescriptions_by_roi == {1: 66.0}
+        plan = plan_of(tmp_path, prescriptions=[prescription(dose, name="PTV") for dose in doses])
+        assert plan.prescriptions_by_name == {"PTV": 66.0}
+
+
+def test_beams_without_monitor_units_do_not_treat(tmp_path):
+    beams = [static_beam(number, angle, ISOCENTRE) for number, angle in ((1, 0.0), (2, 90.0), (3, 180.0))]
+    units = {1: 120.0, 2: 0.0, 3: 80.0}
+    used = [item(ReferencedBeamNumber=number, BeamMeterset=some) for number, some in units.items()]
+    group = item(FractionGroupNumber=1, NumberOfFractionsPlanned=30, NumberOfBeams=3,
+                 NumberOfBrachyApplicationSetups=0, ReferencedBeamSequence=used)  # fmt: skip
+    plan = plan_of(tmp_path, beams=beams, FractionGroupSequence=[group])
+    assert gantry(plan) == [0.0, 180.0]
+    assert (plan.beam_count, plan.beam_numbers) == (2, frozenset({1, 3}))
+
+
+@pytest.mark.parametrize("axis", [0, 1, 2])
+def test_isocentres_apart_along_one_axis_are_two(tmp_path, axis):
+    """The upper and the lower part of a long target are treated from points on one line along the patient."""
+    other = tuple(value + 60.0 * (place == axis) for place, value in enumerate(ISOCENTRE))
+    plan = plan_of(tmp_path, beams=[static_beam(1, 0.0, ISOCENTRE), static_beam(2, 0.0, other)])
+    assert plan.beams.isocentre_mm is None and "several isocentres" in plan.warnings[0]
+
+
+@pytest.mark.parametrize("direction", ["CW", "CC"])
+def test_a_whole_turn_has_no_direction_twice(tmp_path, direction):
+    sign = 1.0 if direction == "CW" else -1.0
+    found = gantry(plan_of(tmp_path, beams=[arc_beam(1, (180.0 + sign * np.arange(0.0, 361.0, 4.0)) % 360, direction,
+                                                     ISOCENTRE)]))  # fmt: skip
+    assert np.sort(found) == pytest.approx(np.arange(0.0, 360.0, 10.0))
+
+
 def test_a_damaged_plan_is_named(tmp_path):
     path = write_plan(tmp_path / "RP.dcm", Study(), beams=[static_beam(i, 40.0 * i, ISOCENTRE) for i in range(9)])
     whole = path.read_bytes()

@@ -15,8 +15,8 @@ from DosePredictionLib.conditioning.beam_channels import (
 )
 from DosePredictionLib.conditioning.channels import CHANNELS, SCALARS, model_input
 from DosePredictionLib.conditioning.distance import signed_distance
-from DosePredictionLib.conditioning.dose_region import CAUDAL_MARGIN_MM, CRANIAL_MARGIN_MM, dose_region
-from DosePredictionLib.conditioning.grid import NOMINAL_SPACING_MM
+from DosePredictionLib.conditioning.dose_region import CAUDAL_MARGIN_MM, CRANIAL_MARGIN_MM, body_mask, dose_region
+from DosePredictionLib.conditioning.grid import NOMINAL_SPACING_MM, model_geometry
 from DosePredictionLib.conditioning.way_back import to_patient_grid
 from DosePredictionLib.errors import InputError
 from DosePredictionLib.inference.views import KnownViews, View
@@ -288,3 +288,48 @@ def test_a_highest_target_outside_the_body_is_refused():
     inside = replace(body, mask=ball(AXIAL, (0.0, 0.0, -10.0), 50.0))
     with pytest.raises(InputError, match="with the highest prescription lie outside its body"):
         model_input(replace(ball_patient(), structures=(inside, away, *others)))
+
+
+def test_metal_and_what_lies_beyond_the_scanner_are_cut_to_the_range_of_tissue():
+    """HU over 1000 between -1 and 1.5: teeth stay, implants and the corners of the reconstruction are cut."""
+    patient = ball_patient()
+    hu = patient.ct.array.copy()
+    values = {(20, 20, 20): 3071, (20, 20, 21): 1400, (20, 20, 22): -2000, (20, 20, 23): -700}
+    for place, value in values.items():
+        hu[place] = value
+    inputs = model_input(replace(patient, ct=Volume(hu, AXIAL)))
+    ct, start = channel(inputs, "ct"), np.rint(AXIAL.index_of_lps(np.asarray(inputs.geometry.origin_mm))).astype(int)
+    found = [float(ct[tuple(np.asarray(place) - start)]) for place in values]
+    assert found == pytest.approx([1.5, 1.4, -1.0, -0.7])
+
+
+def test_padding_goes_on_as_the_space_far_from_all_targets():
+    inputs = model_input(ball_patient())
+    shape = tuple(size + 4 for size in inputs.region.shape)
+    padded = inputs.padded_channels(shape, (1, 2, 3))
+    beyond = np.ones(shape, bool)
+    beyond[1:-3, 2:-2, 3:-1] = False
+    for name, values in zip(inputs.names, padded, strict=True):
+        assert (values[beyond] == (2.0 if name.startswith("distance_") else 0.0)).all(), name
+        assert np.array_equal(values[1:-3, 2:-2, 3:-1], channel(inputs, name))
+
+
+@pytest.mark.parametrize("geometry", [oblique_geometry(), Geometry((70, 101, 99), (0.98, 0.98, 1.0), (5.0, -7.0, 3.0))])
+def test_the_model_s_grid_holds_all_of_the_patient_in_its_middle(geometry):
+    grid = model_geometry(geometry)
+    corners = np.array(np.meshgrid(*[(-0.5, n - 0.5) for n in geometry.shape], indexing="ij")).reshape(3, -1).T
+    index = grid.index_of_lps(geometry.lps_of_index(corners))
+    before, beyond = index.min(axis=0) + 0.5, np.asarray(grid.shape) - 0.5 - index.max(axis=0)
+    assert (before >= -1e-5).all() and (beyond >= -1e-5).all()
+    assert before == pytest.approx(beyond, abs=1e-6)
+    assert (before + beyond < 1.0).all(), "no slice more than it takes"
+
+
+def test_air_within_the_body_belongs_to_it():
+    """Without an external contour: a lung or a bowel full of gas is no hole in the patient."""
+    patient = ball_patient()
+    cavity = ball(AXIAL, (-20.0, 10.0, 0.0), 18.0).array > 0
+    patient = patient.with_structures(s for s in patient.structures if s.role is not StructureRole.EXTERNAL)
+    hollow = replace(patient, ct=Volume(np.where(cavity, np.int16(-900), patient.ct.array), AXIAL))
+    assert body_mask(hollow, AXIAL)[cavity].all()
+    assert (body_mask(hollow, AXIAL) == body_mask(patient, AXIAL)).all()

@@ -35,6 +35,12 @@ def test_half_of_the_times_are_pure_noise():
     assert rest.mean() == pytest.approx(0.5, abs=0.02)
 
 
+def test_the_share_of_pure_noise_is_the_one_asked_for():
+    for share in (0.0, 0.2, 0.9):
+        times = draw_time(20000, share, torch.Generator().manual_seed(0))
+        assert (times == 1).float().mean() == pytest.approx(share, abs=0.02)
+
+
 def test_one_step_gives_the_mean_and_many_steps_the_distribution():
     noise = torch.randn(1, 1, 40, 40, 40, generator=torch.Generator().manual_seed(1))
     denoiser = gaussian_denoiser(2.0, 0.5)

@@ -66,6 +66,31 @@ def test_samples_see_quarter_turns_where_the_weights_know_such_patients(tmp_path
     assert np.allclose(engine.sampled_dose(inputs, seed=2, samples=2), wanted, atol=1e-3)
 
 
+class Certain(torch.nn.Module):
+    """A network that says one clean value everywhere, whatever it sees."""
+
+    size_multiple = 4
+
+    def __init__(self, value: float) -> None:
+        super().__init__()
+        self.value = torch.nn.Parameter(torch.tensor(value))
+
+    def guide(self, conditions):
+        return ()
+
+    def forward(self, noisy, conditions, time, scalars, maps):
+        return self.value.expand_as(noisy)
+
+
+@pytest.mark.parametrize(("value", "part"), [(-1.0, 0.0), (0.0, 0.5), (1.0, 1.0), (-1.25, 0.0)])
+def test_a_model_s_units_are_parts_of_the_prescription(value, part):
+    """-1 is no dose and 1 the highest prescription; there is no dose below 0, and none outside the region."""
+    inputs = model_input(ball_patient())
+    dose_gy = DefaultSystem().sample_dose(Certain(value), inputs, 2, 0)
+    assert dose_gy[inputs.region] == pytest.approx(70.0 * part, abs=1e-5)
+    assert (dose_gy[~inputs.region] == 0.0).all()
+
+
 def test_a_full_gpu_falls_back_to_the_processor_with_a_message(engine, monkeypatch):
     patient, told = ball_patient(), []
     wanted = engine.predict(patient, PredictionOptions(samples=2)).dose.array

@@ -7,6 +7,7 @@ import torch
 
 from DosePredictionLib.diffusion.slice_noise import correlated_noise
 from DosePredictionLib.diffusion.variance_preserving import VarianceSchedule
+from DosePredictionLib.diffusion.velocity_process import VariancePreservingVelocity
 
 SCHEDULE = VarianceSchedule()
 
@@ -50,10 +51,17 @@ def test_every_kind_of_prediction_tells_the_clean_sample():
 def test_the_sampler_s_grid_runs_from_pure_noise_to_the_clean_sample(steps):
     times = SCHEDULE.times(steps)
     assert times[0] == 1000 and times[-1] == 0 and len(times) == steps + 1
+    assert all(abs(time - 1000 * left / steps) <= 0.5 for time, left in zip(times, range(steps, -1, -1), strict=True))
     gaps = [early - late for early, late in zip(times[:-1], times[1:], strict=True)]
     assert max(gaps) - min(gaps) <= 1 and min(gaps) > 0
     with pytest.raises(ValueError, match="not 0"):
         SCHEDULE.times(0)
+
+
+def test_training_never_asks_for_the_noise_in_a_clean_sample():
+    """At step 0 there is none, and the noise between two samples would be divided by it."""
+    drawn = VariancePreservingVelocity().draw_time(torch.tensor([0.0, 0.0004, 0.25, 0.9999, 1.0]))
+    assert drawn.tolist() == pytest.approx([0.001, 0.001, 0.25, 1.0, 1.0])
 
 
 @pytest.mark.parametrize("prediction", ["epsilon", "v", "x0"])

@@ -93,6 +93,41 @@ def test_training_lowers_the_error(tmp_path, cases):
     assert any("validation_dose_score_gy" in record for record in records)
 
 
+def test_the_average_follows_at_first_and_then_forgets_as_slowly_as_configured(tmp_path, cases):
+    """Of the weights that a run begins with, little is left after a few steps, whatever the configuration says."""
+    run = TrainingRun(config(tmp_path, ema=0.99), cases, cases[:1])
+    name, weight = next(iter(run.network.named_parameters()))
+    for step, share in ((0, 19 / 20), (10, 19 / 30), (100_000, 0.01)):
+        run.step = step
+        with torch.no_grad():
+            weight.fill_(1.0)
+            run.average[name].zero_()
+        run._update_average()
+        assert float(run.average[name].mean()) == pytest.approx(share, rel=1e-4), step
+
+
+def test_every_pass_sees_all_cases_in_an_order_and_with_draws_of_the_seed(tmp_path, cases):
+    """Two seeds are two runs, not one twice; all random numbers of a run are its own."""
+
+    class Watching:
+        def draw(self, drawn, seeds):
+            return [[place for case in drawn for place, one in enumerate(cases) if one is case], seeds]
+
+    run = TrainingRun(config(tmp_path, batch=3, coarse_steps=0), cases, cases[:1])
+    run.stage = run._unturned_stage = Watching()
+    run.config = replace(run.config, steps=100)
+    orders, draws = {}, {}
+    for seed in (0, 1):
+        run.config = replace(run.config, seed=seed)
+        batches = [run._draw(step) for step in range(12)]
+        orders[seed] = [order for order, _ in batches]
+        draws[seed] = {one for _, seeds in batches for one in seeds}
+        assert all(sorted(order) == [0, 1, 2] for order in orders[seed])
+        assert len({tuple(order) for order in orders[seed]}) > 1, "another order in each pass"
+        assert len(draws[seed]) == 36, "no draw twice"
+    assert orders[0] != orders[1] and not draws[0] & draws[1]
+
+
 def test_exported_weights_predict_as_the_run_does(tmp_path, cases):
     run = TrainingRun(config(tmp_path), cases, cases[:1])
     run.run(until=6)

@@ -77,6 +77,16 @@ def test_contours_on_every_third_slice_and_between_slices_are_interpolated(shift
     assert (np.diff(occupied) == 1).all(), "no empty slices"
 
 
+def test_between_contours_a_cone_narrows_evenly():
+    """Radii of 30, 24, 18 and 12 mm on every fourth slice of 2.5 mm, and 1.5 mm less a slice between them."""
+    slices = {index: 30.0 - 1.5 * (index - 20) for index in range(20, 33)}
+    mask = rasterise([circle(AXIAL, index, MIDDLE, slices[index]) for index in (20, 24, 28, 32)], AXIAL).mask
+    start = round(float(mask.geometry.index_of_lps(AXIAL.lps_of_index(np.zeros(3)))[0]))
+    for index, radius_mm in slices.items():
+        area_mm2 = np.count_nonzero(mask.array[start + index])
+        assert np.sqrt(area_mm2 / np.pi) == pytest.approx(radius_mm, abs=0.35), index
+
+
 def test_contours_finer_than_the_ct_are_sampled():
     contours = [circle(AXIAL, index, MIDDLE, 20.0) for index in np.arange(10.0, 30.0, 0.4)]
     assert volume_cc(rasterise(contours, AXIAL).mask) == pytest.approx(np.pi * 400 * 20 * 2.5 / 1000, rel=0.015)

@@ -219,6 +219,9 @@ def test_soft_figures_of_fractions_weigh_by_volume():
     rising = torch.arange(200.0)
     assert soft_quantile(rising, even, 0.5, 0.01) == pytest.approx(99.5, abs=0.5)
     assert soft_quantile(rising, uneven, 0.5, 0.01) == pytest.approx(144.5, abs=1.5)  # 10 cc cold, 100 cc hot
+    # Over so wide a range of volumes it is the mean dose, in which a voxel counts by its part inside.
+    mean = float((rising * uneven).sum() / uneven.sum())
+    assert soft_quantile(rising, uneven, 0.5, 1e3) == pytest.approx(mean, rel=1e-4)
 
 
 def test_only_structures_that_are_there_are_asked_for():

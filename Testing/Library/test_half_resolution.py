@@ -38,6 +38,8 @@ def test_a_halved_patient_keeps_its_millimetres_and_its_dose(monkeypatch):
     k, j, i = middle
     assert coarse.inputs.region[middle]
     assert coarse.dose_gy[middle] == pytest.approx(0.5 * (2 * i + 0.5) + 0.25 * (2 * j + 0.5), rel=1e-4)
+    # A voxel of which the region has less than half gets no dose, as everywhere outside.
+    assert not coarse.inputs.region.all() and (coarse.dose_gy[~coarse.inputs.region] == 0.0).all()
     prescription, left = (coarse.inputs.channels[CHANNELS.index(name)] for name in ("prescription", "Parotid_L"))
     assert set(np.unique(prescription)) == {0.0, np.float32(0.8), 1.0}
     assert set(np.unique(left)) == {0.0, 1.0}

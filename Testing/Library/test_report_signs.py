@@ -1,0 +1,56 @@
+"""Which way figures of doses point: the higher dose is red, the reference minus the prediction, 100 % at the top."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from phantom import AXIAL, ball_dose, ball_patient
+
+from DosePredictionLib.dosimetry.dvh import compute_dvh
+from DosePredictionLib.dosimetry.named_dose import NamedDose
+from DosePredictionLib.patient.volume import Volume
+from DosePredictionLib.report import dose_panels
+from DosePredictionLib.report.dvh_chart import dvh_chart_svg
+from DosePredictionLib.report.views import difference_wash, std_wash
+
+
+def test_a_curve_falls_from_the_top_to_the_bottom_at_its_dose() -> None:
+    """A uniform dose of 50 Gy on an axis to 60 Gy: all of the volume until then, nothing beyond."""
+    target = ball_patient().structures[1]
+    dvh = compute_dvh(Volume(np.full(AXIAL.shape, 50.0, np.float32), AXIAL), target)
+    svg = dvh_chart_svg({"Predicted": {target.name: dvh}}, [target], {target.name: (1.0, 0.0, 0.0)}, [50.0])
+    marks = {text: float(y) for y, text in re.findall(r'y="([\d.]+)" class="axis end">(\d+)<', svg)}
+    assert marks["0"] > marks["20"] > marks["80"] > marks["100"], "rows of a picture count downwards"
+    (path,) = re.findall(r'<path d="M([^"]*)" class="curve"', svg)
+    points = [tuple(float(number) for number in point.split()) for point in path.split("L")]
+    top, bottom = marks["100"] - 4, marks["0"] - 4
+    (prescribed,) = re.findall(r'<path d="M([\d.]+) [^"]*" class="prescription"', svg)
+    for x, y in points:
+        assert y == pytest.approx(top if x <= float(prescribed) else bottom, abs=0.2)
+    assert {round(y) for _, y in points} == {round(top), round(bottom)}
+
+
+def test_where_the_evaluated_dose_is_higher_the_view_is_red() -> None:
+    grey = np.full((3, 3), 0.5)
+    volume = Volume(np.zeros((2, 2, 2), np.float32), AXIAL.cropped((0, 0, 0), (2, 2, 2)))
+    lower, same, higher = difference_wash(volume, 5.0).over(grey, np.array([-5.0, 0.0, 5.0]))
+    assert lower[2] > 0.7 > 0.4 > lower[0] and higher[0] > 0.7 > 0.4 > higher[2]
+    assert same == pytest.approx(grey[0]), "no difference is no colour"
+    sure, unsure = std_wash(volume, 3.0).over(grey[:2], np.array([0.0, 3.0]))
+    assert sure == pytest.approx(grey[0]) and unsure.sum() > 2.0
+
+
+def test_the_last_row_of_a_figure_is_the_reference_minus_the_prediction(tmp_path, monkeypatch) -> None:
+    kept = []
+    monkeypatch.setattr(dose_panels, "_save", lambda figure, path: kept.append(figure))
+    patient = replace(ball_patient(), reference_dose=ball_dose(peak_gy=70.0))
+    dose_panels.draw_dose_panels(patient, [NamedDose("Colder", ball_dose(peak_gy=63.0))], tmp_path / "doses.png")
+    expected, predicted, difference = (axes.images[0] for axes in kept[0].axes[:3])
+    assert expected.get_array().max() == pytest.approx(70.0, abs=1.0)
+    assert predicted.get_array().max() == pytest.approx(63.0, abs=1.0)
+    assert difference.get_array().max() == pytest.approx(7.0, abs=0.2) and difference.get_array().min() > -1e-3
+    red, _, blue, _ = difference.cmap(difference.norm(7.0))
+    assert red > blue and difference.norm.vmin == -difference.norm.vmax

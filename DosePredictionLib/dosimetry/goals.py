@@ -156,10 +156,10 @@ def _judge(asked: GoalForPlan, structure: Structure, dvh: Dvh, dose: Volume, pat
     prescription = _prescription_gy(structure, patient)
     if goal.metric.needs_prescription and not prescription:
         return _not_applicable(goal, structure.label, f"no prescription is known for {structure.label}")
-    value = goal.metric.measure(dvh, dose, structure, prescription)
+    value = _metric_judged(goal, dvh).measure(dvh, dose, structure, prescription)
     if math.isnan(value):
         return _not_applicable(goal, structure.label, f"{goal.metric.text} has no value where the dose is 0")
-    verdict, reason = _verdict(goal, value)
+    verdict, reason = _verdict(goal, value, _metric_judged(goal, dvh).text)
     remarks = _remarks(goal, dvh)
     if conversion is not None:
         remarks.append(conversion.text)
@@ -183,8 +183,12 @@ def _prescription_gy(structure: Structure, patient: Patient) -> float | None:
     return patient.prescription_gy
 
 
-def _verdict(goal: Goal, value: float) -> tuple[Verdict, str]:
-    shown = f"{goal.metric.text} is {_beside_its_limit(goal, value)}"
+def _metric_judged(goal: Goal, dvh: Dvh) -> Metric:
+    return goal.metric.as_upper_limit(dvh.volume_cc) if goal.is_upper_limit else goal.metric
+
+
+def _verdict(goal: Goal, value: float, measured: str) -> tuple[Verdict, str]:
+    shown = f"{measured} is {_beside_its_limit(goal, value)}"
     wish = f"the goal of {goal.comparator} {goal.limit:g}"
     if goal.is_met(value):
         return Verdict.PASS, f"{shown} and meets {wish}"
@@ -210,7 +214,9 @@ def _remarks(goal: Goal, dvh: Dvh) -> list[str]:
     remarks = []
     metric = goal.metric
     if metric.kind is MetricKind.DOSE_AT_VOLUME and metric.amount_unit == "cc" and (metric.amount or 0) > dvh.volume_cc:
-        remarks.append(f"the structure has only {dvh.volume_cc:.3g} cc, so this is its minimum dose")
+        by_maximum = _metric_judged(goal, dvh).kind is MetricKind.MAXIMUM_DOSE
+        what = f"maximum dose in place of {metric.text}" if by_maximum else "minimum dose"
+        remarks.append(f"the structure has only {dvh.volume_cc:.3g} cc, so this is its {what}")
     if metric.kind is MetricKind.COMPLEMENT_VOLUME and goal.unit == "cc" and goal.limit > dvh.volume_cc:
         remarks.append(f"the structure has only {dvh.volume_cc:.3g} cc in all")
     if dvh.outside_dose_percent >= 0.05:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 
 from DosePredictionLib.dosimetry.dvh import Dvh
@@ -14,6 +14,9 @@ from DosePredictionLib.patient.volume import Volume
 
 #: Percent of the prescription: the target's own, or for other structures the plan's highest.
 PERCENT_OF_PRESCRIPTION = "%Rx"
+#: Up to this volume a D_cc is the dose to a point (AAPM TG-101, 2010: 0.035 cc or less), so a limit from above on it is
+#: one on the maximum.
+POINT_CC = 0.035
 #: The unit of the two indices, which have none.
 NO_UNIT = ""
 
@@ -108,6 +111,23 @@ class Metric:
     def needs_prescription(self) -> bool:
         """Whether there is no value without a prescribed dose."""
         return PERCENT_OF_PRESCRIPTION in (self.unit, self.amount_unit) or self.kind is MetricKind.CONFORMITY
+
+    @property
+    def is_maximum(self) -> bool:
+        """Whether it is the maximum dose or, as D0.03cc, a point's dose that is read for it."""
+        if self.kind is MetricKind.DOSE_AT_VOLUME and self.amount_unit == "cc":
+            return (self.amount or 0.0) <= POINT_CC
+        return self.kind is MetricKind.MAXIMUM_DOSE
+
+    def as_upper_limit(self, volume_cc: float) -> Metric:
+        """What a limit from above is held against in a structure of this volume.
+
+        It is the metric itself but for a point's dose in a structure smaller than the point: D0.03cc is there the
+        minimum, which says nothing of a maximum, so it is Dmax.
+        """
+        if self.is_maximum and (self.amount or 0.0) > volume_cc:
+            return replace(self, kind=MetricKind.MAXIMUM_DOSE, amount=None, amount_unit="")
+        return self
 
     def measure(self, dvh: Dvh, dose: Volume, structure: Structure, prescription_gy: float | None) -> float:
         """The metric's value in its unit; NaN for an empty structure and without a prescription that it needs.

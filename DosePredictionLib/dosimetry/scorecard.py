@@ -7,6 +7,8 @@ from enum import Enum
 
 import numpy as np
 
+from DosePredictionLib.dosimetry.metric import POINT_CC
+
 
 class ScoreMetric(Enum):
     """What is measured; the value is the format's own word."""
@@ -77,6 +79,12 @@ class ScoreTemplate:
     def maximum(self) -> float:
         """The most that can be earned."""
         return max(point.score for point in self.points)
+
+    @property
+    def limits_a_point(self) -> bool:
+        """Whether points fall with the dose to a volume so small (D0.03cc) that the maximum is meant."""
+        in_a_point = self.metric is ScoreMetric.DOSE_AT_VOLUME and self.amount_unit == "cc" and self.amount <= POINT_CC
+        return in_a_point and self.points[0].score > self.points[-1].score
 
     def score(self, value: float) -> float:
         """Points for a value: linear between the corners, the outermost corner's beyond them."""

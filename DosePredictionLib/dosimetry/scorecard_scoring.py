@@ -89,6 +89,7 @@ def score_dose(
     prescription_gy = patient.prescription_gy or scorecard.prescription_gy
     known: dict[str, tuple[Structure, Dvh]] = {}
     rows = []
+    remarks = _remarks(scorecard, patient)
     for template in scorecard.templates:
         if template.metric is None:
             rows.append(_left_out(template, f"the metric {template.metric_name} is not known here"))
@@ -110,19 +111,28 @@ def score_dose(
             reason = "no prescription is known" if not prescription_gy else f"{template.text} has no value"
             rows.append(_left_out(template, reason, structure.label))
             continue
+        if _scored_by_maximum(template, dvh):
+            remarks.append(
+                f"{structure.label} has only {dvh.volume_cc:.3g} cc, so {template.text} is scored by its maximum dose."
+            )
         rows.append(TemplateScore(template, structure.label, value, template.score(value)))
-    return ScorecardResult(scorecard, tuple(rows), _remarks(scorecard, patient))
+    return ScorecardResult(scorecard, tuple(rows), tuple(remarks))
 
 
 def _left_out(template: ScoreTemplate, reason: str, label: str = "") -> TemplateScore:
     return TemplateScore(template, label or template.structure, float("nan"), 0.0, f"Left out because {reason}.")
 
 
-def _remarks(scorecard: Scorecard, patient: Patient) -> tuple[str, ...]:
+def _scored_by_maximum(template: ScoreTemplate, dvh: Dvh) -> bool:
+    """Whether the structure is smaller than the point whose dose is limited: its D0.03cc would be its minimum."""
+    return template.limits_a_point and template.amount > dvh.volume_cc
+
+
+def _remarks(scorecard: Scorecard, patient: Patient) -> list[str]:
     made_for, has = scorecard.prescription_gy, patient.prescription_gy
     if made_for and has and abs(made_for - has) > 0.1:
-        return (f"The card was made for a prescription of {made_for:g} Gy, and this patient's is {has:g} Gy.",)
-    return ()
+        return [f"The card was made for a prescription of {made_for:g} Gy, and this patient's is {has:g} Gy."]
+    return []
 
 
 def _value(
@@ -144,6 +154,8 @@ def _value(
     if metric is ScoreMetric.MINIMUM_DOSE:
         return in_unit(dvh.min_gy)
     if metric is ScoreMetric.DOSE_AT_VOLUME:
+        if _scored_by_maximum(template, dvh):
+            return in_unit(dvh.max_gy)
         if template.amount_unit == "cc":
             return in_unit(dvh.dose_at_volume_cc(amount))
         return in_unit(dvh.dose_at_volume_percent(amount)) if 0.0 <= amount <= 100.0 else float("nan")

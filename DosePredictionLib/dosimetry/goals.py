@@ -13,7 +13,7 @@ from DosePredictionLib.dosimetry.goal import OR, Goal, GoalSet
 from DosePredictionLib.dosimetry.goal_fractions import GoalForPlan, UnknownFractions, goals_for_fractions
 from DosePredictionLib.dosimetry.goal_reading import bundled_goal_names, bundled_goals, goals_of, read_goals
 from DosePredictionLib.dosimetry.metric import Metric, MetricKind
-from DosePredictionLib.dosimetry.structure_expression import EACH, NotThereError, structures_named
+from DosePredictionLib.dosimetry.structure_expression import EACH, NotThereError, side_not_there, structures_named
 from DosePredictionLib.patient.patient import Patient
 from DosePredictionLib.patient.structure import Structure, StructureRole
 from DosePredictionLib.patient.volume import Volume
@@ -78,29 +78,38 @@ class GoalStructures:
 
     def __init__(self, patient: Patient) -> None:
         self._patient = patient
-        self._found: dict[str, list[Structure] | NotThereError] = {}
+        self._found: dict[tuple[str, bool], list[Structure] | NotThereError] = {}
 
-    def called(self, expression: str) -> list[Structure]:
+    def called(self, expression: str, *, for_maximum: bool = False) -> list[Structure]:
         """What `structures_named` says.
 
         Raises:
             NotThereError: the patient has no such structure.
         """
-        if expression not in self._found:
-            try:
-                self._found[expression] = structures_named(expression, self._patient)
-            except NotThereError as error:
-                self._found[expression] = error
-        answer = self._found[expression]
+        answer = self._answer(expression, for_maximum=False)
+        if for_maximum and isinstance(answer, NotThereError):
+            answer = self._answer(expression, for_maximum=True)
         if isinstance(answer, NotThereError):
             raise answer
         return answer
+
+    def _answer(self, expression: str, *, for_maximum: bool) -> list[Structure] | NotThereError:
+        key = expression, for_maximum
+        if key not in self._found:
+            try:
+                self._found[key] = structures_named(expression, self._patient, for_maximum=for_maximum)
+            except NotThereError as error:
+                self._found[key] = error
+        return self._found[key]
 
 
 def evaluate_goals(
     goals: GoalSet, patient: Patient, dose: Volume, dvhs: Mapping[str, Dvh], structures: GoalStructures | None = None
 ) -> list[GoalResult]:
     """Judge a dose by each goal, in the set's order; "each target" gives one result a target, highest dose first.
+
+    "Each" of a pair gives one result a side, for a side that is not there one that says so; one that says so for both,
+    or one that judges both in one structure, where neither is there by itself.
 
     Of goals that differ only in the number of fractions they are for, those for the patient's number count. Where
     there are none, and where the set is for other numbers, limits are carried over by EQD2 (`equivalent_dose.py`),
@@ -136,13 +145,17 @@ def evaluate_goals(
             results.append(_not_applicable(goal.goal, goal.goal.structure, goal.reason))
             continue
         try:
-            asked = named.called(goal.goal.structure)
+            limits_maximum = goal.goal.is_upper_limit and goal.goal.metric.is_maximum
+            asked = named.called(goal.goal.structure, for_maximum=limits_maximum)
         except NotThereError as error:
             results.append(_not_applicable(goal.goal, goal.goal.structure, f"the patient has {error}"))
             continue
         judged = [_judge(goal, structure, dvh_of(structure), dose, patient) for structure in asked]
         several = goal.goal.structure.lower().startswith(EACH)
         results.extend(judged if several else [_best(judged)])
+        missing = side_not_there(goal.goal.structure, patient) if several and len(judged) == 1 else None
+        if missing is not None:
+            results.append(_not_applicable(goal.goal, missing, f"the patient has no {missing}"))
     return results
 
 

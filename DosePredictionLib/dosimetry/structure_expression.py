@@ -2,7 +2,8 @@
 
     Parotid_L                              by TG-263 name; any other name that `match_structure_name` knows does too
     Parotid_L or Parotid_R                 whichever serves the goal best
-    each target                            every target; "each Lens" the left and the right one, each by itself
+    each target                            every target; "each Lens" the left and the right one, each by itself (for a
+                                           maximum also both in one structure, where neither is drawn by itself)
     highest / middle / lowest target       by prescription; the middle one of three, the lowest of two or more
     Lungs-GTV, Cavity_Oral minus targets   without what it shares with the other; "targets" (or PTV) are all of them
     External minus PTV70 minus PTV56       without either
@@ -20,6 +21,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
@@ -34,6 +36,7 @@ from DosePredictionLib.patient.structure import Structure, StructureRole
 EACH = "each "
 #: Nearer to one side by less than this, a target is on neither.
 MIDLINE_MM = 10.0
+_SIDES = ("_L", "_R")
 _RING = re.compile(
     r"ring\s+(?P<inner>\d+(?:\.\d+)?)\s*(?:-|to)\s*(?P<outer>\d+(?:\.\d+)?)\s*mm\s+(?P<side>around|inside)\s+(?P<name>.+)",
     re.IGNORECASE,
@@ -65,12 +68,14 @@ def check_expression(text: str) -> None:
             )
 
 
-def structures_named(text: str, patient: Patient) -> list[Structure]:
+def structures_named(text: str, patient: Patient, *, for_maximum: bool = False) -> list[Structure]:
     """The structures that a goal speaks of; more than one where each, or the best, of several counts.
 
     Args:
         text: see the module's beginning.
         patient: ignored structures count as missing.
+        for_maximum: whether their maximum is limited. Left and right in one structure then answer for each of the pair:
+            its maximum is that of the worse side.
 
     Raises:
         NotThereError: the patient has none of them.
@@ -81,7 +86,7 @@ def structures_named(text: str, patient: Patient) -> list[Structure]:
             raise NotThereError("no target")
         return list(patient.targets)
     if asked.lower().startswith(EACH):
-        return _each_of_pair(asked[len(EACH) :].strip(), patient)
+        return _each_of_pair(asked[len(EACH) :].strip(), patient, for_maximum)
     found, missing = [], []
     for name in asked.split(OR):
         try:
@@ -94,16 +99,63 @@ def structures_named(text: str, patient: Patient) -> list[Structure]:
     return found
 
 
-def _each_of_pair(name: str, patient: Patient) -> list[Structure]:
-    found = []
-    for side in ("_L", "_R"):
+def side_not_there(text: str, patient: Patient) -> str | None:
+    """What ``each Parotid`` asks for in vain where the patient has the other one only: ``Parotid_L``; None for none."""
+    asked = text.strip()
+    if not asked.lower().startswith(EACH) or asked.lower() == EACH_TARGET:
+        return None
+    name = asked[len(EACH) :].strip()
+    missing = [side for side, organ in zip(_SIDES, _left_and_right(name, patient), strict=True) if organ is None]
+    return _with_side(name, missing[0]) if len(missing) == 1 else None
+
+
+def _each_of_pair(name: str, patient: Patient, for_maximum: bool) -> list[Structure]:
+    found = [organ for organ in _left_and_right(name, patient) if organ is not None]
+    if found:
+        return found
+    in_one = _in_one(name, patient)
+    if in_one is None:
+        raise NotThereError(f"no {name}")
+    if not for_maximum:
+        raise _only_in_one(name, patient)
+    return [in_one]
+
+
+def _left_and_right(name: str, patient: Patient) -> list[Structure | None]:
+    """The left and the right one of a pair; None in place of one that is not there."""
+    found: list[Structure | None] = []
+    for side in _SIDES:
         try:
             found.append(_one(_with_side(name, side), patient))
         except NotThereError:
-            continue
-    if not found:
-        raise NotThereError(f"no {name}")
+            found.append(None)
     return found
+
+
+def _in_one(name: str, patient: Patient) -> Structure | None:
+    """Left and right in one structure (``Eyes``, ``Optic nerves``), or one whose name tells no side; None for none."""
+    organ = _organ_in(name)
+    entry = _paired(organ) or {}
+    for called in dict.fromkeys((organ, str(entry.get("both") or organ))):
+        try:
+            return _one(f"{called}{name[len(organ) :]}", patient)
+        except NotThereError:
+            continue
+    return None
+
+
+def _only_in_one(name: str, patient: Patient) -> NotThereError:
+    organ = _organ_in(name)
+    drawn = _in_one(organ, patient) or _in_one(name, patient)
+    only = "" if drawn is None else f", only {drawn.label}, which tells no side"
+    return NotThereError(f"no separate left and right {organ}{only}")
+
+
+def _organ_in(name: str) -> str:
+    """``OpticNrv`` of ``OpticNrv_PRV03``, ``Parotid`` of ``Parotid minus targets``."""
+    first = _MINUS.split(name, maxsplit=1)[0]
+    prv = _PRV.fullmatch(first)
+    return prv["base"] if prv is not None else first
 
 
 def _with_side(name: str, side: str) -> str:
@@ -236,10 +288,16 @@ def _volumes_of_kind(name: str, patient: Patient) -> list[Structure]:
 
 def _pair_of(name: str) -> tuple[str, str] | None:
     """``Lungs`` are ``Lung_L`` and ``Lung_R``; None for the name of anything else."""
-    standard = match_structure_name(name).standard_name or name
+    entry = _paired(name)
+    return None if entry is None else (f"{entry['name']}_L", f"{entry['name']}_R")
+
+
+def _paired(name: str) -> dict[str, Any] | None:
+    """What the table of names says of a paired organ, whether it is called by the name of one or of both."""
+    standard = (match_structure_name(name).standard_name or name).lower()
     for entry in name_table()["structures"]:
-        if entry.get("paired") and standard.lower() in (str(entry.get("both", "")).lower(), entry["name"].lower()):
-            return f"{entry['name']}_L", f"{entry['name']}_R"
+        if entry.get("paired") and standard in (str(entry.get("both", "")).lower(), entry["name"].lower()):
+            return dict(entry)
     return None
 
 

@@ -14,6 +14,7 @@ import numpy as np
 from DosePredictionLib.dosimetry.dvh import BIN_WIDTH_GY, Dvh
 from DosePredictionLib.dosimetry.goal import Goal
 from DosePredictionLib.dosimetry.goals import NOT_JUDGED, GoalResult, Verdict, format_value
+from DosePredictionLib.dosimetry.structure_expression import EACH
 from DosePredictionLib.whole_file import whole_file
 
 GOALS_COLUMNS = (
@@ -142,7 +143,8 @@ def not_applicable(results: Iterable[GoalResult]) -> str:
 def _bare_reason(result: GoalResult) -> str:
     """The reason without its frame, and without the structure's name, which stands before it."""
     reason = result.reason.removeprefix(NOT_JUDGED).removesuffix(".")
-    return "not there" if reason == f"the patient has no {result.structure_label}" else reason
+    named = result.structure_label.removeprefix(EACH)
+    return "not there" if reason == f"the patient has no {named}" else reason
 
 
 def _limit(goal: Goal, value: float) -> str:

@@ -193,10 +193,8 @@ def test_nrg_hn004(
         (
             "head-and-neck",
             {
-                ("BrachialPlex_L", "D0.03cc", 66), ("BrachialPlex_R", "D0.03cc", 66), ("Cavity_Oral", "Dmean", 40),
-                ("Eye_L", "D0.03cc", 50), ("Eye_R", "D0.03cc", 50), ("Lens_L", "D0.03cc", 10),
-                ("Lens_R", "D0.03cc", 10), ("Glnd_Lacrimal_L", "Dmean", 25), ("Glnd_Lacrimal_R", "Dmean", 25),
-                ("Pituitary", "Dmean", 45),
+                ("each BrachialPlex", "D0.03cc", 66), ("Cavity_Oral", "Dmean", 40), ("each Eye", "D0.03cc", 50),
+                ("each Lens", "D0.03cc", 10), ("each Glnd_Lacrimal", "Dmean", 25), ("Pituitary", "Dmean", 45),
             },
         ),
         ("nrg-hn004", None),

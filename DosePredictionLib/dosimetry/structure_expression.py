@@ -11,7 +11,8 @@
     ring 5-10 mm around highest target     the shell outside, within the body where that is known
     ring 0-3 mm inside External            the shell below the surface
     Lungs, Parotids                        both of a pair, from left and right
-    ipsilateral Parotid                    the one of a pair that lies nearer to the highest target; or contralateral
+    ipsilateral Parotid                    the one of a pair that lies nearer to the highest target; or contralateral.
+                                           Where one is drawn only, the one on the target's side of the body
 
 A structure that the patient's data hold under the very name goes before one that is made.
 """
@@ -36,6 +37,8 @@ from DosePredictionLib.patient.structure import Structure, StructureRole
 EACH = "each "
 #: Nearer to one side by less than this, a target is on neither.
 MIDLINE_MM = 10.0
+#: The same for the middle of the body, which arms, a rotation or a cropped outline shift.
+MIDLINE_OF_BODY_MM = 20.0
 _SIDES = ("_L", "_R")
 _RING = re.compile(
     r"ring\s+(?P<inner>\d+(?:\.\d+)?)\s*(?:-|to)\s*(?P<outer>\d+(?:\.\d+)?)\s*mm\s+(?P<side>around|inside)\s+(?P<name>.+)",
@@ -46,6 +49,8 @@ _SIDE = re.compile(r"(?P<side>ipsilateral|contralateral)\s+(?P<name>.+)", re.IGN
 _MINUS = re.compile(r"\s+minus\s+|(?<=[A-Za-z_])-(?=[A-Za-z])", re.IGNORECASE)
 _MINUS_WORD = re.compile(r"\s+minus\s+", re.IGNORECASE)
 _LEVELS = {"middle target": "Mid", "lowest target": "Low"}
+#: What tells where the body's middle is; the second stands in where data hold no outline (OpenKBP).
+_OUTLINES = (StructureRole.EXTERNAL, StructureRole.DOSE_REGION)
 _ALL_TARGETS = {"targets", "all targets", "ptv", "ptvs"}
 
 
@@ -302,20 +307,52 @@ def _paired(name: str) -> dict[str, Any] | None:
 
 
 def _on_side(side: str, name: str, patient: Patient) -> Structure:
-    """The left or right one of a pair, by the distance of their centres from that of the highest target."""
+    """The left or right one of a pair, by the distance of their centres from that of the highest target.
+
+    Where one is there only, its name tells its side, and the middle of the body the target's.
+    """
     if not patient.targets:
         raise NotThereError("no target to tell the sides by")
-    pair = [_one(_with_side(name, end), patient) for end in ("_L", "_R")]
-    target_mm = _centre_mm(_not_empty(patient.targets[0]))
-    away = [float(np.linalg.norm(_centre_mm(_not_empty(organ)) - target_mm)) for organ in pair]
+    target = _not_empty(patient.targets[0])
+    left, right = _left_and_right(name, patient)
+    if left is None or right is None:
+        return _only_one_on_side(side, name, patient, left, right)
+    pair = left, right
+    away = [float(np.linalg.norm(_centre_mm(_not_empty(organ)) - _centre_mm(target))) for organ in pair]
     if abs(away[0] - away[1]) < MIDLINE_MM:
         raise NotThereError(f"its highest target in the middle, so there is no {side} {name}")
     near = 0 if away[0] < away[1] else 1
     return pair[near if side == "ipsilateral" else 1 - near]
 
 
+def _only_one_on_side(
+    side: str, name: str, patient: Patient, left: Structure | None, right: Structure | None
+) -> Structure:
+    organ = left or right
+    if organ is None:
+        if _in_one(name, patient) is not None:
+            raise _only_in_one(name, patient)
+        raise NotThereError(f"no {' or '.join(_with_side(name, end) for end in _SIDES)}")
+    only = _with_side(name, "_L" if organ is left else "_R")
+    bodies = (s for role in _OUTLINES for s in patient.with_role(role) if s.mask.array.any())
+    body = next(bodies, None)
+    if body is None:
+        raise NotThereError(f"only {only} and no outline of the body to tell whether it is the {side} one")
+    # In LPS, x rises towards the patient's left.
+    leftward_mm = float(_centre_mm(patient.targets[0])[0] - _centre_mm(body)[0])
+    if abs(leftward_mm) < MIDLINE_OF_BODY_MM:
+        raise NotThereError(f"only {only}, and its highest target too near the middle to call that the {side} one")
+    same_side = (organ is left) == (leftward_mm > 0.0)
+    if same_side != (side == "ipsilateral"):
+        raise NotThereError(f"no {_with_side(name, '_R' if organ is left else '_L')}, which would be the {side} one")
+    return organ
+
+
 def _centre_mm(structure: Structure) -> np.ndarray:
-    index = np.argwhere(structure.mask.array > 0).mean(axis=0)
+    inside = structure.mask.array > 0
+    # Axis by axis: the places of a body's voxels take gigabytes.
+    counts = [inside.sum(axis=tuple(other for other in range(3) if other != axis)) for axis in range(3)]
+    index = np.array([np.average(np.arange(count.size), weights=count) for count in counts])
     return structure.mask.geometry.lps_of_index(index)
 
 

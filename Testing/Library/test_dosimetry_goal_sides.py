@@ -1,4 +1,4 @@
-"""Goals for paired organs that are drawn in one structure."""
+"""Goals for paired organs that are drawn in one structure, or of which one side is drawn only."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from DosePredictionLib.patient.patient import Patient
 from DosePredictionLib.patient.structure import Structure, StructureRole
 from DosePredictionLib.patient.volume import Volume
 
-OAR, TARGET = StructureRole.OAR, StructureRole.TARGET
+OAR, TARGET, EXTERNAL = StructureRole.OAR, StructureRole.TARGET, StructureRole.EXTERNAL
 
 
 def at(x: float, y: float, z: float, radius_mm: float) -> Volume:
@@ -119,3 +119,69 @@ def test_a_pair_that_is_missing_is_said_to_be_not_there() -> None:
     results = judged("each Lens", "Dmax", 10.0, head(), to_left_and_right(1.0, 1.0))
     assert results[0].reason == "Not judged because the patient has no Lens."
     assert not_applicable(results) == "each Lens (not there)"
+
+
+# One side of a pair
+
+
+def chest(target_x: float, *organs: Structure, body: bool = True) -> Patient:
+    outline = [Structure("Body", at(0, 0, 0, 78.0), EXTERNAL)] if body else []
+    target = Structure("PTV50", at(target_x, 0, 0, 12.0), TARGET, "PTV_5000", 50.0)
+    return Patient("chest", AXIAL, None, (*outline, target, *organs), fractions=5)
+
+
+RIGHT_PLEXUS = Structure("plexus", at(-40, 20, 20, 8.0), OAR, "BrachialPlex_R")
+LEFT_PLEXUS = Structure("plexus", at(40, 20, 20, 8.0), OAR, "BrachialPlex_L")
+
+
+@pytest.mark.parametrize(("target_x", "only"), [(-40.0, RIGHT_PLEXUS), (40.0, LEFT_PLEXUS)])
+def test_the_only_one_drawn_is_ipsilateral_on_the_targets_side(target_x: float, only: Structure) -> None:
+    """RTOG 0813 with the plexus on the tumour's side drawn only, as is usual: 35 Gy break the 32 Gy."""
+    who, dose = chest(target_x, only), to_left_and_right(35.0, 35.0)
+    results = evaluate_goals(bundled_goals("rtog-0813"), who, dose, {})
+    plexus = [r for r in results if r.goal.structure == "ipsilateral BrachialPlex"]
+    assert [(r.structure_label, r.goal.metric.text) for r in plexus] == [("plexus", "D0.03cc"), ("plexus", "D3cc")]
+    assert plexus[0].verdict is Verdict.FAIL and plexus[0].value == pytest.approx(35.0)
+    with pytest.raises(NotThereError, match="which would be the contralateral one"):
+        structures_named("contralateral BrachialPlex", who)
+
+
+@pytest.mark.parametrize(("target_x", "only"), [(40.0, RIGHT_PLEXUS), (-40.0, LEFT_PLEXUS)])
+def test_the_only_one_drawn_is_contralateral_on_the_other_side(target_x: float, only: Structure) -> None:
+    who = chest(target_x, only)
+    assert structures_named("contralateral BrachialPlex", who) == [only]
+    missing = "BrachialPlex_L" if only is RIGHT_PLEXUS else "BrachialPlex_R"
+    with pytest.raises(NotThereError, match=f"no {missing}, which would be the ipsilateral one"):
+        structures_named("ipsilateral BrachialPlex", who)
+
+
+def test_the_middle_is_the_bodys_and_not_the_images() -> None:
+    """A patient who lies 50 mm off the image's middle: the target at x = 20 is on the right of a body at 50."""
+    off = Structure("Body", at(50, 0, 0, 60.0), EXTERNAL)
+    who = chest(20.0, off, RIGHT_PLEXUS, body=False)
+    assert structures_named("ipsilateral BrachialPlex", who) == [RIGHT_PLEXUS]
+
+
+def test_the_region_of_the_dose_stands_in_for_an_outline() -> None:
+    """As in OpenKBP, whose data hold no other."""
+    region = Structure("possible_dose_mask", at(0, 0, 0, 78.0), StructureRole.DOSE_REGION)
+    who = chest(-40.0, region, RIGHT_PLEXUS, body=False)
+    assert structures_named("ipsilateral BrachialPlex", who) == [RIGHT_PLEXUS]
+
+
+@pytest.mark.parametrize("side", ["ipsilateral", "contralateral"])
+@pytest.mark.parametrize("target_x", [0.0, -15.0, 15.0])
+def test_near_the_middle_the_only_one_drawn_is_on_neither_side(side: str, target_x: float) -> None:
+    with pytest.raises(NotThereError, match="only BrachialPlex_R, and its highest target too near the middle to call"):
+        structures_named(f"{side} BrachialPlex", chest(target_x, RIGHT_PLEXUS))
+
+
+def test_without_an_outline_the_only_one_drawn_is_not_judged() -> None:
+    with pytest.raises(NotThereError, match="only BrachialPlex_R and no outline of the body to tell"):
+        structures_named("ipsilateral BrachialPlex", chest(-40.0, RIGHT_PLEXUS, body=False))
+
+
+def test_both_in_one_are_not_told_apart_by_side() -> None:
+    plexuses = Structure("Plexuses", both(40, 8.0), OAR, "BrachialPlexs")
+    with pytest.raises(NotThereError, match="no separate left and right BrachialPlex, only Plexuses, which tells"):
+        structures_named("ipsilateral BrachialPlex", chest(-40.0, plexuses))

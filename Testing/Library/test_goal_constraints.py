@@ -27,7 +27,7 @@ def test_constraints_are_plain_numbers() -> None:
     assert by_name["highest target", ConstraintKind.DOSE_AT_VOLUME_PERCENT, 95.0].limit_of_prescription
     assert by_name["Glnd_Submand_L or Glnd_Submand_R", ConstraintKind.MEAN_DOSE, None].any_of
     kinds = {c.kind for c in constraints_of(bundled_goals("tg-101").goals)}
-    assert kinds == {ConstraintKind.DOSE_AT_VOLUME_CC}
+    assert kinds == {ConstraintKind.DOSE_AT_VOLUME_CC, ConstraintKind.DOSE_AT_VOLUME_PERCENT}
 
 
 def test_complements_as_constraints() -> None:

@@ -147,8 +147,8 @@ def test_tg101_gives_each_limit_once(fractions: int) -> None:
 
 def test_quantec() -> None:
     for structure, metric, limit in (
-        ("SpinalCord", "D0.03cc", 50.0), ("Parotids", "Dmean", 25.0), ("Lungs-GTV", "V20Gy", 30.0),
-        ("Heart", "V25Gy", 10.0),
+        ("SpinalCord", "D0.03cc", 50.0), ("Brainstem", "D1cc", 59.0), ("Parotids", "Dmean", 25.0),
+        ("Lungs-GTV", "V20Gy", 30.0), ("Heart", "V25Gy", 10.0),
         ("Larynx", "V50Gy", 27.0), ("Kidneys", "V12Gy", 55.0), ("Rectum", "V75Gy", 15.0), ("Bag_Bowel", "V45Gy", 195.0),
     ):  # fmt: skip
         (goal,) = find("quantec", structure, metric)

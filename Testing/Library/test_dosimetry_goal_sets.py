@@ -156,6 +156,24 @@ def test_quantec() -> None:
 
 
 @pytest.mark.parametrize(
+    ("organ", "limit", "prv", "prv_metric", "prv_limit"),
+    [
+        ("Brainstem", 54, "Brainstem_PRV01", "D1%", 60),
+        ("SpinalCord", 45, "SpinalCord_PRV05", "D1%", 50),
+        ("OpticChiasm", 50, "OpticChiasm_PRV01", "D0.03cc", 54),
+        ("each OpticNrv", 50, "each OpticNrv_PRV01", "D0.03cc", 54),
+    ],
+)
+def test_rtog_0615_allows_the_prv_more_than_the_organ(
+    organ: str, limit: float, prv: str, prv_metric: str, prv_limit: float
+) -> None:
+    """A cord of 49.5 Gy breaks the trial's 45 Gy: the 50 Gy are the PRV's and no tolerance of the cord's."""
+    (own,), (around,) = find("rtog-0615", organ, "D0.03cc"), find("rtog-0615", prv, prv_metric)
+    assert (own.limit, own.tolerance) == (limit, None)
+    assert (around.limit, around.tolerance, around.priority) == (prv_limit, None, 1)
+
+
+@pytest.mark.parametrize(
     ("structure", "metric", "limit", "unit", "tolerance", "priority"),
     [
         ("highest target", "D95%", 100, "%Rx", 98.57, 1),

@@ -14,6 +14,7 @@ from DosePredictionLib.dosimetry.goal_fractions import GoalForPlan, goals_for_fr
 from DosePredictionLib.dosimetry.goal_reading import bundled_goal_names, bundled_goals, read_goals
 from DosePredictionLib.dosimetry.goal_writing import write_goals
 from DosePredictionLib.dosimetry.metric import MetricKind
+from DosePredictionLib.dosimetry.scorecard_reading import find_scorecard
 from DosePredictionLib.dosimetry.structure_expression import names_in
 from DosePredictionLib.patient.naming import match_structure_name, role_of_standard_name
 from DosePredictionLib.resources import resource_path
@@ -173,6 +174,14 @@ def test_rtog_0615_allows_the_prv_more_than_the_organ(
     assert (around.limit, around.tolerance, around.priority) == (prv_limit, None, 1)
 
 
+def test_the_oral_cavity_is_judged_outside_the_ptvs_where_the_source_says_so() -> None:
+    """RTOG 0615: a mean of 40 Gy outside the PTVs, in the goals and on the scorecard."""
+    for name in ("head-and-neck", "rtog-0615"):
+        assert [g.limit for g in find(name, "Cavity_Oral-PTV", "Dmean")] == [40.0], name
+    rows = [t.structure for t in find_scorecard("head-and-neck").templates if "outside the PTVs" in t.comment]
+    assert rows == ["Cavity_Oral-PTV"]
+
+
 @pytest.mark.parametrize(
     ("structure", "metric", "limit", "unit", "tolerance", "priority"),
     [
@@ -216,7 +225,7 @@ def test_nrg_hn004(
         (
             "head-and-neck",
             {
-                ("each BrachialPlex", "D0.03cc", 66), ("Cavity_Oral", "Dmean", 40), ("each Eye", "D0.03cc", 50),
+                ("each BrachialPlex", "D0.03cc", 66), ("Cavity_Oral-PTV", "Dmean", 40), ("each Eye", "D0.03cc", 50),
                 ("each Lens", "D0.03cc", 10), ("each Glnd_Lacrimal", "Dmean", 25), ("Pituitary", "Dmean", 45),
             },
         ),

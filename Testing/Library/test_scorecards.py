@@ -242,7 +242,7 @@ def test_files_that_are_no_cards_are_explained(tmp_path):
 def test_the_command_scores_the_sample_patient(tmp_path, capsys):
     assert main(["scorecard", str(SAMPLE), "-o", str(tmp_path / "card.csv")]) == 0
     printed = capsys.readouterr().out
-    assert "SpinalCord" in printed and "Cavity_Oral Dmean [Gy]: Left out" in printed
+    assert "SpinalCord" in printed and "Cavity_Oral-PTV Dmean [Gy]: Left out" in printed
     rows = list(csv.DictReader(open(tmp_path / "card.csv", encoding="utf-8")))
     total = rows.pop()
     counted = [float(row["score"]) for row in rows if row["score"]]

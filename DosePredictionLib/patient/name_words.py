@@ -11,6 +11,8 @@ from typing import Any
 
 #: "RIGHTParotid" -> RIGHT, Parotid; "PTV50p4Gy" -> PTV, 50p4, Gy; "spinal_cord" -> spinal, cord.
 _WORD = re.compile(r"\d+(?:[.,p]\d+)?|[cC]G[yY]|cgy|[A-Z]+(?=[A-Z][a-z])|[A-Z]?[a-z]+|[A-Z]+")
+#: Letters that are no accented ones.
+_LIGATURES = str.maketrans({"ß": "ss", "œ": "oe", "Œ": "Oe", "æ": "ae", "Æ": "Ae", "ø": "o", "Ø": "O"})
 #: "-3mm", "- 0.5 cm": a structure from whose surface that much was taken.
 MADE_SMALLER = re.compile(r"[-\u2013\u2212]\s*\d+(?:[.,]\d+)?\s*[cm]m(?![A-Za-z])", re.IGNORECASE)
 
@@ -23,7 +25,7 @@ def name_table() -> dict[str, Any]:
 
 def words_of(name: str) -> list[str]:
     """The words and numbers of a name, lower case, spelling variants replaced ("Oesophagus" -> ["esophagus"])."""
-    plain = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode()
+    plain = unicodedata.normalize("NFKD", name.translate(_LIGATURES)).encode("ascii", "ignore").decode()
     replace = name_table()["words"]
     return [replace.get(word.lower(), word.lower()) for word in _WORD.findall(plain)]
 

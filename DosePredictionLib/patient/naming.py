@@ -16,7 +16,8 @@ from functools import lru_cache
 
 from DosePredictionLib.patient.name_match import NameMatch
 from DosePredictionLib.patient.name_words import name_table, words_of
-from DosePredictionLib.patient.organ_names import guess_organ_name, match_organ_name, role_of_standard_name
+from DosePredictionLib.patient.organ_names import guess_organ_name, match_organ_name
+from DosePredictionLib.patient.organ_table import role_of_standard_name
 from DosePredictionLib.patient.structure import StructureRole
 from DosePredictionLib.patient.target_names import match_target_name, names_a_target, with_kind_apart
 
@@ -33,8 +34,9 @@ _DOSE_REGION_NAMES = {"possible dose mask"}
 def match_structure_name(name: str) -> NameMatch:
     """What a structure's name means.
 
-    Known are the organs of head and neck, thorax, abdomen and pelvis by their TG-263 names and the usual other ones,
-    sides before or after the organ, British and American spelling; PTVs with their dose in Gy or cGy or their level;
+    Known are the organs of head and neck, thorax, abdomen and pelvis by their TG-263 names and the usual other ones
+    (Dutch, French, German, Italian, Portuguese and Spanish, too), sides before or after the organ, British and American
+    spelling; PTVs with their dose in Gy or cGy or their level;
     the body; supports, devices and structures that serve planning only, which are ignored; organs with a margin (PRV)
     and parts of organs, which are measured (role OTHER). A name like none of these that resembles an organ's is guessed
     with a confidence below 0.8. CTVs, GTVs and ITVs are role OTHER: the dose is prescribed to PTVs.

@@ -3,12 +3,20 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from difflib import SequenceMatcher
-from functools import cache
 
 from DosePredictionLib.patient.name_match import NameMatch
 from DosePredictionLib.patient.name_words import MADE_SMALLER, is_number, name_table, words_of
+from DosePredictionLib.patient.organ_table import (
+    KnownName,
+    Organ,
+    Reading,
+    english_names,
+    known_names,
+    names_in_languages,
+    role_of_standard_name,
+)
 from DosePredictionLib.patient.structure import StructureRole
 
 #: A misspelt name must be at least this like a known one, and this much more like it than like any other.
@@ -27,64 +35,6 @@ _AGAIN = re.compile(
 #: Words beside which "opt" is optic, not optimisation.
 _OPTIC_PARTS = {"chiasm", "chiasma", "chiasms", "nrv", "n"}
 _OPT_AT_THE_END = re.compile(rf"\b({'|'.join(sorted(_OPTIC_PARTS))})\b.* opt\b")
-
-
-@dataclass(frozen=True)
-class _Organ:
-    name: str
-    role: StructureRole
-    paired: bool
-    both: str | None
-
-
-@dataclass(frozen=True)
-class _Reading:
-    """One way to read a name: words without the side, the side ("L", "R", "both" or none)."""
-
-    words: tuple[str, ...]
-    side: str | None
-
-    @property
-    def keys(self) -> tuple[str, str]:
-        """Words run together, and words sorted: a name is known when one of the two is."""
-        return "".join(self.words), " ".join(sorted(self.words))
-
-
-@dataclass(frozen=True)
-class _Entry:
-    organ: _Organ
-    spelling: str
-    #: Whether this is the name of both organs of a pair.
-    of_both: bool
-
-
-@cache
-def _entries() -> dict[str, _Entry]:
-    """Known names by their keys."""
-    table: dict[str, _Entry] = {}
-    for entry in name_table()["structures"]:
-        organ = _Organ(
-            entry["name"], StructureRole(entry.get("role", "oar")), entry.get("paired", False), entry.get("both")
-        )
-        spellings = [(organ.name, False), *((name, False) for name in entry["synonyms"])]
-        if organ.both is not None and organ.both != organ.name:
-            spellings.append((organ.both, True))
-        for spelling, of_both in spellings:
-            for key in _Reading(tuple(words_of(spelling)), None).keys:
-                table.setdefault(key, _Entry(organ, spelling, of_both))
-    return table
-
-
-@cache
-def role_of_standard_name(standard_name: str) -> StructureRole | None:
-    """The role of a structure with this TG-263 name; None when the table doesn't know it."""
-    for entry in name_table()["structures"]:
-        names = {entry["name"], entry.get("both")}
-        if entry.get("paired"):
-            names |= {f"{entry['name']}_L", f"{entry['name']}_R"}
-        if standard_name in names:
-            return StructureRole(entry.get("role", "oar"))
-    return None
 
 
 def match_organ_name(name: str) -> NameMatch | None:
@@ -127,14 +77,14 @@ def match_organ_name(name: str) -> NameMatch | None:
 
 
 def guess_organ_name(name: str) -> NameMatch | None:
-    """The organ whose name is most like a misspelt one; None when none is like it enough.
+    """The organ whose English name is most like a misspelt one; None when none is like it enough.
 
     The two organs of a pair are never guessed: "Kidney_G" is like "Kidneys" but may be the French left one.
     """
     likeness_of: dict[str, float] = {}
     for reading in _readings(_organ_words(name), whole=False):
         key = reading.keys[0]
-        for known, entry in _entries().items():
+        for known, entry in english_names().items():
             if min(len(key), len(known)) < _SHORTEST_GUESSED:
                 continue
             standard = _standard_name(entry, reading.side)
@@ -162,13 +112,13 @@ def _organ_words(name: str) -> list[str]:
     return words
 
 
-def _pair_called(standard_name: str | None) -> _Organ | None:
+def _pair_called(standard_name: str | None) -> Organ | None:
     """The paired organ both of which, or either without its side, have this TG-263 name."""
-    paired = (entry.organ for entry in _entries().values() if entry.organ.paired)
+    paired = (entry.organ for entry in known_names().values() if entry.organ.paired)
     return next((organ for organ in paired if standard_name and standard_name in (organ.name, organ.both)), None)
 
 
-def _without_side(organ: _Organ) -> NameMatch:
+def _without_side(organ: Organ) -> NameMatch:
     names = f"{organ.name}_L or {organ.name}_R"
     return NameMatch(None, StructureRole.OTHER, None, 0.3, f"{organ.name} without a side: name it {names}")
 
@@ -177,7 +127,7 @@ def _look_up(words: list[str]) -> NameMatch | None:
     undecided = None
     for reading in _readings(words):
         for key in reading.keys:
-            entry = _entries().get(key)
+            entry = known_names().get(key)
             if entry is None:
                 continue
             organ = entry.organ
@@ -188,15 +138,28 @@ def _look_up(words: list[str]) -> NameMatch | None:
                 continue
             if organ.paired and standard == organ.name:
                 return NameMatch(standard, organ.role, None, 0.85, f"taken for {standard}, without its side")
-            if organ.role is StructureRole.EXTERNAL and "skin" in key:
+            if organ.role is StructureRole.EXTERNAL and any(word in key for word in name_table()["skin_words"]):
                 return NameMatch(standard, organ.role, None, 0.7, "the skin, taken for the body's outline")
             if entry.spelling in (organ.name, organ.both):
                 return NameMatch(standard, organ.role, None, 1.0, f"the TG-263 name {standard}")
             return NameMatch(standard, organ.role, None, 0.95, f"another name of {standard}")
-    return undecided
+    return _look_up_side_letter(words) or undecided
 
 
-def _readings(words: list[str], whole: bool = True) -> list[_Reading]:
+def _look_up_side_letter(words: list[str]) -> NameMatch | None:
+    """A name whose first or last word is the single letter that its own language has for a side (Poumon G)."""
+    for language in names_in_languages():
+        for letter, rest in ((words[-1], words[:-1]), (words[0], words[1:])) if len(words) > 1 else ():
+            side = language.sides.get(letter)
+            for key in Reading(tuple(rest), side).keys if side is not None else ():
+                known = language.names.get(key)
+                if known is not None and known.organ.paired and not known.of_both:
+                    standard = f"{known.organ.name}_{side}"
+                    return NameMatch(standard, known.organ.role, None, 0.95, f"another name of {standard}")
+    return None
+
+
+def _readings(words: list[str], whole: bool = True) -> list[Reading]:
     """The ways to read a name: a side as a word of its own, no side, a side glued to the front or the end.
 
     Args:
@@ -211,25 +174,25 @@ def _readings(words: list[str], whole: bool = True) -> list[_Reading]:
     rest = tuple(word for word in words if word not in side_words and word not in table["both_words"])
     readings = []
     if any(len(sides) == 2 for sides in named_in) or (not named and len(rest) < len(words)):
-        readings.append(_Reading(rest, "both"))
+        readings.append(Reading(rest, "both"))
     elif len(named) == 1:
-        readings.append(_Reading(rest, next(iter(named))))
+        readings.append(Reading(rest, next(iter(named))))
     elif not named and rest and rest[-1].endswith("s"):  # a plural is both of them (Eyeballs)
-        readings.append(_Reading((*rest[:-1], rest[-1][:-1]), "both"))
+        readings.append(Reading((*rest[:-1], rest[-1][:-1]), "both"))
     if whole or not named:
-        readings.append(_Reading(tuple(words), None))
+        readings.append(Reading(tuple(words), None))
     run_together = "".join(words)
     glued_sides = [item for language in _GLUED_LANGUAGES for item in sides_of[language].items()]
     for glued, side in [] if named and not whole else sorted(glued_sides, key=lambda item: -len(item[0])):
         if len(run_together) > len(glued) + 1:
             if run_together.startswith(glued):
-                readings.append(_Reading((run_together[len(glued) :],), side))
+                readings.append(Reading((run_together[len(glued) :],), side))
             if run_together.endswith(glued):
-                readings.append(_Reading((run_together[: -len(glued)],), side))
+                readings.append(Reading((run_together[: -len(glued)],), side))
     return [reading for reading in readings if reading.words]
 
 
-def _standard_name(entry: _Entry, side: str | None) -> str | None:
+def _standard_name(entry: KnownName, side: str | None) -> str | None:
     """TG-263 name of a known name with a side; None when the two don't go together."""
     organ = entry.organ
     if not organ.paired:

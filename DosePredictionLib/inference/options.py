@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Any
@@ -19,6 +20,9 @@ class PredictionOptions:
             prediction. None takes what the weights recommend.
         steps: denoiser calls a sample. None takes what the weights recommend.
         seed: of the noise.
+
+    Raises:
+        InputError: one of them is no whole number, or out of range.
     """
 
     samples: int | None = None
@@ -26,11 +30,17 @@ class PredictionOptions:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        for name, value in (("samples", self.samples), ("steps", self.steps)):
-            if value is not None and not 1 <= value <= 1000:
-                raise InputError(f"{name} is {value}; give a number from 1 to 1000.")
-        if not 0 <= self.seed < 2**31:
-            raise InputError(f"seed is {self.seed}; give a number from 0 to {2**31 - 1}.")
+        for name, least, most in (("samples", 1, 1000), ("steps", 1, 1000), ("seed", 0, 2**31 - 1)):
+            given = getattr(self, name)
+            if given is None and name != "seed":
+                continue
+            try:
+                value = operator.index(given)  # NumPy's integers, too
+            except TypeError:
+                raise InputError(f"{name} is {given!r}; give a whole number from {least} to {most}.") from None
+            if not least <= value <= most:
+                raise InputError(f"{name} is {value}; give a number from {least} to {most}.")
+            object.__setattr__(self, name, value)
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from DosePredictionLib.patient.geometry import vector3
+
 
 @dataclass(frozen=True)
 class Beam:
@@ -18,6 +20,10 @@ class Beam:
 
     gantry_deg: float
     couch_deg: float = 0.0
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "gantry_deg", float(self.gantry_deg))
+        object.__setattr__(self, "couch_deg", float(self.couch_deg))
 
     @property
     def to_source(self) -> np.ndarray:
@@ -39,10 +45,15 @@ class BeamArrangement:
     beams: tuple[Beam, ...]
     isocentre_mm: tuple[float, float, float] | None = None
 
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "beams", tuple(self.beams))
+        if self.isocentre_mm is not None:
+            object.__setattr__(self, "isocentre_mm", vector3(self.isocentre_mm))
+
     @classmethod
     def coplanar(cls, gantry_deg: tuple[float, ...]) -> BeamArrangement:
         """Coplanar fields at the given gantry angles about the targets' centroid."""
-        return cls(tuple(Beam(float(angle)) for angle in gantry_deg))
+        return cls(tuple(Beam(angle) for angle in gantry_deg))
 
 
 #: OpenKBP's plans: nine coplanar fields every 40 degrees (Babier et al., Med. Phys. 48, 2021).

@@ -26,9 +26,11 @@ def check_patient(patient: Patient) -> Patient:
     """The patient with what there is to know added to its warnings.
 
     Raises:
-        InputError: the patient can't be predicted: CT of NaN or all air; no target, an empty one, one outside the CT; a
-            prescription that is missing, not positive or in cGy; two structures in one role; a reference dose in cGy.
+        InputError: the patient can't be predicted: no `Patient` of volumes; CT of NaN or all air; no target, an empty
+            one, one outside the CT; a prescription that is missing, not positive or in cGy; two structures in one role;
+            a reference dose in cGy.
     """
+    _check_kinds(patient)
     _check_ct(patient)
     _check_targets(patient)
     _check_twice(patient)
@@ -62,6 +64,19 @@ def check_units(patient: Patient) -> None:
     for target in patient.targets:
         if target.prescription_gy is not None:
             _check_prescription(target, patient.identifier)
+
+
+def _check_kinds(patient: object) -> None:
+    if not isinstance(patient, Patient):
+        raise InputError(f"This is no patient but of type {type(patient).__name__}; read a case with read_patient.")
+    volumes: list[tuple[str, object]] = [("CT", patient.ct), ("reference dose", patient.reference_dose)]
+    volumes = [(name, volume) for name, volume in volumes if volume is not None]
+    volumes += [(f"mask of {structure.name}", structure.mask) for structure in patient.structures]
+    for name, volume in volumes:
+        if not isinstance(volume, Volume) or not isinstance(volume.array, np.ndarray):
+            raise InputError(
+                f"The {name} of {patient.identifier} is no Volume of a NumPy array; give Volume(array, geometry)."
+            )
 
 
 def _check_ct(patient: Patient) -> None:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
+
+from DosePredictionLib.errors import InputError
 
 if TYPE_CHECKING:
     import SimpleITK
@@ -33,17 +36,31 @@ def vector3(values: Iterable[float]) -> Vector3:
 class Geometry:
     """A regular grid of voxels in the patient's coordinates (LPS, mm).
 
+    Arrays and lists become tuples of plain numbers.
+
     Attributes:
         shape: number of voxels (z, y, x), the shape of the array that lies on this grid.
         spacing_mm: distance between voxel centres along the grid's own axes (x, y, z), as SimpleITK orders them.
         origin_mm: centre of the first voxel, LPS (x, y, z).
         direction: row-major 3 x 3 direction cosines; column i is the direction of grid axis i, as in SimpleITK.
+
+    Raises:
+        InputError: a spacing is not more than 0.
     """
 
     shape: Index3
     spacing_mm: Vector3
     origin_mm: Vector3 = (0.0, 0.0, 0.0)
     direction: tuple[float, ...] = IDENTITY_DIRECTION
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "shape", index3(self.shape))
+        object.__setattr__(self, "spacing_mm", vector3(self.spacing_mm))
+        object.__setattr__(self, "origin_mm", vector3(self.origin_mm))
+        object.__setattr__(self, "direction", tuple(np.asarray(self.direction, float).ravel().tolist()))
+        if not all(0.0 < value < math.inf for value in self.spacing_mm):
+            spacing = " x ".join(f"{value:g}" for value in self.spacing_mm)
+            raise InputError(f"A grid has a voxel spacing of {spacing} mm; give the distances between voxel centres.")
 
     @classmethod
     def of_image(cls, image: SimpleITK.Image) -> Geometry:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 
+from DosePredictionLib.errors import InputError
 from DosePredictionLib.patient.beams import BeamArrangement
 from DosePredictionLib.patient.geometry import Geometry
 from DosePredictionLib.patient.structure import Structure, StructureRole
@@ -28,6 +29,9 @@ class Patient:
         warnings: what the reader found odd but could live with, one sentence each.
         frame_of_reference_uid: of the CT, where the data are DICOM; None when unknown.
         left_out: names of structures that the data name, but which bound no volume on the CT.
+
+    Raises:
+        InputError: the number of fractions is no whole number.
     """
 
     identifier: str
@@ -42,6 +46,11 @@ class Patient:
     warnings: tuple[str, ...] = field(default=())
     frame_of_reference_uid: str | None = None
     left_out: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "structures", tuple(self.structures))
+        if self.fractions is not None:
+            object.__setattr__(self, "fractions", _whole(self.fractions, self.identifier))
 
     def with_role(self, role: StructureRole) -> tuple[Structure, ...]:
         """All structures that play ``role``."""
@@ -67,3 +76,14 @@ class Patient:
     def with_structures(self, structures: Iterable[Structure]) -> Patient:
         """The same patient with other structures."""
         return replace(self, structures=tuple(structures))
+
+
+def _whole(fractions: float, identifier: str) -> int:
+    try:
+        whole = int(fractions)
+        is_whole = whole == fractions
+    except (TypeError, ValueError, OverflowError):
+        is_whole = False
+    if not is_whole:
+        raise InputError(f"The number of fractions of {identifier} is {fractions!r}; give a whole number, or None.")
+    return whole

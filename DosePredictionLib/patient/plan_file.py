@@ -14,7 +14,7 @@ from DosePredictionLib.json_file import read_json
 from DosePredictionLib.patient.beams import Beam, BeamArrangement
 from DosePredictionLib.patient.naming import NameMatch, match_structure_name, role_of_standard_name
 from DosePredictionLib.patient.patient import Patient
-from DosePredictionLib.patient.structure import StructureRole
+from DosePredictionLib.patient.structure import StructureRole, structure_role
 from DosePredictionLib.whole_file import whole_file
 
 _KEYS = ("prescriptions_gy", "prescription_gy", "fractions", "technique", "site", "beams", "structures")
@@ -204,10 +204,9 @@ def _correction(name: str, value: Any, path: Path) -> Correction:
     role = None
     if fields.get("role") is not None:
         try:
-            role = StructureRole(fields["role"])
-        except ValueError:
-            roles = ", ".join(known.value for known in StructureRole)
-            raise InputError(f"{path}: {fields['role']!r} is no role ({name!r}); the roles are {roles}.") from None
+            role = structure_role(fields["role"], name)
+        except InputError as error:
+            raise InputError(f"{path}: {error}") from None
     return Correction(
         role, _optional_text(fields, "standard_name", path), _optional_number(fields, "prescription_gy", path)
     )

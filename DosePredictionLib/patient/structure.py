@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import Enum
 
+from DosePredictionLib.errors import InputError
+from DosePredictionLib.patient.geometry import vector3
 from DosePredictionLib.patient.outlined_mask import OutlinedMask
 from DosePredictionLib.patient.volume import Volume
 
@@ -22,6 +24,19 @@ class StructureRole(Enum):
     IGNORED = "ignored"
 
 
+def structure_role(value: object, name: str) -> StructureRole:
+    """A structure's role, which may be given by its word ("target").
+
+    Raises:
+        InputError: it is none.
+    """
+    try:
+        return StructureRole(value)
+    except ValueError:
+        roles = ", ".join(known.value for known in StructureRole)
+        raise InputError(f"{value!r} is no role ({name!r}); the roles are {roles}.") from None
+
+
 @dataclass(frozen=True)
 class Structure:
     """One structure.
@@ -31,10 +46,13 @@ class Structure:
         mask: zeros and ones (uint8 or bool) on its own grid, which may be smaller, finer or coarser than the CT's, and
             may reach beyond it. Structures may overlap. Models see this. Where contours or a surface are known it is an
             `OutlinedMask`, and volumes and doses are `measured` by these.
-        role: see `StructureRole`.
+        role: see `StructureRole`; its word ("target") becomes it.
         standard_name: TG-263 name, when one was recognised or given ("Parotid_L"); None otherwise.
         prescription_gy: for targets, the prescribed dose of the whole course in Gy; None otherwise.
         color: display colour, red, green, blue in 0..1; None when the data hold none.
+
+    Raises:
+        InputError: the role is none, or the prescription no number.
     """
 
     name: str
@@ -43,6 +61,13 @@ class Structure:
     standard_name: str | None = None
     prescription_gy: float | None = None
     color: tuple[float, float, float] | None = None
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "role", structure_role(self.role, self.name))
+        if self.prescription_gy is not None:
+            object.__setattr__(self, "prescription_gy", _plain_gy(self.prescription_gy, self.name))
+        if self.color is not None:
+            object.__setattr__(self, "color", vector3(self.color))
 
     @property
     def label(self) -> str:
@@ -53,3 +78,10 @@ class Structure:
     def measured(self) -> Volume:
         """What volumes and DVHs are taken from: the part of each voxel inside the outline, or else the mask."""
         return self.mask.occupancy if isinstance(self.mask, OutlinedMask) else self.mask
+
+
+def _plain_gy(value: object, name: str) -> float:
+    try:
+        return float(value)  # type: ignore[arg-type]
+    except (TypeError, ValueError):
+        raise InputError(f"The prescription of {name} is {value!r}; give the dose of the whole course in Gy.") from None

@@ -1,0 +1,87 @@
+"""What scripts hand over: NumPy's numbers count as numbers, anything else is refused in one sentence."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from phantom import AXIAL, ball_patient
+
+from DosePredictionLib.errors import InputError
+from DosePredictionLib.inference.options import PredictionOptions
+from DosePredictionLib.patient.beams import Beam, BeamArrangement
+from DosePredictionLib.patient.checks import check_patient
+from DosePredictionLib.patient.geometry import Geometry
+from DosePredictionLib.patient.structure import StructureRole
+from DosePredictionLib.worker.exchange import read_patient_exchange, write_patient
+
+
+def test_a_patient_of_numpys_numbers_reaches_the_process_as_it_is(tmp_path):
+    plain = ball_patient()
+    grid = Geometry(*(np.array(part) for part in (AXIAL.shape, AXIAL.spacing_mm, AXIAL.origin_mm)), np.eye(3))
+    given = replace(
+        plain,
+        geometry=grid,
+        fractions=np.int64(35),
+        beams=BeamArrangement([Beam(gantry_deg=angle) for angle in np.arange(0, 360, 40)], np.zeros(3, np.float32)),
+        structures=[
+            replace(s, prescription_gy=s.prescription_gy and np.float32(s.prescription_gy), role=s.role.value,
+                    color=np.array((1.0, 0.5, 0.0), np.float32))
+            for s in plain.structures
+        ],
+    )  # fmt: skip
+    write_patient(check_patient(given), tmp_path / "patient.npz")
+    again = read_patient_exchange(tmp_path / "patient.npz")
+    assert again.geometry == grid == AXIAL and again.fractions == 35
+    assert again.beams == replace(plain.beams, isocentre_mm=(0.0, 0.0, 0.0))
+    assert [(s.role, s.prescription_gy) for s in again.structures] == [
+        (s.role, s.prescription_gy) for s in plain.structures
+    ]
+    assert [s.name for s in given.with_role(StructureRole.TARGET)] == ["PTV70", "PTV56"]
+
+
+def test_options_may_be_numpys_integers():
+    options = PredictionOptions(np.int64(3), np.int32(2), np.uint8(1))
+    assert options == PredictionOptions(3, 2, 1)
+    assert [type(value) for value in (options.samples, options.steps, options.seed)] == [int, int, int]
+
+
+@pytest.mark.parametrize(("option", "value"), [("samples", 1.5), ("samples", "1"), ("seed", 1.5), ("seed", None)])
+def test_options_that_are_no_whole_numbers_are_refused(option, value):
+    with pytest.raises(InputError, match=f"{option} is {value!r}; give a whole number from"):
+        PredictionOptions(**{option: value})
+
+
+@pytest.mark.parametrize("spacing_mm", [0.0, -4.0, np.nan, np.inf])
+def test_a_grid_without_a_spacing_is_refused(spacing_mm):
+    with pytest.raises(InputError, match="spacing of 4 x 4 x"):
+        Geometry((40, 44, 48), (4.0, 4.0, spacing_mm))
+
+
+def test_roles_prescriptions_and_fractions_that_are_none_are_refused():
+    patient = ball_patient()
+    with pytest.raises(InputError, match=r"'tumour' is no role \('PTV70'\); the roles are target, oar"):
+        replace(patient.structures[1], role="tumour")
+    with pytest.raises(InputError, match="prescription of PTV70 is '70 Gy'"):
+        replace(patient.structures[1], prescription_gy="70 Gy")
+    for fractions in (34.5, "35", np.nan):
+        with pytest.raises(InputError, match="fractions of ball is .*; give a whole number"):
+            replace(patient, fractions=fractions)
+
+
+@pytest.mark.parametrize("given", ["pt_201.npz", ball_patient().ct.array, None])
+def test_what_is_no_patient_is_refused(given):
+    with pytest.raises(InputError, match="read_patient"):
+        check_patient(given)
+
+
+def test_bare_arrays_are_refused_by_name():
+    patient = ball_patient()
+    with pytest.raises(InputError, match=r"The CT of ball is no Volume .* give Volume\(array, geometry\)"):
+        check_patient(replace(patient, ct=patient.ct.array))
+    with pytest.raises(InputError, match="The reference dose of ball is no Volume"):
+        check_patient(replace(patient, reference_dose=patient.ct.array))
+    bare = [replace(s, mask=s.mask.array) if s.name == "Cord" else s for s in patient.structures]
+    with pytest.raises(InputError, match="The mask of Cord of ball is no Volume"):
+        check_patient(patient.with_structures(bare))

@@ -26,9 +26,9 @@ def check_patient(patient: Patient) -> Patient:
     """The patient with what there is to know added to its warnings.
 
     Raises:
-        InputError: the patient can't be predicted: no `Patient` of volumes; CT of NaN or all air; no target, an empty
-            one, one outside the CT; a prescription that is missing, not positive or in cGy; two structures in one role;
-            a reference dose in cGy.
+        InputError: the patient can't be predicted: no `Patient` of volumes; CT of NaN, all air or on another grid than
+            the patient's; no target, an empty one, one outside the CT; a prescription that is missing, not positive or
+            in cGy; two structures in one role; a reference dose in cGy.
     """
     _check_kinds(patient)
     _check_ct(patient)
@@ -82,6 +82,11 @@ def _check_kinds(patient: object) -> None:
 def _check_ct(patient: Patient) -> None:
     if patient.ct is None:
         return
+    if not patient.ct.geometry.is_close(patient.geometry):
+        raise InputError(
+            f"The CT of {patient.identifier} lies on another grid than the patient's; give "
+            "ct.on_grid(patient.geometry, outside=-1000)."
+        )
     array = patient.ct.array
     if array.dtype.kind == "f" and not np.isfinite(array).all():
         count = int(np.size(array) - np.isfinite(array).sum())

@@ -34,6 +34,7 @@ def write_patient(patient: Patient, path: Path) -> None:
     described = {
         "identifier": patient.identifier,
         "grid": asdict(patient.geometry),
+        "ct_grid": None if patient.ct is None else asdict(patient.ct.geometry),
         "structures": structures,
         "fractions": patient.fractions,
         "technique": patient.technique,
@@ -60,7 +61,8 @@ def read_patient_exchange(path: Path) -> Patient:
             )
             for index, entry in enumerate(described["structures"])
         )
-        ct = Volume(data["ct"], geometry) if "ct" in data else None
+        # The CT's own grid, for the check that it is the patient's.
+        ct = Volume(data["ct"], _geometry(described["ct_grid"])) if "ct" in data else None
     beams = described["beams"]
     return Patient(
         identifier=described["identifier"],

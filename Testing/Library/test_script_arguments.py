@@ -14,6 +14,7 @@ from DosePredictionLib.patient.beams import Beam, BeamArrangement
 from DosePredictionLib.patient.checks import check_patient
 from DosePredictionLib.patient.geometry import Geometry
 from DosePredictionLib.patient.structure import StructureRole
+from DosePredictionLib.patient.volume import Volume
 from DosePredictionLib.worker.exchange import read_patient_exchange, write_patient
 
 
@@ -85,3 +86,25 @@ def test_bare_arrays_are_refused_by_name():
     bare = [replace(s, mask=s.mask.array) if s.name == "Cord" else s for s in patient.structures]
     with pytest.raises(InputError, match="The mask of Cord of ball is no Volume"):
         check_patient(patient.with_structures(bare))
+
+
+MOVED = replace(AXIAL, origin_mm=(500.0, 0.0, 0.0))
+TURNED = replace(AXIAL, origin_mm=(-94.0, 86.0, -58.5), direction=(1.0, 0, 0, 0, -1.0, 0, 0, 0, 1.0))
+
+
+@pytest.mark.parametrize("grid", [MOVED, TURNED, AXIAL.cropped((0, 0, 0), (20, 44, 48))])
+def test_a_ct_on_another_grid_than_the_patients_is_refused(grid, tmp_path):
+    patient = ball_patient()
+    hu = patient.ct.array[: grid.shape[0]]
+    elsewhere = replace(patient, ct=Volume(hu, grid))
+    with pytest.raises(InputError, match=r"another grid .* ct\.on_grid\(patient\.geometry"):
+        check_patient(elsewhere)
+    write_patient(elsewhere, tmp_path / "patient.npz")  # as `Predictor.submit` does, which checks nothing itself
+    with pytest.raises(InputError, match="another grid"):
+        check_patient(read_patient_exchange(tmp_path / "patient.npz"))
+
+
+def test_the_grid_that_the_sentence_asks_for_is_taken():
+    patient = ball_patient()
+    coarse = patient.ct.on_grid(Geometry((50, 50, 50), (5.0, 5.0, 5.0), (-120.0,) * 3), outside=-1000)
+    check_patient(replace(patient, ct=coarse.on_grid(patient.geometry, outside=-1000)))

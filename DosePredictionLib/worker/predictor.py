@@ -10,6 +10,7 @@ from pathlib import Path
 from types import TracebackType
 
 from DosePredictionLib.dosimetry.dvh import Dvh, compute_dvh
+from DosePredictionLib.dosimetry.goal_choice import best_goal_set
 from DosePredictionLib.dosimetry.goals import GoalResult, evaluate_goals, goals_of
 from DosePredictionLib.errors import InputError
 from DosePredictionLib.inference.options import PredictionOptions, Provenance
@@ -56,13 +57,16 @@ class Prediction:
         """A DVH for each structure that is measured, by the structure's name."""
         return patient_dvhs(self.patient, self.dose)
 
-    def goals(self, goals: str | Path = "head-and-neck") -> list[GoalResult]:
+    def goals(self, goals: str | Path | None = None) -> list[GoalResult]:
         """The dose held against goals: the name of a bundled set, or a JSON file.
+
+        None takes the bundled set that suits the patient's site and fractions best, as the command line does.
 
         Raises:
             InputError: there is no such set, or the file is not valid.
         """
-        return evaluate_goals(goals_of(goals), self.patient, self.dose, self.dvhs)
+        taken = best_goal_set(self.patient).name if goals is None else goals
+        return evaluate_goals(goals_of(taken), self.patient, self.dose, self.dvhs)
 
     def write_provenance(self, path: str | Path) -> None:
         """Write prediction.json; it appears whole or not at all."""

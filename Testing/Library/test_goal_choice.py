@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from phantom import ball_patient
+from phantom import ball_dose, ball_patient
 
 from DosePredictionLib.dosimetry.goal import FractionRange
 from DosePredictionLib.dosimetry.goal_choice import best_goal_set, suitable_goal_sets
@@ -16,6 +16,7 @@ from DosePredictionLib.dosimetry.goal_writing import write_goals
 from DosePredictionLib.dosimetry.goals import Verdict, evaluate_goals
 from DosePredictionLib.errors import InputError
 from DosePredictionLib.patient.volume import Volume
+from DosePredictionLib.worker.predictor import Prediction
 
 NAMES = (
     "addiff-dose", "head-and-neck", "nrg-hn004", "quantec", "rtog-0615", "rtog-0617", "rtog-0813", "rtog-0915",
@@ -114,3 +115,16 @@ def test_fraction_ranges() -> None:
     assert [span.nearest(n) for n in (5, 30, 60)] == [25, 30, 45]
     assert [span.distance(n) for n in (20, 30, 50)] == [5, 0, 5]
     assert FractionRange(25, None).text == "25 or more" and FractionRange(3, 3).text == "3"
+
+
+@pytest.mark.parametrize(
+    ("site", "fractions", "name"), [("thorax", 5, "rtog-0813"), ("head-and-neck", 35, "head-and-neck")]
+)
+def test_a_prediction_is_judged_by_the_goals_of_its_own_plan(site: str, fractions: int, name: str) -> None:
+    patient = replace(ball_patient(), site=site, fractions=fractions)
+    # How it was predicted is no matter here.
+    prediction = Prediction(patient, ball_dose(), None, provenance=None)  # type: ignore[arg-type]
+    assert [row.goal for row in prediction.goals()] == [row.goal for row in prediction.goals(name)]
+    assert [row.goal.structure for row in prediction.goals("quantec")] != [
+        row.goal.structure for row in prediction.goals()
+    ]

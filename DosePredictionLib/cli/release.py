@@ -45,6 +45,9 @@ def run(arguments: argparse.Namespace) -> int:
     from DosePredictionLib.inference.weights import read_weights, save_weights
     from DosePredictionLib.whole_file import whole_file
 
+    if arguments.output.suffix != ".safetensors":
+        # The card's name differs from it in the suffix alone.
+        raise InputError(f"{arguments.output} is no name of weights; give one that ends in .safetensors with -o.")
     file = read_weights(arguments.weights)
     calibrates = is_calibration(file.header)
     summary = read_json(arguments.summary, "evaluate's summary")

@@ -355,6 +355,15 @@ def test_a_summary_of_calibrated_doses_is_none_of_the_weights(weights, tmp_path,
     assert "without --calibrate" in refused(arguments, capsys) and not out.exists()
 
 
+def test_a_model_card_never_takes_the_place_of_the_weights(weights, tmp_path, capsys):
+    summary = {"weights_sha256": read_weights(weights).sha256, "samples": 1, "steps": 1, "dose_score_gy": 2.0}
+    (tmp_path / "summary.json").write_text(json.dumps(summary))
+    arguments = ["release", str(weights), "--summary", str(tmp_path / "summary.json"), "--data", "x", "-o"]
+    for name in ("out.md", "out"):
+        assert ".safetensors" in refused([*arguments, str(tmp_path / name)], capsys)
+        assert not (tmp_path / name).exists()
+
+
 def test_a_truncated_ct_is_named(case, tmp_path, capsys):
     broken = tmp_path / "broken"
     broken.mkdir()

@@ -31,8 +31,8 @@ def add_parser(commands: Any) -> None:
         "compare",
         help="hold doses of one case against its clinical dose and each other",
         description="Measures doses of CASE against its clinical or reference dose, or against the first dose given "
-        "where the case has none: DVH figures, goals, voxel differences, gamma (3 %%/3 mm and 2 %%/2 mm, global and "
-        "local, from 10 %% of the maximum), isodose volumes. Writes compare.csv, compare.json, report.html and "
+        "where the case has none: DVH figures, goals, voxel differences, gamma (3 %/3 mm and 2 %/2 mm, global and "
+        "local, from 10 % of the maximum), isodose volumes. Writes compare.csv, compare.json, report.html and "
         "difference_NAME.nrrd (Gy, on the reference's grid). Research use, not for clinical decisions.",
     )
     parser.add_argument("--dose", action="append", required=True, metavar="[NAME=]FILE", dest="doses",

@@ -17,7 +17,7 @@ import SimpleITK as sitk
 from phantom import ball_dose, ball_patient
 from tiny import TINY, tiny_weights
 
-from DosePredictionLib.cli.main import main
+from DosePredictionLib.cli.main import COMMANDS, main
 from DosePredictionLib.dosimetry.patient_scores import score_patient
 from DosePredictionLib.inference.model_card import model_card
 from DosePredictionLib.inference.weights import WeightsHeader, read_weights, save_weights
@@ -381,6 +381,13 @@ def test_help_runs_as_a_module_and_says_research_use():
     assert "Research use, not for clinical decisions" in " ".join(shown.stdout.split())
     for command in ("predict", "evaluate", "train", "release"):
         assert command in shown.stdout
+
+
+def test_help_writes_percents_as_people_do(capsys):
+    for command in COMMANDS:
+        with pytest.raises(SystemExit):
+            main([command.__name__.rpartition(".")[2].replace("_", "-"), "--help"])
+        assert "%%" not in capsys.readouterr().out
 
 
 def test_the_external_stands_in_for_the_dose_region():

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import io
 import sys
 from collections.abc import Sequence
 
@@ -19,6 +18,7 @@ from DosePredictionLib.cli import (
     significance,
     train,
 )
+from DosePredictionLib.cli.streams import flushed_output, open_streams
 from DosePredictionLib.errors import InputError
 from DosePredictionLib.worker.predictor import PredictionFailed
 
@@ -38,11 +38,21 @@ def parser() -> argparse.ArgumentParser:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run a command; 0 when it worked, 2 with one sentence when it could not, 130 when interrupted."""
-    for stream in (sys.stdout, sys.stderr):
-        # A name that the terminal's encoding lacks must not end the work on the other cases.
-        if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="backslashreplace")
+    """Run a command.
+
+    Returns:
+        0 when it worked, 1 when nobody read its output to the end, 2 with one sentence when it could not, 130 when
+        interrupted.
+    """
+    open_streams()
+    try:
+        with flushed_output():
+            return _run(arguments)
+    except BrokenPipeError:
+        return 1
+
+
+def _run(arguments: Sequence[str] | None) -> int:
     chosen = parser().parse_args(arguments)
     try:
         return int(chosen.run(chosen) or 0)

@@ -1,0 +1,44 @@
+"""Standard output and standard error that take what a command says, whoever reads it or not."""
+
+from __future__ import annotations
+
+import io
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+
+def open_streams() -> None:
+    """Streams that were closed (``2>&-``) swallow what is written, others write names in any encoding."""
+    for name in ("stdout", "stderr"):
+        stream = getattr(sys, name)
+        if stream is None:
+            setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))
+        elif isinstance(stream, io.TextIOWrapper):
+            # A name that the terminal's encoding lacks must not end the work on the other cases.
+            stream.reconfigure(errors="backslashreplace")
+
+
+@contextmanager
+def flushed_output() -> Iterator[None]:
+    """What was printed is written out at the end of the block, where a pipe that nobody reads any more can be told.
+
+    Raises:
+        BrokenPipeError: it is one (``| head``); Python would tell it at its very end once more, which is kept from it.
+    """
+    try:
+        try:
+            yield
+        finally:
+            sys.stdout.flush()
+    except BrokenPipeError:
+        # As the note on SIGPIPE in the documentation of Python's module signal has it.
+        nothing = os.open(os.devnull, os.O_WRONLY)
+        for stream in (sys.stdout, sys.stderr):
+            try:
+                stream.flush()
+            except BrokenPipeError:
+                os.dup2(nothing, stream.fileno())
+        os.close(nothing)
+        raise

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from DosePredictionLib.cli.dose_options import tell_warnings
+from DosePredictionLib.cli.each_case import each_case
 from DosePredictionLib.cli.evaluated_dose import EvaluatedDose, predict_dose, read_predicted_dose
 from DosePredictionLib.cli.predict import add_model_options, chosen_calibration
 from DosePredictionLib.cli.result_folders import check_writable
@@ -48,7 +49,7 @@ from DosePredictionLib.patient.patient_digest import patient_digest
 from DosePredictionLib.patient.reader_gdp_hmm import is_gdp_hmm
 from DosePredictionLib.patient.volume import Volume
 from DosePredictionLib.resources import resource_path
-from DosePredictionLib.worker.predictor import PredictionFailed, Predictor
+from DosePredictionLib.worker.predictor import Predictor
 
 #: How a patient's dose is got.
 DoseOf = Callable[[Patient], EvaluatedDose]
@@ -137,17 +138,10 @@ def _score_all(
     Raises:
         InputError: no case could be scored.
     """
-    results, failures = [], []
+    results: list[CaseResult] = []
+    failures: list[str] = []
     cases = named_cases([arguments.dataset])
-    for case in cases:
-        try:
-            result = _score_case(case, dose_of, goals, card)
-        except (InputError, PredictionFailed) as error:
-            if len(cases) == 1:
-                raise InputError(str(error)) from error
-            failures.append(case.identifier)
-            print(f"dose-predict: {case.identifier}: {error}", file=sys.stderr)
-            continue
+    for _, result in each_case(cases, partial(_score_case, dose_of=dose_of, goals=goals, card=card), failures):
         if result is not None:
             results.append(result)
     if failures and not results:

@@ -9,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from DosePredictionLib.cli.each_case import check_all_done, each_case
 from DosePredictionLib.cli.goal_options import add_goals_option, goals_for, named_goals
 from DosePredictionLib.cli.progress_bar import ProgressBar
 from DosePredictionLib.cli.result_folders import (
@@ -26,10 +27,11 @@ from DosePredictionLib.inference.options import PredictionOptions
 from DosePredictionLib.patient.cases import Case, named_cases
 from DosePredictionLib.patient.dicom_reference import DicomReference
 from DosePredictionLib.patient.patient import Patient
+from DosePredictionLib.patient.volume import Volume
 from DosePredictionLib.patient.writer_dicom_dose import write_rtdose
 from DosePredictionLib.patient.writer_dicom_isodose import isodose_levels_gy, write_isodose_contours
 from DosePredictionLib.patient.writer_openkbp_csv import check_openkbp_grid, write_openkbp_dose
-from DosePredictionLib.worker.predictor import Prediction, PredictionFailed, Predictor
+from DosePredictionLib.worker.predictor import Prediction, Predictor
 
 FORMATS = {"nrrd": ".nrrd", "nifti": ".nii.gz", OPENKBP: ".nrrd", "dicom": ".nrrd"}
 
@@ -103,28 +105,26 @@ def run(arguments: argparse.Namespace) -> int:
             "choose the format nrrd or nifti."
         )
     folders = result_folders(cases, output)
+    folder_of = dict(zip(cases, folders, strict=True))
     if arguments.format == OPENKBP:
         check_openkbp_tables(cases, folders, output)
     check_writable(output)
-    failures = 0
+    failures: list[str] = []
     told = ""  # of the goals, said anew where they change from case to case
     calibrate = chosen_calibration(arguments)
     with Predictor(arguments.system, arguments.weights, arguments.device, calibrate=calibrate) as predictor:
         predictor.start()
-        for case, folder in zip(cases, folders, strict=True):
-            try:
-                patient = case.read()
-                if arguments.format == OPENKBP:
-                    check_openkbp_grid(patient.geometry)
-                reference = DicomReference.of_case(case.path) if arguments.format == "dicom" else None
-                prediction = predict_with_bar(predictor, patient, options)
-                levels_gy = drawn_levels_gy(prediction) if arguments.isodose_contours else ()
-            except (InputError, PredictionFailed) as error:
-                if len(cases) == 1:
-                    raise InputError(str(error)) from error
-                failures += 1
-                print(f"dose-predict: {case.identifier}: {error}", file=sys.stderr)
-                continue
+
+        def predicted(case: Case) -> tuple[Prediction, DicomReference | None, tuple[float, ...]]:
+            patient = case.read()
+            if arguments.format == OPENKBP:
+                check_openkbp_grid(patient.geometry)
+            reference = DicomReference.of_case(case.path) if arguments.format == "dicom" else None
+            prediction = predict_with_bar(predictor, patient, options)
+            return prediction, reference, drawn_levels_gy(prediction) if arguments.isodose_contours else ()
+
+        for case, (prediction, reference, levels_gy) in each_case(cases, predicted, failures):
+            folder = folder_of[case]
             patient = prediction.patient  # without the organs that the model did not see
             taken = goals_for(patient, named)
             remove_earlier_prediction(folder, output / f"{patient.identifier}.csv")
@@ -143,28 +143,42 @@ def run(arguments: argparse.Namespace) -> int:
             for warning in prediction.provenance.warnings:
                 print(f"Warning: {warning}", file=sys.stderr)
             print(f"{patient.identifier}: {folder} ({prediction.provenance.seconds['total']:.1f} s)")
-    if failures:
-        raise InputError(f"{failures} of {len(cases)} cases could not be predicted; the reasons stand above.")
+    check_all_done(cases, failures, "predicted")
     return 0
 
 
 def run_modality(arguments: argparse.Namespace, options: PredictionOptions, cases: Sequence[Case]) -> int:
     """Sample another modality than the dose. Nothing but this command asks for it, so it runs in this very process."""
-    from DosePredictionLib.inference.modality import TARGETS, modality_warning, modality_weights, predict_modality
+    from DosePredictionLib.inference.device import choose_device
+    from DosePredictionLib.inference.modality import (
+        TARGETS,
+        check_restores_modalities,
+        modality_warning,
+        modality_weights,
+        predict_modality,
+    )
     from DosePredictionLib.inference.weights import load_weights
 
     if arguments.target not in TARGETS:
         raise InputError(f"There is no modality {arguments.target!r}; choose dose or one of {', '.join(TARGETS)}.")
-    folders = result_folders(cases, arguments.output)
+    folder_of = dict(zip(cases, result_folders(cases, arguments.output), strict=True))
     check_writable(arguments.output)
     loaded = load_weights(arguments.weights or modality_weights(arguments.system))
     if warning := modality_warning(loaded):
         print(f"Warning: {warning}", file=sys.stderr)
-    for case, folder in zip(cases, folders, strict=True):
-        patient = case.read()
-        volume = predict_modality(loaded, patient, arguments.target, options, arguments.device)
-        volume.write(folder / f"{arguments.target}.nrrd")
-        print(f"{patient.identifier}: {folder / arguments.target}.nrrd (research use, not for clinical decisions)")
+    # What no case can be sampled with is told once.
+    check_restores_modalities(loaded)
+    choose_device(arguments.device)
+
+    def sampled(case: Case) -> Volume:
+        return predict_modality(loaded, case.read(), arguments.target, options, arguments.device)
+
+    failures: list[str] = []
+    for case, volume in each_case(cases, sampled, failures):
+        path = folder_of[case] / f"{arguments.target}.nrrd"
+        volume.write(path)
+        print(f"{case.identifier}: {path} (research use, not for clinical decisions)")
+    check_all_done(cases, failures, "sampled")
     return 0
 
 

@@ -5,10 +5,12 @@ from __future__ import annotations
 import argparse
 import math
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from DosePredictionLib.cli.dose_options import checked_dose, tell_warnings
+from DosePredictionLib.cli.each_case import check_all_done, each_case
 from DosePredictionLib.dosimetry.scorecard import Scorecard
 from DosePredictionLib.dosimetry.scorecard_reading import find_scorecard
 from DosePredictionLib.dosimetry.scorecard_scoring import score_dose
@@ -20,7 +22,7 @@ from DosePredictionLib.dosimetry.scorecard_table import (
     write_scorecard_csv,
 )
 from DosePredictionLib.errors import InputError
-from DosePredictionLib.patient.cases import named_cases
+from DosePredictionLib.patient.cases import Case, named_cases
 from DosePredictionLib.patient.reading import read_patient
 
 
@@ -65,17 +67,25 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _run_many(arguments: argparse.Namespace, card: Scorecard) -> int:
-    totals = []
-    for case in named_cases([arguments.case]):
-        patient = case.read()
-        dose = checked_dose(arguments.predictions / case.identifier / "dose.nrrd", patient, f"{case.identifier}: ")
-        total = PatientTotal.of(card, patient, dose)
+    cases = named_cases([arguments.case])
+    totals: list[PatientTotal] = []
+    failures: list[str] = []
+    for _, total in each_case(cases, partial(_score_case, predictions=arguments.predictions, card=card), failures):
         totals.append(total)
         print(f"{total.identifier}: {total.score:.1f} of {total.maximum:g}, {total.percent:.1f} %")
+    if not totals:
+        raise InputError(f"No case in {arguments.case} could be scored; the reasons stand above.")
     print_mean(totals, card)
     if arguments.output is not None:
         write_patient_totals(totals, arguments.output)
+    check_all_done(cases, failures, "scored")
     return 0
+
+
+def _score_case(case: Case, predictions: Path, card: Scorecard) -> PatientTotal:
+    patient = case.read()
+    dose = checked_dose(predictions / case.identifier / "dose.nrrd", patient, f"{case.identifier}: ")
+    return PatientTotal.of(card, patient, dose)
 
 
 def print_mean(totals: Sequence[PatientTotal], card: Scorecard) -> None:

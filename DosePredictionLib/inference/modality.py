@@ -47,6 +47,17 @@ def modality_warning(loaded: LoadedWeights) -> str:
     )
 
 
+def check_restores_modalities(loaded: LoadedWeights) -> DiffKT3DSystem:
+    """The system of weights that restore other modalities than the dose.
+
+    Raises:
+        InputError: it restores nothing but doses.
+    """
+    if not isinstance(loaded.system, DiffKT3DSystem):
+        raise InputError(f"The system {loaded.header.system!r} predicts nothing but doses; use --system diffkt3d.")
+    return loaded.system
+
+
 def predict_modality(
     loaded: LoadedWeights, patient: Patient, target: str, options: PredictionOptions, device: str = "auto"
 ) -> Volume:
@@ -69,9 +80,7 @@ def predict_modality(
     Raises:
         InputError: the system restores nothing but doses, or the patient can't be used.
     """
-    system = loaded.system
-    if not isinstance(system, DiffKT3DSystem):
-        raise InputError(f"The system {loaded.header.system!r} predicts nothing but doses; use --system diffkt3d.")
+    system = check_restores_modalities(loaded)
     patient = check_patient(patient)
     inputs = model_input(patient, system.channels)
     recommended = loaded.header.recommended

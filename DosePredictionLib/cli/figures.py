@@ -31,12 +31,14 @@ def run(arguments: argparse.Namespace) -> int:
     """Carry the command out."""
     from DosePredictionLib.cli.dose_options import named_dose
     from DosePredictionLib.cli.result_folders import check_writable
+    from DosePredictionLib.dosimetry.named_dose import different_names
     from DosePredictionLib.patient.reading import read_patient
     from DosePredictionLib.report.dose_panels import draw_dose_panels, draw_dvh_panels
     from DosePredictionLib.report.plane import Orientation
 
     patient = read_patient(arguments.case)
     doses = [named_dose(given, patient) for given in arguments.doses]
+    different_names(doses)
     check_writable(arguments.output)
     for orientation in Orientation:
         name = f"doses_{orientation.value.lower()}.{arguments.format}"

@@ -18,14 +18,13 @@ from DosePredictionLib.dosimetry.gamma import (
 )
 from DosePredictionLib.dosimetry.goals import GoalResult, GoalSet, GoalStructures, evaluate_goals
 from DosePredictionLib.dosimetry.isodose import USUAL_LEVELS_PERCENT, IsodoseAgreement, isodose_agreement
-from DosePredictionLib.dosimetry.named_dose import NamedDose
+from DosePredictionLib.dosimetry.named_dose import NamedDose, different_names
 from DosePredictionLib.dosimetry.voxel_statistics import (
     VoxelStatistics,
     comparison_mask,
     patient_region,
     voxel_statistics,
 )
-from DosePredictionLib.errors import InputError
 from DosePredictionLib.patient.patient import Patient
 from DosePredictionLib.patient.structure import Structure, StructureRole
 from DosePredictionLib.patient.volume import Volume
@@ -128,10 +127,7 @@ def compare_doses(
     Raises:
         InputError: two doses have one name, or a dose can't be measured.
     """
-    names = tuple(dose.name for dose in doses)
-    twice = [name for name in names if names.count(name) > 1]
-    if twice:
-        raise InputError(f"Two doses are called {twice[0]!r}; give them names of their own (NAME=FILE).")
+    names = different_names(doses)
     reference = doses[0]
     prescription_gy = patient.prescription_gy or float(reference.dose.array.max())
     dvhs = _dvhs(patient, doses)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from DosePredictionLib.errors import InputError
 from DosePredictionLib.patient.volume import Volume
 
 
@@ -26,3 +27,16 @@ class NamedDose:
     std: Volume | None = None
     provenance: Mapping[str, Any] | None = None
     warnings: tuple[str, ...] = ()
+
+
+def different_names(doses: Sequence[NamedDose]) -> tuple[str, ...]:
+    """The names of doses that are shown together.
+
+    Raises:
+        InputError: two doses have one name.
+    """
+    names = tuple(dose.name for dose in doses)
+    twice = [name for name in names if names.count(name) > 1]
+    if twice:
+        raise InputError(f"Two doses are called {twice[0]!r}; give them names of their own (NAME=FILE).")
+    return names

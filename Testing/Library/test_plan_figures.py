@@ -208,3 +208,12 @@ def test_the_figures_command_draws_four_pictures(tmp_path, patient):
     ]  # fmt: skip
     for path in (tmp_path / "out").glob("*.png"):
         assert path.read_bytes()[:4] == b"\x89PNG"
+
+
+def test_figures_of_two_doses_of_one_name_are_refused(tmp_path, patient, capsys):
+    write_patient_folder(patient, tmp_path / "case")
+    for system in ("a", "b"):
+        ball_dose(1.05).write(tmp_path / system / "ball" / "dose.nrrd")
+    doses = [f"--dose={tmp_path / system / 'ball' / 'dose.nrrd'}" for system in ("a", "b")]
+    assert main(["figures", str(tmp_path / "case"), *doses, "-o", str(tmp_path / "out")]) == 2
+    assert "Two doses are called 'ball'" in capsys.readouterr().err and not (tmp_path / "out").exists()

@@ -5,11 +5,13 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from DosePredictionLib.cli.goal_options import TakenGoals, add_goals_option, goals_for, named_goals
+from DosePredictionLib.cli.result_folders import PROVENANCE
 from DosePredictionLib.dosimetry.comparison import GAMMA_POINTS, DoseComparison, compare_doses
 from DosePredictionLib.dosimetry.dose_file import is_zero, read_dose_file
 from DosePredictionLib.dosimetry.gamma import NOT_AVAILABLE, gamma_is_available
@@ -83,6 +85,11 @@ def checked_dose(path: Path, patient: Patient, about: str = "") -> Volume:
     """
     told: list[str] = []
     dose = read_dose_file(path, patient.geometry, patient.frame_of_reference_uid, told)
+    made_by = provenance_beside(path)
+    if made_by is not None:
+        # Nothing is taken from it, so another program's file of that name does no harm.
+        with suppress(InputError):
+            told += another_patients(made_by, read_provenance(made_by), patient)
     tell_warnings(told, about)
     return dose
 
@@ -110,11 +117,16 @@ def gamma_points(chosen: int | str | None) -> int | None:
     return None if chosen == "all" else int(chosen)
 
 
-def named_dose(given: str, patient: Patient) -> NamedDose:
+def named_dose(given: str, patient: Patient, made_by: Path | None = None) -> NamedDose:
     """The dose of NAME=FILE or FILE, with what `predict` left beside it and with what is odd about it.
 
     A file ``dose.nrrd`` without a name takes its folder's. Its standard deviation and its provenance are read from
     ``dose_std.nrrd`` and ``prediction.json`` in the same folder, where they are.
+
+    Args:
+        given: what the user wrote.
+        patient: whose dose it should be.
+        made_by: its prediction.json; None takes the one beside it.
 
     Raises:
         InputError: the file can't be used.
@@ -129,15 +141,32 @@ def named_dose(given: str, patient: Patient) -> NamedDose:
     dose = read_dose_file(path, patient.geometry, patient.frame_of_reference_uid, told)
     stem = image_stem(path)
     std_path = path.with_name(f"dose_std{image_suffix(path)}")
-    provenance_path = path.with_name("prediction.json")
     beside = stem == "dose"
+    made_by = made_by or provenance_beside(path)
+    provenance = None if made_by is None else read_provenance(made_by)
+    if made_by is not None and provenance is not None:
+        told += another_patients(made_by, provenance, patient)
     return NamedDose(
         name.strip() or (path.resolve().parent.name if beside else stem),
         dose,
         read_dose_file(std_path, patient.geometry) if beside and std_path.exists() else None,
-        read_provenance(provenance_path) if beside and provenance_path.exists() else None,
+        provenance,
         tuple(told),
     )
+
+
+def provenance_beside(dose: Path) -> Path | None:
+    """The prediction.json of a dose that `predict` wrote; None for any other dose."""
+    path = dose.with_name(PROVENANCE)
+    return path if image_stem(dose) == "dose" and path.exists() else None
+
+
+def another_patients(path: Path, provenance: Mapping[str, Any], patient: Patient) -> list[str]:
+    """What to tell of a prediction.json that is about another patient: one sentence, or nothing."""
+    made_for = provenance.get("patient")
+    if made_for in (None, patient.identifier):
+        return []
+    return [f"{path.resolve().parent.name}/{path.name} is about {made_for}, the case is {patient.identifier}."]
 
 
 def read_provenance(path: Path) -> Mapping[str, Any]:

@@ -29,7 +29,7 @@ def add_parser(commands: Any) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Carry the command out."""
-    from DosePredictionLib.cli.dose_options import named_dose
+    from DosePredictionLib.cli.dose_options import named_dose, tell_warnings
     from DosePredictionLib.cli.result_folders import check_writable
     from DosePredictionLib.dosimetry.named_dose import different_names
     from DosePredictionLib.patient.reading import read_patient
@@ -39,6 +39,7 @@ def run(arguments: argparse.Namespace) -> int:
     patient = read_patient(arguments.case)
     doses = [named_dose(given, patient) for given in arguments.doses]
     different_names(doses)
+    tell_warnings(text for dose in doses for text in dose.warnings)
     check_writable(arguments.output)
     for orientation in Orientation:
         name = f"doses_{orientation.value.lower()}.{arguments.format}"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -13,7 +12,6 @@ from DosePredictionLib.cli.dose_options import (
     case_and_goals,
     comparison_of,
     named_dose,
-    read_provenance,
     tell_warnings,
 )
 from DosePredictionLib.cli.result_folders import check_writable
@@ -44,16 +42,11 @@ def run(arguments: argparse.Namespace) -> int:
     """Carry the command out."""
     output = page_file(arguments.output)
     patient, taken = case_and_goals(arguments)
-    dose = named_dose(arguments.dose, patient)
+    dose = named_dose(arguments.dose, patient, arguments.provenance)
     if "=" not in arguments.dose or Path(arguments.dose).exists():
         dose = replace(dose, name="Predicted")
     if arguments.std is not None:
         dose = replace(dose, std=read_dose_file(arguments.std, patient.geometry))
-    if arguments.provenance is not None:
-        dose = replace(dose, provenance=read_provenance(arguments.provenance))
-    made_for = (dose.provenance or {}).get("patient")
-    if made_for not in (None, patient.identifier):
-        print(f"Warning: prediction.json is about {made_for}, the case is {patient.identifier}.", file=sys.stderr)
     tell_warnings(dose.warnings)
     check_writable(output.parent)
     print(taken.sentence)

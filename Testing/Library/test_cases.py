@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import gzip
 import hashlib
+import json
 import os
 import shutil
 from dataclasses import replace
@@ -227,3 +228,28 @@ def test_scores_of_several_patients_keep_their_names(tmp_path):
     assert main(arguments) == 0
     rows = {row["patient"]: float(row["dose_score_gy"]) for row in csv.DictReader(open(out / "scores.csv", newline=""))}
     assert rows["a"] < rows["b"]
+
+
+@pytest.mark.parametrize("command", ["compare", "report", "scorecard", "evaluate", "figures"])
+def test_every_command_tells_of_another_patients_prediction(tmp_path, capsys, command):
+    case = write_balls(tmp_path / "data", "a") / "a"
+    ball_dose().write(case / "dose.nrrd")
+    dose = tmp_path / "predicted" / "a" / "dose.nrrd"
+    ball_dose(2.0).write(dose)
+    out = str(tmp_path / "out")
+    arguments = {
+        "compare": ["compare", str(case), "--dose", str(dose), "-o", out, "--gamma-points", "0"],
+        "report": ["report", str(case), "--dose", str(dose), "-o", f"{out}.html", "--gamma-points", "0"],
+        "scorecard": ["scorecard", str(case), "--dose", str(dose)],
+        "evaluate": ["evaluate", str(case), "--predictions", str(tmp_path / "predicted"), "-o", out],
+        "figures": ["figures", str(case), "--dose", str(dose), "-o", out],
+    }[command]
+    dose.with_name("prediction.json").write_text(json.dumps({"patient": "pt_202"}))
+    assert main(arguments) == 0
+    assert capsys.readouterr().err.count("a/prediction.json is about pt_202, the case is a.") == 1
+    if command == "scorecard":
+        dose.with_name("prediction.json").write_text(json.dumps({"patient": "a"}))
+        assert main(arguments) == 0 and "is about" not in capsys.readouterr().err
+    # Another program's file of that name matters only where something is taken from it.
+    dose.with_name("prediction.json").write_text("[]")
+    assert main(arguments) == (0 if command in ("scorecard", "evaluate") else 2)

@@ -12,7 +12,7 @@ import sys
 import tempfile
 import threading
 from collections import deque
-from dataclasses import asdict
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -44,11 +44,30 @@ def python_executable() -> str:
     return found
 
 
+@dataclass(eq=False)
+class _Request:
+    """A prediction under way.
+
+    Attributes:
+        number: that its events carry.
+        folder: where its patient and its dose lie on their way; nothing else does.
+        writer: the thread that writes its patient.
+        process: that it was sent to; None at first.
+        cancelled: whether it ends as `Stopped`, whatever comes of it.
+    """
+
+    number: int
+    folder: Path
+    writer: threading.Thread | None = None
+    process: subprocess.Popen[str] | None = None
+    cancelled: bool = False
+
+
 class WorkerClient:
     """One prediction at a time in a process that stays warm; a dead process is started anew by the next request.
 
-    All methods return at once (but for `close`, which waits up to two seconds). Events are collected with `poll` from
-    the thread that owns the client, or awaited with `wait`.
+    All methods return at once (but for `close` and `abandon`, which wait up to two seconds). Events are collected with
+    `poll` from the thread that owns the client, or awaited with `wait`.
 
     Args:
         system, weights, device, calibrate: of the process; see `PredictionEngine`.
@@ -66,12 +85,11 @@ class WorkerClient:
         if calibrate:
             options += ["--calibrate"] if calibrate is True else ["--calibrate", str(Path(calibrate).absolute())]
         self._command = [python or python_executable(), str(entry_script), *options]
-        self._events: queue.Queue[Event] = queue.Queue()
+        self._events: queue.SimpleQueue[Event] = queue.SimpleQueue()
         self._process: subprocess.Popen[str] | None = None
         self._log: deque[str] = deque(maxlen=200)
-        self._request = 0
-        self._pending: int | None = None
-        self._folder: Path | None = None
+        self._requests = 0
+        self._pending: _Request | None = None
         self._lock = threading.RLock()
 
     @property
@@ -109,12 +127,15 @@ class WorkerClient:
                     "(the environment variable DOSE_PREDICTION_PYTHON, where it is set)."
                 ) from error
             self._process = process
-            logger = threading.Thread(target=self._collect_log, args=(process,), daemon=True)
+            logger = threading.Thread(target=_collect_log, args=(process, self._log), daemon=True)
             logger.start()
             threading.Thread(target=self._listen, args=(process, logger), daemon=True).start()
 
-    def submit(self, patient: Patient, options: PredictionOptions) -> None:
+    def submit(self, patient: Patient, options: PredictionOptions) -> int:
         """Begin a prediction; its events follow, the last of them one of `FINAL_EVENTS`.
+
+        Returns:
+            The number that its events carry.
 
         Raises:
             RuntimeError: one is already under way.
@@ -122,21 +143,42 @@ class WorkerClient:
         with self._lock:
             if self._pending is not None:
                 raise RuntimeError("a prediction is already under way")
-            self._request += 1
-            number = self._pending = self._request
-            self._folder = Path(tempfile.mkdtemp(prefix="dose-prediction-"))
-        threading.Thread(target=self._send_patient, args=(number, self._folder, patient, options), daemon=True).start()
+            self._requests += 1
+            request = _Request(self._requests, Path(tempfile.mkdtemp(prefix="dose-prediction-")))
+            request.writer = threading.Thread(target=self._send_patient, args=(request, patient, options), daemon=True)
+            request.writer.start()
+            self._pending = request
+            return request.number
 
     def cancel(self) -> None:
         """Stop the prediction under way: by message, or after a grace by ending the process."""
         with self._lock:
-            number = self._pending
-        if number is None:
-            return
-        self._send({"type": "cancel", "id": number})
-        timer = threading.Timer(CANCEL_GRACE_S, self._end_cancelled, args=(number,))
+            request = self._pending
+            if request is None:
+                return
+            request.cancelled = True
+            if request.process is not None:
+                self._send({"type": "cancel", "id": request.number}, request.process)
+        timer = threading.Timer(CANCEL_GRACE_S, self._end_cancelled, args=(request,))
         timer.daemon = True
         timer.start()
+
+    def abandon(self, number: int) -> None:
+        """Cancel a prediction, wait until it is over and drop its events, so that the next one can begin at once.
+
+        An interrupt meanwhile ends the process instead of waiting for it. Nothing happens to a prediction that is over.
+        """
+        request = self._pending
+        if request is None or request.number != number:
+            return
+        try:
+            self.cancel()
+            while self._pending is request:
+                self.wait(0.05)
+        except BaseException:
+            self._end_cancelled(request)
+            raise
+        self.poll()
 
     def poll(self) -> list[Event]:
         """The events since the last call."""
@@ -155,36 +197,58 @@ class WorkerClient:
             return None
 
     def close(self) -> None:
-        """End the process and remove what it left."""
+        """End the process and remove what it left; a prediction under way ends as `Stopped`."""
         with self._lock:
             process, self._process = self._process, None
-            self._pending = None
-        if process is not None and process.poll() is None:
-            self._send({"type": "stop"}, process)
-            try:
-                process.wait(CLOSE_GRACE_S)
-            except subprocess.TimeoutExpired:
-                _kill_group(process)
-                process.wait()
-        self._remove_folder()
-
-    def _send_patient(self, number: int, folder: Path, patient: Patient, options: PredictionOptions) -> None:
+            request, self._pending = self._pending, None
         try:
-            write_patient(patient, folder / "patient.npz")
-            if self._pending != number:  # cancelled while its patient was written
-                return
-            self.start()
-            self._send({
-                "type": "predict", "id": number, "patient": str(folder / "patient.npz"),
-                "result": str(folder / "dose.npz"), "options": asdict(options),
-            })  # fmt: skip
-        except Exception as error:  # a full disk, a missing interpreter: the request must end with an event
-            self._finish(number, Failed(f"The prediction could not be started: {error}", by_input=False))
+            if process is not None and process.poll() is None:
+                self._send({"type": "stop"}, process)
+                process.wait(CLOSE_GRACE_S)
+            if request is not None and request.writer is not None:
+                request.writer.join(CLOSE_GRACE_S)
+        except subprocess.TimeoutExpired:
+            pass
+        finally:  # also when a second Ctrl-C interrupts the waiting
+            try:
+                if process is not None:
+                    _kill_group(process)
+            finally:
+                if request is not None:
+                    shutil.rmtree(request.folder, ignore_errors=True)
+                    self._events.put(Stopped(request=request.number))
 
-    def _send(self, message: dict[str, Any], process: subprocess.Popen[str] | None = None) -> None:
-        process = process or self._process
-        if process is None or process.stdin is None:
-            return
+    def _send_patient(self, request: _Request, patient: Patient, options: PredictionOptions) -> None:
+        paths = {"patient": str(request.folder / "patient.npz"), "result": str(request.folder / "dose.npz")}
+        try:
+            # First, so that the process removes it in any case where this one is killed.
+            if not self._pass_on(request, {"type": "folder", "path": str(request.folder)}):
+                return
+            write_patient(patient, Path(paths["patient"]))
+            self._pass_on(request, {"type": "predict", "id": request.number, **paths, "options": asdict(options)})
+        except Exception as error:  # a full disk, a missing interpreter: the request must end with an event
+            text = f"The prediction could not be started: {error}"
+            self._finish(request, Failed(text, by_input=False, request=request.number))
+        finally:
+            if self._pending is not request:  # it ended, and its folder went, while its patient was written
+                shutil.rmtree(request.folder, ignore_errors=True)
+
+    def _pass_on(self, request: _Request, message: dict[str, Any]) -> bool:
+        """Send a message to the request's process, which starts if need be; False where the request is over."""
+        with self._lock:
+            if request.cancelled:
+                self._finish(request, Stopped(request=request.number))
+            if self._pending is not request:
+                return False
+            if request.process is None:
+                self.start()
+                request.process = self._process
+            assert request.process is not None
+            self._send(message, request.process)
+            return True
+
+    def _send(self, message: dict[str, Any], process: subprocess.Popen[str]) -> None:
+        assert process.stdin is not None
         try:
             with self._lock:
                 process.stdin.write(json.dumps(message) + "\n")
@@ -192,86 +256,92 @@ class WorkerClient:
         except (OSError, ValueError):
             pass  # the process is gone; its listener reports that
 
-    def _collect_log(self, process: subprocess.Popen[str]) -> None:
-        assert process.stderr is not None
-        for line in process.stderr:
-            self._log.append(line.rstrip())
-
     def _listen(self, process: subprocess.Popen[str], logger: threading.Thread) -> None:
         assert process.stdout is not None
         unusable: Failed | None = None
         for line in process.stdout:
-            message = json.loads(line)
+            try:
+                message = json.loads(line)
+            except ValueError:  # cut off: the process was killed while it wrote
+                continue
             kind, number = message["type"], message.get("id")
+            request = self._pending
             if kind == "ready":
                 self._events.put(Ready(message["device"]))
             elif kind == "message":
-                self._events.put(Told(message["text"]))
-            elif kind == "progress" and number == self._pending:
-                self._events.put(Advanced(Progress(
-                    message["stage"], message["step"], message["total"], message["seconds_left"]
-                )))  # fmt: skip
-            elif kind == "result":
-                self._take_result(number)
-            elif kind == "cancelled":
-                self._finish(number, Stopped())
-            elif kind == "error":
-                self._finish(number, Failed(message["text"], message["kind"] == "input"))
+                self._events.put(Told(message["text"], request=number))
             elif kind == "unusable":
                 unusable = Failed(message["text"], message["kind"] == "input")
+            elif request is None or request.number != number:
+                continue  # of a prediction that is over
+            elif kind == "progress":
+                self._events.put(Advanced(
+                    Progress(message["stage"], message["step"], message["total"], message["seconds_left"]),
+                    request=number,
+                ))  # fmt: skip
+            elif kind == "result":
+                self._take_result(request)
+            elif kind == "cancelled":
+                self._finish(request, Stopped(request=number))
+            elif kind == "error":
+                self._finish(request, Failed(message["text"], message["kind"] == "input", request=number))
         code = process.wait()
         logger.join(1.0)
         with self._lock:
             if self._process is process:
                 self._process = None
-            number = self._pending
-        if number is not None:
+            request = self._pending
+        # A prediction that another process has by now is none of this one's.
+        if request is not None and request.process is process:
             last = next((line for line in reversed(self._log) if line.strip()), "it said nothing")
             text = f"The prediction process ended unexpectedly (exit code {code}: {last}); predict again to restart it."
-            self._finish(number, unusable or Failed(text, by_input=False))
+            self._finish(request, replace(unusable or Failed(text, by_input=False), request=request.number))
 
-    def _take_result(self, number: int) -> None:
-        folder = self._folder
-        if folder is None or number != self._pending:
-            return
+    def _take_result(self, request: _Request) -> None:
         try:
-            dose, dose_std, provenance, uncalibrated = read_dose(folder / "dose.npz")
-        except (OSError, ValueError, KeyError) as error:
-            self._finish(number, Failed(f"The predicted dose could not be read back: {error}", by_input=False))
+            dose, dose_std, provenance, uncalibrated = read_dose(request.folder / "dose.npz")
+        except Exception as error:  # whatever a damaged file brings: the request must end with an event
+            text = f"The predicted dose could not be read back: {error}"
+            self._finish(request, Failed(text, by_input=False, request=request.number))
             return
-        self._finish(number, Finished(dose, dose_std, provenance, uncalibrated))
+        self._finish(request, Finished(dose, dose_std, provenance, uncalibrated, request=request.number))
 
-    def _end_cancelled(self, number: int) -> None:
+    def _end_cancelled(self, request: _Request) -> None:
         with self._lock:
-            if self._pending != number:
+            if self._pending is not request:
                 return
-            process, self._process = self._process, None
-        if process is not None:
-            _kill_group(process)
-        self._finish(number, Stopped())
+            request.cancelled = True
+            if self._process is request.process:
+                self._process = None
+        if request.process is not None:
+            _kill_group(request.process)
+        self._finish(request, Stopped(request=request.number))
 
-    def _finish(self, number: int, event: Event) -> None:
+    def _finish(self, request: _Request, event: Event) -> None:
         assert isinstance(event, FINAL_EVENTS)
         with self._lock:
-            if self._pending != number:
+            if self._pending is not request:
                 return
+            shutil.rmtree(request.folder, ignore_errors=True)
             self._pending = None
-        self._remove_folder()
-        self._events.put(event)
+            self._events.put(Stopped(request=request.number) if request.cancelled else event)
 
-    def _remove_folder(self) -> None:
-        with self._lock:
-            folder, self._folder = self._folder, None
-        if folder is not None:
-            shutil.rmtree(folder, ignore_errors=True)
+
+def _collect_log(process: subprocess.Popen[str], log: deque[str]) -> None:
+    assert process.stderr is not None
+    for line in process.stderr:
+        log.append(line.rstrip())
 
 
 def _kill_group(process: subprocess.Popen[str]) -> None:
     """End a process and its children: a launcher such as PythonSlicer leaves its child behind otherwise."""
+    if process.poll() is not None:
+        return
     try:
         if sys.platform == "win32":
             subprocess.run(["taskkill", "/F", "/T", "/PID", str(process.pid)], capture_output=True, check=False)
         else:
             os.killpg(process.pid, signal.SIGKILL)
-    except ProcessLookupError:
+        process.wait(CLOSE_GRACE_S)  # until then it may write, and on Windows its files can't be removed
+    except (OSError, subprocess.TimeoutExpired):
         pass

@@ -9,29 +9,44 @@ from DosePredictionLib.inference.progress import Progress
 from DosePredictionLib.patient.volume import Volume
 
 
+@dataclass(frozen=True, kw_only=True)
+class OfRequest:
+    """What all events tell.
+
+    Attributes:
+        request: number of the prediction, as `submit` gave it; None where it is about the process as a whole.
+    """
+
+    request: int | None = None
+
+    def concerns(self, number: int | None) -> bool:
+        """Whether it is news for whoever waits for the prediction ``number``: its own, or about the process."""
+        return self.request is None or self.request == number
+
+
 @dataclass(frozen=True)
-class Ready:
+class Ready(OfRequest):
     """The process has its weights and waits. ``device``: where it computes."""
 
     device: str
 
 
 @dataclass(frozen=True)
-class Advanced:
+class Advanced(OfRequest):
     """A prediction has come so far."""
 
     progress: Progress
 
 
 @dataclass(frozen=True)
-class Told:
+class Told(OfRequest):
     """A sentence for the user, such as the fall back from a full GPU to the processor."""
 
     text: str
 
 
 @dataclass(frozen=True)
-class Finished:
+class Finished(OfRequest):
     """A prediction is done. Dose, standard deviation and dose before its calibration in Gy on the patient's grid."""
 
     dose: Volume
@@ -41,7 +56,7 @@ class Finished:
 
 
 @dataclass(frozen=True)
-class Failed:
+class Failed(OfRequest):
     """A prediction failed. ``by_input``: the user can mend it as ``text`` says; otherwise it is a fault."""
 
     text: str
@@ -49,7 +64,7 @@ class Failed:
 
 
 @dataclass(frozen=True)
-class Stopped:
+class Stopped(OfRequest):
     """A prediction was cancelled."""
 
 

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import threading
+import weakref
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from functools import cached_property
@@ -83,8 +86,23 @@ def patient_dvhs(patient: Patient, dose: Volume) -> dict[str, Dvh]:
     }
 
 
+def prediction_of(patient: Patient, event: Finished) -> Prediction:
+    """The prediction of a patient out of the event that brought its dose.
+
+    Raises:
+        PredictionFailed: the dose is another patient's, or lies on another grid.
+    """
+    made = event.provenance
+    if made.patient != patient.identifier or not event.dose.geometry.is_close(patient.geometry):
+        raise PredictionFailed(
+            f"The prediction process gave a dose of {made.patient} that is not the one asked for {patient.identifier}, "
+            "so it is not used; predict again."
+        )
+    return Prediction(patient, event.dose, event.dose_std, made, event.uncalibrated)
+
+
 class Predictor:
-    """Predicts in a process of its own that stays warm until `close`.
+    """Predicts in a process of its own that stays warm until `close`, or until nobody holds the predictor any more.
 
     ``with Predictor("default") as predictor: prediction = predictor.predict(patient, samples=4)``
 
@@ -104,6 +122,8 @@ class Predictor:
         client: WorkerClient | None = None, calibrate: bool | str | Path = False,
     ) -> None:  # fmt: skip
         self._client = client or WorkerClient(system, weights, device, calibrate=calibrate)
+        self._waits = threading.Lock()
+        weakref.finalize(self, _close_unheld, self._client, os.getpid())
 
     def __enter__(self) -> Predictor:
         return self
@@ -117,9 +137,13 @@ class Predictor:
         """Load the weights ahead of the first prediction."""
         self._client.start()
 
-    def submit(self, patient: Patient, *, samples: int | None = None, steps: int | None = None, seed: int = 0) -> None:
-        """Begin a prediction and return at once."""
-        self._client.submit(patient, PredictionOptions(samples, steps, seed))
+    def submit(self, patient: Patient, *, samples: int | None = None, steps: int | None = None, seed: int = 0) -> int:
+        """Begin a prediction and return at once with its number, which its events carry as ``request``.
+
+        Raises:
+            RuntimeError: one is already under way.
+        """
+        return self._client.submit(patient, PredictionOptions(samples, steps, seed))
 
     def poll(self) -> list[Event]:
         """What happened since the last call."""
@@ -149,32 +173,56 @@ class Predictor:
         on_progress: Callable[[Progress], None] = lambda progress: None,
         on_message: Callable[[str], None] = lambda text: None,
     ) -> Prediction:
-        """Predict and wait for it. An interrupt (Ctrl-C) cancels.
+        """Predict and wait for it. An interrupt (Ctrl-C) cancels, and so does what ``on_progress`` raises.
 
         Raises:
             InputError: the patient or the weights can't be used; the message says what to do.
             PredictionFailed: the process failed.
-            PredictionStopped: another thread cancelled.
+            PredictionStopped: another thread cancelled or closed the predictor.
+            RuntimeError: a prediction is already under way.
         """
         patient = check_patient(patient)  # what is measured on is what the process predicts
-        self.submit(patient, samples=samples, steps=steps, seed=seed)
+        if not self._waits.acquire(blocking=False):  # two that wait would take each other's events
+            raise RuntimeError("a prediction is already under way")
         try:
-            while True:
-                event = self._client.wait(0.5)
-                if isinstance(event, Advanced):
-                    on_progress(event.progress)
-                elif isinstance(event, Told):
-                    on_message(event.text)
-                elif isinstance(event, Finished):
-                    return Prediction(patient, event.dose, event.dose_std, event.provenance, event.uncalibrated)
-                elif isinstance(event, Failed):
-                    raise InputError(event.text) if event.by_input else PredictionFailed(event.text)
-                elif isinstance(event, Stopped):
-                    raise PredictionStopped("the prediction was cancelled")
-        except KeyboardInterrupt:
-            self.cancel()
-            raise
+            number = self.submit(patient, samples=samples, steps=steps, seed=seed)
+            try:
+                return self._awaited(number, patient, on_progress, on_message)
+            except BaseException:
+                self._client.abandon(number)
+                raise
+        finally:
+            self._waits.release()
+
+    def _awaited(
+        self, number: int, patient: Patient, on_progress: Callable[[Progress], None], on_message: Callable[[str], None]
+    ) -> Prediction:
+        while True:
+            event = self._client.wait(0.5)
+            if event is None or not event.concerns(number):
+                continue  # of an earlier prediction that nobody waited for
+            if isinstance(event, Advanced):
+                on_progress(event.progress)
+            elif isinstance(event, Told):
+                on_message(event.text)
+            elif isinstance(event, Finished):
+                return prediction_of(patient, event)
+            elif isinstance(event, Failed):
+                raise InputError(event.text) if event.by_input else PredictionFailed(event.text)
+            elif isinstance(event, Stopped):
+                raise PredictionStopped("the prediction was cancelled")
 
     def close(self) -> None:
         """End the process."""
         self._client.close()
+
+
+def _close_unheld(client: WorkerClient, owner: int) -> None:
+    """End the process of a predictor that is gone without having been closed, unless it is a forked child's copy."""
+    if os.getpid() != owner or (client.process_id is None and not client.busy):
+        return
+    if threading.main_thread().is_alive():
+        # It may go at any moment, in any thread, which is not kept waiting. No daemon: Python ends after it.
+        threading.Thread(target=client.close).start()
+    else:  # Python is ending, and threads with it
+        client.close()

@@ -1,9 +1,10 @@
 """The prediction process: requests come in and events go out as lines of JSON on its standard streams.
 
 Requests: ``{"type": "predict", "id", "patient", "result", "options"}``, ``{"type": "cancel", "id"}``,
-``{"type": "stop"}``. Events: ``ready``, ``progress``, ``message``, ``result``, ``cancelled``, ``error`` (with ``kind``
-"input" for what the user can mend) and ``unusable`` when the process can't start at all. It ends when its standard
-input closes, so it never outlives its client.
+``{"type": "folder", "path"}``, ``{"type": "stop"}``. Events: ``ready``, ``progress``, ``message``, ``result``,
+``cancelled``, ``error`` (with ``kind`` "input" for what the user can mend) and ``unusable`` when the process can't
+start at all. It ends when its standard input closes, so it never outlives its client; nor does the folder that the
+client last named, where the next patient will lie.
 
 Run by path (``python .../DosePredictionLib/worker/process.py --system default``), because inside Slicer the library
 need not be installed.
@@ -15,6 +16,7 @@ import argparse
 import json
 import os
 import queue
+import shutil
 import sys
 import threading
 import traceback
@@ -46,13 +48,21 @@ class WorkerProcess:
         self._jobs: queue.Queue[dict[str, Any] | None] = queue.Queue()
         self._cancelled: set[int] = set()
         self._closing = threading.Event()
+        self._number: int | None = None
+        self._folder: Path | None = None
         self._writing = threading.Lock()
 
     def serve(self) -> int:
         """Run to the end; the exit code."""
         threading.Thread(target=self._listen, daemon=True).start()
         try:
-            engine = self._make_engine(lambda text: self._emit({"type": "message", "text": text}))
+            return self._serve()
+        finally:
+            self._remove_folder_when_closing()  # once more: what was open, or was written meanwhile
+
+    def _serve(self) -> int:
+        try:
+            engine = self._make_engine(lambda text: self._emit({"type": "message", "id": self._number, "text": text}))
         except InputError as error:
             self._emit({"type": "unusable", "kind": "input", "text": str(error)})
             return 2
@@ -66,7 +76,7 @@ class WorkerProcess:
         return 0
 
     def _predict(self, engine: Any, job: dict[str, Any]) -> None:
-        number = int(job["id"])
+        number = self._number = int(job["id"])
 
         def report(progress: Progress) -> None:
             self._emit({"type": "progress", "id": number, **vars(progress)})
@@ -77,6 +87,7 @@ class WorkerProcess:
         try:
             report(Progress("reading", 0, 0, None))
             patient = read_patient_exchange(Path(job["patient"]))
+            _remove_file(Path(job["patient"]))  # no longer on the disk than it takes
             predicted = engine.predict(patient, PredictionOptions(**job["options"]), report, cancelled)
             write_dose(
                 predicted.dose, predicted.dose_std, predicted.provenance, Path(job["result"]), predicted.uncalibrated
@@ -107,18 +118,33 @@ class WorkerProcess:
                 self._jobs.put(request)
             elif kind == "cancel":
                 self._cancelled.add(int(request["id"]))
+            elif kind == "folder":
+                self._folder = Path(request["path"])
             elif kind == "stop":
                 break
         self._closing.set()
+        self._remove_folder_when_closing()
         self._jobs.put(None)
+
+    def _remove_folder_when_closing(self) -> None:
+        """The client wants no dose any more, and may have been killed, so that it removes nothing itself."""
+        if self._closing.is_set() and self._folder is not None:
+            shutil.rmtree(self._folder, ignore_errors=True)
 
     def _emit(self, event: dict[str, Any]) -> None:
         with self._writing:
             try:
                 self._events.write(json.dumps(event) + "\n")
                 self._events.flush()
-            except BrokenPipeError:
+            except OSError:  # the client is gone
                 self._closing.set()
+
+
+def _remove_file(path: Path) -> None:
+    try:
+        path.unlink(missing_ok=True)
+    except OSError:
+        pass  # something else has it open; the client removes the folder
 
 
 def main() -> int:

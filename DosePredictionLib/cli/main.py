@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import argparse
+import signal
 import sys
-from collections.abc import Sequence
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from types import FrameType
 
 from DosePredictionLib.cli import (
     compare,
@@ -43,6 +47,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Returns:
         0 when it worked, 1 when nobody read its output to the end, 2 with one sentence when it could not, 130 when
         interrupted.
+
+    Raises:
+        SystemExit: the options are wrong (2), or the command was told to end by SIGTERM (143).
     """
     open_streams()
     try:
@@ -55,10 +62,29 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _run(arguments: Sequence[str] | None) -> int:
     chosen = parser().parse_args(arguments)
     try:
-        return int(chosen.run(chosen) or 0)
+        with _ended_by_sigterm():
+            return int(chosen.run(chosen) or 0)
     except (InputError, PredictionFailed) as error:
         print(f"dose-predict: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         print("dose-predict: stopped; nothing was left half-written.", file=sys.stderr)
         return 130
+
+
+@contextmanager
+def _ended_by_sigterm() -> Iterator[None]:
+    """SIGTERM ends the command as an exception does, so that the prediction process and its files go with it."""
+    in_main_thread = threading.current_thread() is threading.main_thread()
+    if not in_main_thread or signal.getsignal(signal.SIGTERM) is not signal.SIG_DFL:
+        yield
+        return
+
+    def end(number: int, _frame: FrameType | None) -> None:
+        raise SystemExit(128 + number)
+
+    signal.signal(signal.SIGTERM, end)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import json
 import os
+import signal
 import subprocess
 import sys
 import tempfile
@@ -19,6 +20,7 @@ import pytest
 from phantom import ball_patient
 from quick_worker import ENTRY_SCRIPT, QuickEngine, mean_hu
 
+from DosePredictionLib.cli import main as command_line
 from DosePredictionLib.inference.options import PredictionOptions
 from DosePredictionLib.inference.progress import Progress
 from DosePredictionLib.patient.patient import Patient
@@ -294,6 +296,25 @@ def test_the_process_keeps_no_patient_on_the_disk_longer_than_its_client_lives(
     process.requests.close()
     process.thread.join(WAIT_S)
     assert not folder.exists()
+
+
+def test_a_command_told_to_end_ends_in_order(monkeypatch: pytest.MonkeyPatch) -> None:
+    tidied = []
+
+    def run(_arguments: object) -> int:
+        try:
+            os.kill(os.getpid(), signal.SIGTERM)
+            time.sleep(WAIT_S)
+        finally:
+            tidied.append("the prediction process")
+        return 0
+
+    monkeypatch.setattr("DosePredictionLib.cli.compare.run", run)
+    before = signal.getsignal(signal.SIGTERM)
+    with pytest.raises(SystemExit) as ended:
+        command_line.main(["compare", "case", "--dose", "dose.nrrd", "-o", "out"])
+    assert ended.value.code == 143 and tidied
+    assert signal.getsignal(signal.SIGTERM) is before
 
 
 def test_a_cancelled_prediction_ends_as_stopped_even_when_its_dose_has_come(client: WorkerClient) -> None:

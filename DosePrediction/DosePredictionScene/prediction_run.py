@@ -18,7 +18,13 @@ from DosePredictionLib.inference.progress import Progress
 from DosePredictionLib.patient.checks import check_patient
 from DosePredictionLib.patient.patient import Patient
 from DosePredictionLib.worker.events import FINAL_EVENTS, Advanced, Event, Failed, Finished, Stopped, Told
-from DosePredictionLib.worker.predictor import Prediction, PredictionFailed, PredictionStopped, Predictor
+from DosePredictionLib.worker.predictor import (
+    Prediction,
+    PredictionFailed,
+    PredictionStopped,
+    Predictor,
+    prediction_of,
+)
 from DosePredictionScene.known_outlines import with_known_outlines
 from DosePredictionScene.measured import Measured, goal_set, measured_in_pieces
 from DosePredictionScene.measured_with import MeasuredWith, remember_measured_with
@@ -67,6 +73,8 @@ class PredictionRun:
         self._request: Request | None = None
         #: The patient that is predicted; None while it is read.
         self._patient: Patient | None = None
+        #: What the events of its prediction carry; None while it has not been asked, and once the dose has come.
+        self._number: int | None = None
         self._plan: PredictedPlan | None = None
         self._structures = ""
         #: What `poll` goes on with: reading the patient, or showing the dose. Its result is the event to tell, if any.
@@ -101,7 +109,7 @@ class PredictionRun:
             raise RuntimeError("a prediction is already under way")
         self.goals()  # said now rather than when the dose has come
         self.shown, self._cancelled = None, False
-        self._request = request
+        self._request, self._patient, self._number = request, None, None
         self._work = self._read_and_submit(request)
 
     def poll(self, budget_s: float | None = None) -> list[Event]:
@@ -117,12 +125,12 @@ class PredictionRun:
         events = self._go_on(budget_s)
         for event in self._heard(until):
             if isinstance(event, Finished):
-                self._work = self._finish(event)
+                self._work, self._number = self._finish(event), None
                 events += self._go_on(budget_s)
             else:
                 events.append(event)
         if any(isinstance(event, FINAL_EVENTS) for event in events):
-            self._request = self._patient = None
+            self._request = self._patient = self._number = None
         return events
 
     def predict(
@@ -132,12 +140,12 @@ class PredictionRun:
         on_progress: Callable[[Progress], None] = lambda progress: None,
         on_message: Callable[[str], None] = lambda text: None,
     ) -> Shown:
-        """Predict, wait for it and show it: for scripts. An interrupt (Ctrl-C) cancels.
+        """Predict, wait for it and show it: for scripts. An interrupt (Ctrl-C) cancels, and so does what a call raises.
 
         Raises:
             InputError: the nodes hold no patient that can be predicted, or the weights can't be used.
             PredictionFailed: the prediction process failed.
-            PredictionStopped: someone cancelled.
+            PredictionStopped: someone cancelled, or ended the process.
         """
         self.start(request)
         try:
@@ -153,17 +161,30 @@ class PredictionRun:
                         raise PredictionStopped("the prediction was cancelled")
                 if self.shown is not None:
                     return self.shown
+                if not self.busy:
+                    raise PredictionStopped("the prediction was stopped")
                 time.sleep(LOOK_S)
-        except KeyboardInterrupt:
-            self.cancel()
+        except BaseException:
+            self._end_cancelled()
             raise
 
     def cancel(self) -> None:
-        """Stop the prediction under way; `poll` then gives `Stopped`."""
-        if self._work is not None:
-            self._cancelled = True
-        elif self._predictor is not None:
+        """Stop the prediction under way; `poll` then gives `Stopped`, also where the dose has come meanwhile."""
+        self._cancelled = True
+        if self._predictor is not None:
             self._predictor.cancel()
+
+    def _end_cancelled(self) -> None:
+        """Cancel, and wait until the next prediction can begin, unless a second interrupt ends the waiting."""
+        if not self.busy:
+            return
+        try:
+            self.cancel()
+            while self.busy:
+                self.poll()
+                time.sleep(LOOK_S)
+        finally:
+            self._request = self._patient = self._number = self._work = None
 
     def forget(self) -> None:
         """Let go of what the last run left: its scene is gone."""
@@ -175,7 +196,7 @@ class PredictionRun:
         Args:
             wait: until it has ended, up to two seconds; False lets a thread wait for it.
         """
-        self._request = self._patient = self._work = None
+        self._request = self._patient = self._number = self._work = None
         thread = self._end_process()
         if thread is not None and wait:
             thread.join()
@@ -214,13 +235,15 @@ class PredictionRun:
 
     def _heard(self, until: float | None) -> list[Event]:
         """What the prediction process has said; until a point in time its listener gets the interpreter to hear it."""
-        if self._predictor is None or self._work is not None:
+        if self._work is not None:
             return []
+        if self._predictor is None:  # ended under way, for another model
+            return [] if self._number is None else [Stopped()]
         events = self._predictor.poll()
         while until is not None and self.busy and not events and time.perf_counter() < until:
             time.sleep(NAP_S)
             events = self._predictor.poll()
-        return events
+        return [event for event in events if event.concerns(self._number)]
 
     def _go_on(self, budget_s: float | None) -> list[Event]:
         """Go on with reading or showing; the event that it ends with, if it ends with one."""
@@ -241,7 +264,9 @@ class PredictionRun:
             self._work = None
             return [Failed(str(error), by_input=True)]
         except BaseException:
-            self._work = self._request = self._patient = None
+            self._work = self._request = self._patient = self._number = None
+            if self._predictor is not None:
+                self._predictor.cancel()
             raise
         return []
 
@@ -262,8 +287,11 @@ class PredictionRun:
             read = yield from in_background(with_known_outlines, read, request.source)
         patient = yield from in_background(check_patient, read)
         self._plan, self._structures = plan, structures
-        self._warm_predictor().submit(patient, samples=request.samples, steps=request.steps, seed=request.seed)
+        predictor = self._warm_predictor()
+        while predictor.busy:  # with a prediction that was cancelled
+            yield WAITING
         self._patient = patient
+        self._number = predictor.submit(patient, samples=request.samples, steps=request.steps, seed=request.seed)
         return None
 
     def _finish(self, event: Finished) -> Pieces[Event | None]:
@@ -277,7 +305,10 @@ class PredictionRun:
                 "The CT was moved or resampled while its dose was predicted, so the dose is not shown; predict again.",
                 by_input=True,
             )
-        prediction = Prediction(patient, event.dose, event.dose_std, event.provenance, event.uncalibrated)
+        try:
+            prediction = prediction_of(patient, event)
+        except PredictionFailed as error:
+            return Failed(str(error), by_input=False)
         self.shown = yield from self._show(request, prediction)
         return event
 

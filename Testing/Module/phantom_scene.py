@@ -126,6 +126,7 @@ class SphericalPredictor:
         self.patient: Patient | None = None
         self.settings: dict[str, Any] = {}
         self.closed = False
+        self.number = 0
         #: Standard deviation over the samples as a part of the dose; None gives none, as one sample does.
         self.std_part: float | None = None
         #: Of the dose, which is multiplied by it; and what else the provenance says.
@@ -133,8 +134,10 @@ class SphericalPredictor:
         self.told: dict[str, Any] = {}
         self._events: list[Event] = []
 
-    def submit(self, patient: Patient, **settings: Any) -> None:
+    def submit(self, patient: Patient, **settings: Any) -> int:
         self.patient, self.settings = patient, settings
+        self.number += 1
+        return self.number
 
     @property
     def busy(self) -> bool:
@@ -145,15 +148,17 @@ class SphericalPredictor:
         return events
 
     def cancel(self) -> None:
-        self.patient = None
-        self._events.append(Stopped())
+        if self.busy:
+            self.patient = None
+            self._events.append(Stopped(request=self.number))
 
     def close(self) -> None:
+        self.cancel()
         self.closed = True
 
     def advance(self, step: int) -> None:
         """Let it report a step of four."""
-        self._events.append(Advanced(Progress("sampling", step, 4, 4.0 - step)))
+        self._events.append(Advanced(Progress("sampling", step, 4, 4.0 - step), request=self.number))
 
     def finish(self) -> None:
         """Let it finish."""
@@ -165,19 +170,20 @@ class SphericalPredictor:
         if self.std_part is not None:
             std = Volume(dose.array * np.float32(self.std_part), dose.geometry)
         provenance = replace(prediction.provenance, seed=self.settings.get("seed", 0), **self.told)
-        self._events.append(Finished(dose, std, provenance))
+        self._events.append(Finished(dose, std, provenance, request=self.number))
 
     def fail(self, text: str) -> None:
         """Let it fail."""
         self.patient = None
-        self._events.append(Failed(text, by_input=False))
+        self._events.append(Failed(text, by_input=False, request=self.number))
 
 
 class PromptPredictor(SphericalPredictor):
     """Answers at once."""
 
-    def submit(self, patient: Patient, **settings: Any) -> None:
-        super().submit(patient, **settings)
+    def submit(self, patient: Patient, **settings: Any) -> int:
+        number = super().submit(patient, **settings)
         for step in range(5):
             self.advance(step)
         self.finish()
+        return number

@@ -33,14 +33,14 @@ class LargePredictor(SphericalPredictor):
 
     def finish(self) -> None:
         assert self.patient is not None
-        geometry = self.patient.geometry
+        geometry, identifier = self.patient.geometry, self.patient.identifier
         provenance = Provenance(
-            system="analytic", weights="none", weights_sha256="", trained_on="nothing", patient="large",
+            system="analytic", weights="none", weights_sha256="", trained_on="nothing", patient=identifier,
             samples=2, steps=1, seed=0, device="cpu", device_name="", seconds={"total": 0.0}, versions={},
         )  # fmt: skip
         self.patient = None
         dose, std = Volume(self.dose_gy, geometry), Volume(self.std_gy, geometry)
-        self._events.append(Finished(dose, std, provenance))
+        self._events.append(Finished(dose, std, provenance, request=self.number))
 
 
 def large_patient() -> tuple[Any, Any, Any, np.ndarray]:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -14,6 +16,7 @@ from DosePredictionScene.self_test import phantom_nodes
 from phantom_scene import PromptPredictor, SphericalPredictor, scene_nodes
 
 from DosePredictionLib.errors import InputError
+from DosePredictionLib.patient.patient import Patient
 from DosePredictionLib.worker.events import Advanced, Failed, Finished, Stopped
 from DosePredictionLib.worker.predictor import PredictionFailed, PredictionStopped
 
@@ -148,10 +151,17 @@ def test_waiting_for_a_prediction() -> None:
 
 
 def test_what_fails_while_a_script_waits_is_raised(predictor: SphericalPredictor) -> None:
-    predictor.submit = lambda patient, **settings: predictor.fail("out of memory")
+    submit = predictor.submit
+
+    def submit_and(happens: Callable[[], None], patient: Patient, **settings: Any) -> int:
+        number = submit(patient, **settings)
+        happens()
+        return number
+
+    predictor.submit = partial(submit_and, lambda: predictor.fail("out of memory"))
     with pytest.raises(PredictionFailed, match="out of memory"):
         PredictionRun(lambda: predictor).predict(Request(*phantom_nodes()))
-    predictor.submit = lambda patient, **settings: predictor.cancel()
+    predictor.submit = partial(submit_and, predictor.cancel)
     with pytest.raises(PredictionStopped):
         PredictionRun(lambda: predictor).predict(Request(*phantom_nodes()))
 

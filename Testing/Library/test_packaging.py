@@ -41,6 +41,7 @@ def test_the_wheel_holds_every_file_of_the_library_and_of_the_shipped_data(wheel
         assert files, f"Resources/{shipped} is empty"
         expected |= {f"DosePredictionLib/Resources/{shipped}/{name}" for name in files}
     assert packed == expected
+    assert "DosePredictionLib/py.typed" in packed, "type checkers pass over the hints of a package without it"
 
 
 def test_the_installed_library_finds_its_data(wheel: Path, tmp_path: Path) -> None:

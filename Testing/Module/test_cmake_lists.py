@@ -69,3 +69,14 @@ def test_the_extension_is_described_as_its_index_wants_it() -> None:
     assert (ROOT / icon).read_bytes().startswith(b"\x89PNG")
     for folder in ("DosePrediction", "DosePredictionLib", "Resources"):
         assert f"add_subdirectory({folder})" in text
+
+
+@pytest.mark.parametrize("folder", ["", *sorted({file_list.folder for file_list in FILE_LISTS})])
+def test_nothing_stands_outside_of_a_command(folder: str) -> None:
+    text = (ROOT / folder / "CMakeLists.txt").read_text(encoding="utf-8")
+    text = re.sub(r'"(?:[^"\\]|\\.)*"', "quoted", text)
+    text = re.sub(r"#.*", "", text)
+    innermost = re.compile(r"\([^()]*\)")
+    while innermost.search(text):
+        text = innermost.sub(" closed\n", text)
+    assert [line for line in text.splitlines() if line.strip() and not re.fullmatch(r"\s*\w+\s+closed", line)] == []

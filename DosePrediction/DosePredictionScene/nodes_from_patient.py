@@ -16,8 +16,9 @@ from DosePredictionLib.patient.volume import Volume
 from DosePredictionLib.report.structure_colours import structure_colours
 from DosePredictionScene.dose_node import DOSE_VOLUME_ATTRIBUTE
 from DosePredictionScene.node_geometry import ras_matrix
-from DosePredictionScene.pieces import Pieces, in_one_go
+from DosePredictionScene.pieces import Pieces, in_background, in_one_go
 from DosePredictionScene.segment_choices import SegmentChoice, store_choice
+from DosePredictionScene.segment_mask import on_voxels_of
 from DosePredictionScene.subject_hierarchy import hierarchy, item_of, require_gray
 from DosePredictionScene.voxels import image_in_pieces
 
@@ -108,20 +109,23 @@ def _segmentation_node(patient: Patient, ct: Any) -> Pieces[Any]:
     display.SetSliceIntersectionThickness(3)
     colours = structure_colours(patient.structures)
     for structure in patient.structures:
-        segment_id = _add_segment(node, structure, colours[structure.name])
+        # Slicer saves all segments on the grid of the finest, over the whole CT: a small structure's grid, three times
+        # as fine, would take 27 times the CT's memory in each layer. What is read off the nodes has the CT's voxels.
+        mask = yield from in_background(on_voxels_of, structure.mask, patient.geometry, True)
+        segment_id = _add_segment(node, structure, mask, colours[structure.name])
         display.SetSegmentVisibility(segment_id, structure.role not in NOT_SHOWN)
         yield None
     return node
 
 
-def _add_segment(node: Any, structure: Structure, colour: tuple[float, float, float]) -> str:
+def _add_segment(node: Any, structure: Structure, mask: Volume, colour: tuple[float, float, float]) -> str:
     segment = slicer.vtkSegment()
     segment.SetName(structure.name)
     segment.SetColor(*colour)
     choice = SegmentChoice(structure.role, structure.standard_name, structure.prescription_gy)
     store_choice(segment, choice)
     segment.AddRepresentation(
-        slicer.vtkSegmentationConverter.GetSegmentationBinaryLabelmapRepresentationName(), _labelmap(structure.mask)
+        slicer.vtkSegmentationConverter.GetSegmentationBinaryLabelmapRepresentationName(), _labelmap(mask)
     )
     segmentation = node.GetSegmentation()
     segment_id = segmentation.GenerateUniqueSegmentID(structure.name)

@@ -61,7 +61,7 @@ def mask_in_pieces(
         return vtk_to_numpy(image.GetPointData().GetScalars()).reshape(z, y, x)
 
     array = yield from copy_in_pieces(voxels, f"The segment {name}", lambda slab: slab == label, np.uint8)
-    mask = yield from in_background(_on_grid_of, Volume(array, own_geometry), geometry, beyond)
+    mask = yield from in_background(on_voxels_of, Volume(array, own_geometry), geometry, beyond)
     return mask
 
 
@@ -94,8 +94,17 @@ def _labelmap_geometry(segmentation_node: Any, segment_id: str) -> Geometry | No
         return None
 
 
-def _on_grid_of(own: Volume, geometry: Geometry, beyond: bool) -> Volume:
-    """A mask on its own grid as Slicer exports it to another: nearest neighbours; cut at its edge unless ``beyond``."""
+def on_voxels_of(own: Volume, geometry: Geometry, beyond: bool) -> Volume:
+    """A mask on the voxels of another grid, as Slicer exports it to them: nearest neighbours.
+
+    Args:
+        own: a mask on its own grid, which may be finer, coarser or turned.
+        geometry: the other grid.
+        beyond: whether what lies beyond it is kept, on its continuation; it is cut off otherwise.
+
+    Returns:
+        The part that holds the structure; a volume of one voxel, zero, when no voxel's centre lies in it.
+    """
     own = own.cropped_to_nonzero()
     if not own.array.any():
         return _nothing(geometry)

@@ -21,6 +21,7 @@ from dicom_phantom import Study, circle, write_ct, write_structures
 from DosePredictionScene.headless import argument_parser
 from DosePredictionScene.headless_case import CONTENTS, predict_case, write_scene
 from DosePredictionScene.known_outlines import with_known_outlines
+from DosePredictionScene.nodes_from_patient import nodes_from_patient
 from DosePredictionScene.patient_from_nodes import PlanContext, patient_from_nodes
 from DosePredictionScene.self_test import phantom_nodes, spherical_dose
 from phantom import AXIAL, ball_patient
@@ -30,6 +31,7 @@ from DosePredictionLib.dosimetry.goals import bundled_goals, evaluate_goals
 from DosePredictionLib.errors import InputError
 from DosePredictionLib.patient.outlined_mask import OutlinedMask
 from DosePredictionLib.patient.reading import read_patient
+from DosePredictionLib.patient.segmentation_nrrd import read_segmentation
 from DosePredictionLib.patient.volume import Volume
 from DosePredictionLib.patient.writer_folder import write_patient_folder
 from DosePredictionLib.worker.predictor import patient_dvhs
@@ -305,6 +307,33 @@ def test_an_outline_is_not_taken_for_voxels_that_were_changed(dicom_folder: Path
     edited.mask.array[tuple(np.argwhere(edited.mask.array)[0])] = 0
     found = with_known_outlines(source.with_structures(bare), source)
     assert {s.name: isinstance(s.mask, OutlinedMask) for s in found.structures} == {"PTV70": True, "SpinalCord": False}
+
+
+def test_small_structures_are_saved_with_the_voxels_of_the_ct_where_they_lie(
+    dicom_folder: Path, tmp_path: Path
+) -> None:
+    import slicer
+
+    source = read_patient(dicom_folder)
+    assert any(s.mask.geometry.spacing_mm[0] < source.geometry.spacing_mm[0] for s in source.structures)
+    nodes = nodes_from_patient(source)
+    shown = patient_from_nodes(nodes.ct, nodes.segmentation)
+    write_scene(tmp_path / "scene.mrb")
+    with zipfile.ZipFile(tmp_path / "scene.mrb") as bundle:
+        file = Path(bundle.extract(next(n for n in bundle.namelist() if n.endswith(".seg.nrrd")), tmp_path))
+    grid, in_file = read_segmentation(file)
+    assert grid.spacing_mm == pytest.approx(source.geometry.spacing_mm), "a finer grid would take all of them along"
+    segmentation = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLSegmentationNode")
+    reader = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLSegmentationStorageNode")
+    reader.SetFileName(str(file))
+    assert reader.ReadData(segmentation)
+    loaded = patient_from_nodes(nodes.ct, segmentation)
+    for known, *found in zip(shown.structures, in_file, loaded.structures, strict=True):
+        for other in found:
+            assert np.array_equal(other.mask.array, known.mask.array), known.name
+            assert other.mask.geometry.is_close(known.mask.geometry), known.name
+    for one, known in zip(with_known_outlines(loaded, source).structures, source.structures, strict=True):
+        assert np.array_equal(one.measured.array, known.measured.array), "its files' contours belong to it as before"
 
 
 def test_goals_suit_the_case_unless_they_are_named(

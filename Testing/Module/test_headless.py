@@ -323,6 +323,7 @@ def test_small_structures_are_saved_with_the_voxels_of_the_ct_where_they_lie(
         file = Path(bundle.extract(next(n for n in bundle.namelist() if n.endswith(".seg.nrrd")), tmp_path))
     grid, in_file = read_segmentation(file)
     assert grid.spacing_mm == pytest.approx(source.geometry.spacing_mm), "a finer grid would take all of them along"
+    assert all(np.less(grid.shape, source.geometry.shape)), "only the part that holds structures"
     segmentation = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLSegmentationNode")
     reader = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLSegmentationStorageNode")
     reader.SetFileName(str(file))

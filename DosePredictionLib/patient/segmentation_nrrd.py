@@ -11,6 +11,7 @@ import colorsys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from scipy import ndimage
@@ -20,6 +21,9 @@ from DosePredictionLib.patient.geometry import Geometry
 from DosePredictionLib.patient.image_file import read_image
 from DosePredictionLib.patient.volume import Volume
 from DosePredictionLib.whole_file import whole_file
+
+if TYPE_CHECKING:
+    import SimpleITK
 
 Color = tuple[float, float, float]
 #: Grids whose voxels are nearer than this to each other are taken for the same.
@@ -41,14 +45,15 @@ def read_segmentation(path: Path) -> tuple[Geometry, list[Segment]]:
     Raises:
         InputError: the file is broken or of a kind that can't be placed.
     """
-    layers, geometry, header = _read_layers(path)
-    named = _segment_headers(header)
+    file = _read_layers(path)
+    layers, geometry = file.layers, file.geometry
+    named = _segment_headers(file.header)
     if not named:  # a plain label map under this name: number the labels, as Slicer does
         named = [
             {"Name": f"Segment_{label}", "LabelValue": str(label), "Layer": str(layer)}
             for layer, array in enumerate(layers) for label in np.unique(array) if label > 0
         ]  # fmt: skip
-    boxes = [ndimage.find_objects(array) for array in layers]
+    boxes = [ndimage.find_objects(np.ascontiguousarray(array)) for array in layers]
     segments = []
     for number, fields in enumerate(named):
         # Files from before Slicer shared label maps have a layer for each segment and no numbers.
@@ -155,13 +160,29 @@ def start_within(geometry: Geometry, part: Geometry, anywhere: bool = False) -> 
     return (z, y, x) if anywhere or reaches else None
 
 
-def _read_layers(path: Path) -> tuple[list[np.ndarray], Geometry, dict[str, str]]:
-    """The layers (z, y, x), the grid, and the header's own keys."""
+@dataclass(frozen=True)
+class _Layers:
+    """What a file holds.
+
+    Attributes:
+        layers: integers (z, y, x), not copied: all of them together are many times as large as the masks.
+        geometry: their grid.
+        header: the file's own keys.
+        image: whose memory the layers are; it must last as long as they do.
+    """
+
+    layers: list[np.ndarray]
+    geometry: Geometry
+    header: dict[str, str]
+    image: SimpleITK.Image
+
+
+def _read_layers(path: Path) -> _Layers:
     import SimpleITK as sitk
 
     image = read_image(path)
     header = {key: image.GetMetaData(key) for key in image.GetMetaDataKeys() if key.startswith("Segment")}
-    array = sitk.GetArrayFromImage(image)
+    array = sitk.GetArrayViewFromImage(image)
     if array.dtype.kind not in "iu":
         if not np.array_equal(array, np.rint(array)):
             raise InputError(f"{path} holds fractions instead of labels; save the segmentation as a binary label map.")
@@ -173,11 +194,9 @@ def _read_layers(path: Path) -> tuple[list[np.ndarray], Geometry, dict[str, str]
         x, y, z, _ = image.GetSize()
         axes = np.asarray(image.GetDirection()).reshape(4, 4)[:3, :3]
         geometry = Geometry((z, y, x), image.GetSpacing()[:3], image.GetOrigin()[:3], tuple(axes.ravel().tolist()))
-        return list(array), geometry, header
-    geometry = Geometry.of_image(image)
-    if array.ndim == 3:
-        return [array], geometry, header
-    return [np.ascontiguousarray(array[..., layer]) for layer in range(array.shape[-1])], geometry, header
+        return _Layers(list(array), geometry, header, image)
+    layers = [array] if array.ndim == 3 else [array[..., layer] for layer in range(array.shape[-1])]
+    return _Layers(layers, Geometry.of_image(image), header, image)
 
 
 def _segment_headers(header: dict[str, str]) -> list[dict[str, str]]:

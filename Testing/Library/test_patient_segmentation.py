@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from dataclasses import replace
 
 import numpy as np
@@ -50,6 +51,16 @@ def test_the_header_has_the_keys_that_slicer_reads(tmp_path):
     for ours, theirs in zip(segments, again, strict=True):
         assert theirs.mask.geometry.is_close(ours.mask.geometry)
         assert np.array_equal(theirs.mask.array, ours.mask.array)
+
+
+def test_layers_are_not_all_copied_at_once(tmp_path):
+    path = tmp_path / "a.seg.nrrd"
+    write_segmentation([Segment(f"PTV{n}", ball(AXIAL, (0, 0, 0), 10.0), None) for n in range(8)], AXIAL, path)
+    tracemalloc.start()
+    _, segments = read_segmentation(path)
+    _, most_bytes = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert len(segments) == 8 and most_bytes < 3 * np.prod(AXIAL.shape), "of eight layers, one byte a voxel each"
 
 
 def test_a_single_layer_is_a_plain_label_map(tmp_path):

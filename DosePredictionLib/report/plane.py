@@ -7,6 +7,7 @@ from enum import Enum
 
 import numpy as np
 
+from DosePredictionLib.patient.geometry import Geometry
 from DosePredictionLib.patient.volume import Volume
 
 #: Pixels are squares of one millimetre, so that pixels and millimetres are the same in a view.
@@ -66,12 +67,40 @@ class Plane:
         """The volume at the view's pixels, interpolated linearly; (height, width) float32, first row at the top."""
         from scipy.ndimage import map_coordinates
 
-        right, down, _ = (np.asarray(part) for part in _LAYOUT[self.orientation])
-        normal = np.cross(right.astype(float), down.astype(float))
+        field = np.full((self.height_mm, self.width_mm), outside, dtype=np.float32)
+        rows, columns = self._reached(volume.geometry)
+        if rows.start >= rows.stop or columns.start >= columns.stop:
+            return field
+        right, down, normal = self._axes
         middle = np.asarray(self.centre_mm) + normal * (np.subtract(self.point_mm, self.centre_mm) @ normal)
-        across = (np.arange(self.width_mm) + 0.5 - self.width_mm / 2)[None, :, None] * PIXEL_MM
-        below = (np.arange(self.height_mm) + 0.5 - self.height_mm / 2)[:, None, None] * PIXEL_MM
-        points = middle + across * right.astype(float) + below * down.astype(float)
-        index = np.moveaxis(volume.geometry.index_of_lps(points), -1, 0)
+        across = (np.arange(self.width_mm) + 0.5 - self.width_mm / 2)[None, columns, None] * PIXEL_MM
+        below = (np.arange(self.height_mm) + 0.5 - self.height_mm / 2)[rows, None, None] * PIXEL_MM
+        index = np.moveaxis(volume.geometry.index_of_lps(middle + across * right + below * down), -1, 0)
         array = volume.array.view(np.uint8) if volume.array.dtype == bool else volume.array
-        return np.asarray(map_coordinates(array, index, order=1, mode="grid-constant", cval=outside, output=np.float32))
+        field[rows, columns] = map_coordinates(
+            array, index, order=1, mode="grid-constant", cval=outside, output=np.float32
+        )
+        return field
+
+    @property
+    def _axes(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """LPS directions of the view's right, down and depth."""
+        right, down = (np.asarray(part) for part in _LAYOUT[self.orientation][:2])
+        return right, down, np.cross(right, down)
+
+    def _reached(self, geometry: Geometry) -> tuple[slice, slice]:
+        """The rows and columns that a grid, or the voxel's width around it that is interpolated, may reach."""
+        ends = np.array(np.meshgrid(*[(-1.0, n) for n in geometry.shape], indexing="ij")).reshape(3, -1).T
+        right, down, normal = self._axes
+        corners = geometry.lps_of_index(ends) - np.asarray(self.centre_mm)
+        depth = corners @ normal - np.subtract(self.point_mm, self.centre_mm) @ normal
+        if depth.min() > 0.0 or depth.max() < 0.0:
+            return slice(0, 0), slice(0, 0)
+        rows, columns = (
+            slice(max(0, int(np.floor(at.min())) - 1), min(size, int(np.ceil(at.max())) + 1))
+            for at, size in (
+                (corners @ down / PIXEL_MM + self.height_mm / 2, self.height_mm),
+                (corners @ right / PIXEL_MM + self.width_mm / 2, self.width_mm),
+            )
+        )
+        return rows, columns

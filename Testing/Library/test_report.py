@@ -11,7 +11,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import SimpleITK as sitk
-from phantom import AXIAL, ball_patient, points_mm
+from phantom import AXIAL, ball, ball_patient, oblique_geometry, points_mm
+from scipy.ndimage import map_coordinates
 
 from DosePredictionLib.cli.main import main
 from DosePredictionLib.dosimetry.goals import bundled_goals
@@ -293,6 +294,26 @@ def test_planes_show_the_patient_from_the_usual_side(orientation: Orientation) -
     rows, columns = np.nonzero(sampled > 0.5)
     centre = replace(plane, point_mm=(8.0, -10.0, 4.0)).point_in_view
     assert (columns.mean() + 0.5, rows.mean() + 0.5) == pytest.approx(centre, abs=1.0), "where the high target is"
+
+
+@pytest.mark.parametrize("orientation", Orientation)
+def test_only_where_a_structure_lies_is_it_looked_for(orientation: Orientation, monkeypatch) -> None:
+    looked_at: list[int] = []
+
+    def counted(array, index, **options):
+        looked_at.append(index[0].size)
+        return map_coordinates(array, index, **options)
+
+    monkeypatch.setattr("scipy.ndimage.map_coordinates", counted)
+    small = ball(oblique_geometry(), (11.0, -23.0, 37.0), 9.0).cropped_to_nonzero()
+    plane = Plane(orientation, (13.2, -21.9, 35.4), (0.0, 0.0, 20.0), 180, 170)
+    seen = plane.sample(small)
+    padded = small.geometry.cropped((-40, -40, -40), tuple(n + 80 for n in small.array.shape))
+    assert np.allclose(seen, plane.sample(Volume(np.pad(small.array, 40), padded)), atol=1e-6)
+    assert 200 < (seen >= 0.5).sum() < looked_at[0] < 0.2 * seen.size
+    looked_at.clear()
+    beside = replace(plane, point_mm=(45.0, 20.0, 80.0)).sample(small, outside=-1.0)
+    assert (beside == -1.0).all() and beside.dtype == np.float32 and not looked_at
 
 
 def test_the_points_that_views_go_through() -> None:

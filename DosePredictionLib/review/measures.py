@@ -10,6 +10,7 @@ from scipy import ndimage
 from DosePredictionLib.conditioning.dose_region import body_mask
 from DosePredictionLib.conditioning.grid import model_geometry
 from DosePredictionLib.conditioning.resampling import resample
+from DosePredictionLib.dosimetry.sampling import occupied_box
 from DosePredictionLib.errors import InputError
 from DosePredictionLib.patient.geometry import Geometry
 from DosePredictionLib.patient.patient import Patient
@@ -219,14 +220,17 @@ def hot_spot_outside_targets(patient: Patient, dose: Volume, level_gy: float, ma
         near[box] = ndimage.distance_transform_edt(~near[box], sampling=(z, y, x)) <= margin_mm
     outside = np.where(near, 0.0, dose.array)
     maximum_gy = float(outside.max())
-    labels, count = ndimage.label(outside >= level_gy)
-    if not count or not level_gy > 0.0:
+    hot = outside >= level_gy
+    where = occupied_box(hot) if level_gy > 0.0 else None
+    if where is None:
         return HotSpot(0.0, maximum_gy, None)
+    labels, _ = ndimage.label(hot[where])
     sizes = np.bincount(labels.ravel())
     sizes[0] = 0
     largest = int(sizes.argmax())
-    hottest = np.unravel_index(int(np.where(labels == largest, outside, 0.0).argmax()), outside.shape)
-    px, py, pz = (float(v) for v in dose.geometry.lps_of_index(np.array(hottest, dtype=float)))
+    hottest = np.unravel_index(int(np.where(labels == largest, outside[where], 0.0).argmax()), labels.shape)
+    centre = np.add(hottest, [part.start for part in where]).astype(float)
+    px, py, pz = (float(v) for v in dose.geometry.lps_of_index(centre))
     return HotSpot(int(sizes[largest]) * dose.geometry.voxel_volume_cc, maximum_gy, (px, py, pz))
 
 
@@ -248,8 +252,6 @@ def mean_percent_where_dosed(
 
 
 def _box_around(mask: np.ndarray, geometry: Geometry, margin_mm: float) -> tuple[slice, slice, slice] | None:
-    from DosePredictionLib.dosimetry.sampling import occupied_box
-
     box = occupied_box(mask)
     if box is None:
         return None

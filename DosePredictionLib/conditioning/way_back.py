@@ -11,32 +11,47 @@ from DosePredictionLib.patient.structure import StructureRole
 from DosePredictionLib.patient.volume import Volume
 
 
-def to_patient_grid(values: np.ndarray, region: np.ndarray, geometry: Geometry, patient: Patient) -> Volume:
-    """A dose (or its standard deviation) on the patient's grid, zero outside the body and never negative.
+class WayBack:
+    """Puts doses of a patient (and their standard deviations) on its own grid, 0 outside the body and never negative.
 
     When the model's grid is a part of the patient's, the voxels are copied. Otherwise they are interpolated linearly
-    among the voxels of the dose region only, so that the zero outside does not pull the dose down at the skin.
+    among the voxels of the dose region only, so that the zero outside does not pull the dose down at the skin. Where
+    that is comes out the same for every dose of the patient, and is looked up once.
 
     Args:
-        values: (Z, Y, X) in Gy on ``geometry``.
         region: (Z, Y, X) boolean, where dose was predicted.
         geometry: the model's grid for this patient.
         patient: whose grid is wanted; its external structure and its dose region, if it has them, cut the dose at full
             resolution.
     """
-    result = np.zeros(patient.geometry.shape, dtype=np.float32)
-    start, shape = _covering_box(geometry, patient.geometry)
-    if min(shape) > 0:
-        box = patient.geometry.cropped(start, shape)
-        inside = resample(Volume(region.astype(np.float32), geometry), box)
-        weighted = resample(Volume((values * region).astype(np.float32), geometry), box)
-        part = np.where(inside >= 0.5, weighted / np.maximum(inside, 0.5), 0.0)
+
+    def __init__(self, region: np.ndarray, geometry: Geometry, patient: Patient) -> None:
+        self._region, self._geometry, self._wanted = region, geometry, patient.geometry
+        self._start, shape = _covering_box(geometry, patient.geometry)
+        self._box = patient.geometry.cropped(self._start, shape)
+        if min(shape) == 0:
+            return
+        self._weight = resample(Volume(region.astype(np.float32), geometry), self._box)
+        self._inside = self._weight >= 0.5
         for role in (StructureRole.EXTERNAL, StructureRole.DOSE_REGION):
             outlines = patient.with_role(role)
             if outlines:
-                part *= np.logical_or.reduce([resample(structure.mask, box) >= 0.5 for structure in outlines])
-        result[tuple(slice(a, a + n) for a, n in zip(start, shape, strict=True))] = np.maximum(part, 0.0)
-    return Volume(result, patient.geometry)
+                parts = (resample(structure.mask, self._box) >= 0.5 for structure in outlines)
+                self._inside &= np.logical_or.reduce(list(parts))
+
+    def dose(self, values: np.ndarray) -> Volume:
+        """A dose on the patient's grid.
+
+        Args:
+            values: (Z, Y, X) in Gy on the model's grid.
+        """
+        result = np.zeros(self._wanted.shape, dtype=np.float32)
+        if min(self._box.shape) > 0:
+            weighted = resample(Volume((values * self._region).astype(np.float32), self._geometry), self._box)
+            part = result[tuple(slice(a, a + n) for a, n in zip(self._start, self._box.shape, strict=True))]
+            np.divide(weighted, self._weight, out=part, where=self._inside)
+            np.maximum(part, 0.0, out=part)
+        return Volume(result, self._wanted)
 
 
 def _covering_box(inner: Geometry, outer: Geometry) -> tuple[Index3, Index3]:

@@ -14,7 +14,7 @@ import numpy as np
 import torch
 
 from DosePredictionLib.conditioning.channels import ModelInput, model_input
-from DosePredictionLib.conditioning.way_back import to_patient_grid
+from DosePredictionLib.conditioning.way_back import WayBack
 from DosePredictionLib.errors import InputError
 from DosePredictionLib.inference.calibration import DoseCalibration, load_calibration, shipped_calibration
 from DosePredictionLib.inference.device import choose_device, describe_device
@@ -114,17 +114,17 @@ class PredictionEngine:
         mean, deviation = self._sample_all(inputs, samples, steps, options.seed, reporter)
         sampled = time.perf_counter()
         reporter.enter("finishing")
-        uncalibrated = None
+        way_back, uncalibrated = WayBack(inputs.region, inputs.geometry, patient), None
         if self.dose_calibration is not None:
-            uncalibrated = to_patient_grid(mean, inputs.region, inputs.geometry, patient)
+            uncalibrated = way_back.dose(mean)
             mean = self.dose_calibration.apply(inputs, mean, self.device)
-        dose = to_patient_grid(mean, inputs.region, inputs.geometry, patient)
+        dose = way_back.dose(mean)
         dose_std = None
         if deviation is not None:
             if self.calibration is not None:
                 calibrated = self.calibration.standard_deviation(mean, deviation, inputs.prescription_gy)
                 deviation = np.where(inputs.region, calibrated, np.float32(0.0))
-            dose_std = to_patient_grid(deviation, inputs.region, inputs.geometry, patient)
+            dose_std = way_back.dose(deviation)
         trained_on = str(self.loaded.header.training.get("data", ""))
         unusual = self.calibration.unusual_percent if self.calibration else None
         review = review_prediction(

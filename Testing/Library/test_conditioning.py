@@ -17,7 +17,8 @@ from DosePredictionLib.conditioning.channels import CHANNELS, SCALARS, model_inp
 from DosePredictionLib.conditioning.distance import signed_distance
 from DosePredictionLib.conditioning.dose_region import CAUDAL_MARGIN_MM, CRANIAL_MARGIN_MM, body_mask, dose_region
 from DosePredictionLib.conditioning.grid import NOMINAL_SPACING_MM, model_geometry
-from DosePredictionLib.conditioning.way_back import to_patient_grid
+from DosePredictionLib.conditioning.resampling import resample
+from DosePredictionLib.conditioning.way_back import WayBack
 from DosePredictionLib.errors import InputError
 from DosePredictionLib.inference.views import KnownViews, View
 from DosePredictionLib.patient.beams import Beam, BeamArrangement
@@ -44,11 +45,29 @@ def test_an_axial_patient_of_trained_voxel_size_is_not_resampled():
     assert np.allclose(offset, np.rint(offset))
     rng = np.random.default_rng(0)
     dose = rng.uniform(0, 70, inputs.region.shape).astype(np.float32) * inputs.region
-    back = to_patient_grid(dose, inputs.region, inputs.geometry, patient)
+    back = WayBack(inputs.region, inputs.geometry, patient).dose(dose)
     first = np.rint(offset).astype(int)
     part = back.array[tuple(slice(a, a + n) for a, n in zip(first, dose.shape, strict=True))]
     assert np.array_equal(part, dose)
     assert back.array.sum() == pytest.approx(dose.sum(), rel=1e-5)
+
+
+def test_dose_and_standard_deviation_share_the_outline_that_they_are_cut_by(monkeypatch):
+    resampled = []
+    monkeypatch.setattr(
+        "DosePredictionLib.conditioning.way_back.resample",
+        lambda volume, grid: resampled.append(volume) or resample(volume, grid),
+    )
+    patient = ball_patient(oblique_geometry((1.7, 2.3, 3.1)), centre_mm=(11.0, -23.0, 37.0))
+    inputs = model_input(patient)
+    way_back = WayBack(inputs.region, inputs.geometry, patient)
+    flat_gy = np.where(inputs.region, np.float32(40.0), np.float32(0.0))
+    dose, deviation = (way_back.dose(values) for values in (flat_gy, 0.05 * flat_gy))
+    for volume, gy in ((dose, 40.0), (deviation, 2.0)):
+        assert volume.array[volume.array > 0] == pytest.approx(gy, rel=1e-4), "up to the skin, not less there"
+    assert np.array_equal(dose.array > 0, deviation.array > 0) and (dose.array > 0).any()
+    outlines = len(patient.with_role(StructureRole.EXTERNAL))
+    assert outlines == 1 and len(resampled) == 1 + outlines + 2, "region and outline once, then the values"
 
 
 @pytest.mark.parametrize("spacing_mm", [(1.7, 2.3, 3.1), (0.98, 0.98, 2.0), (6.0, 5.5, 5.0)])
@@ -58,7 +77,7 @@ def test_the_way_back_puts_a_dose_on_the_right_voxel_of_an_oblique_ct(spacing_mm
     inputs = model_input(patient)
     assert inputs.geometry.spacing_mm == NOMINAL_SPACING_MM
     on_model_grid = smooth_dose_gy(points_mm(inputs.geometry)) * inputs.region
-    back = to_patient_grid(on_model_grid, inputs.region, inputs.geometry, patient)
+    back = WayBack(inputs.region, inputs.geometry, patient).dose(on_model_grid)
     assert back.geometry == patient.geometry
     wanted = smooth_dose_gy(points_mm(geometry))
     predicted = back.array > 0

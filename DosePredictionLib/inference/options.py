@@ -35,6 +35,8 @@ class PredictionOptions:
             if given is None and name != "seed":
                 continue
             try:
+                if isinstance(given, bool):
+                    raise TypeError("a yes or no, which Python counts as 1 or 0")
                 value = operator.index(given)  # NumPy's integers, too
             except TypeError:
                 raise InputError(f"{name} is {given!r}; give a whole number from {least} to {most}.") from None

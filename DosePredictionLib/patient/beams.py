@@ -48,7 +48,7 @@ class BeamArrangement:
     def __post_init__(self) -> None:
         object.__setattr__(self, "beams", tuple(self.beams))
         if self.isocentre_mm is not None:
-            object.__setattr__(self, "isocentre_mm", vector3(self.isocentre_mm))
+            object.__setattr__(self, "isocentre_mm", vector3(self.isocentre_mm, "isocentre"))
 
     @classmethod
     def coplanar(cls, gantry_deg: tuple[float, ...]) -> BeamArrangement:

@@ -26,9 +26,9 @@ def check_patient(patient: Patient) -> Patient:
     """The patient with what there is to know added to its warnings.
 
     Raises:
-        InputError: the patient can't be predicted: no `Patient` of volumes; CT of NaN, all air or on another grid than
-            the patient's; no target, an empty one, one outside the CT; a prescription that is missing, not positive or
-            in cGy; two structures in one role; a reference dose in cGy.
+        InputError: the patient can't be predicted: no `Patient` of volumes and structures; CT of NaN, all air or on
+            another grid than the patient's; no target, an empty one, one outside the CT; a prescription that is
+            missing, not positive or in cGy; two structures in one role; a reference dose in cGy.
     """
     _check_kinds(patient)
     _check_ct(patient)
@@ -69,6 +69,12 @@ def check_units(patient: Patient) -> None:
 def _check_kinds(patient: object) -> None:
     if not isinstance(patient, Patient):
         raise InputError(f"This is no patient but of type {type(patient).__name__}; read a case with read_patient.")
+    for structure in patient.structures:
+        if not isinstance(structure, Structure):
+            raise InputError(
+                f"{patient.identifier} has a {type(structure).__name__} among its structures; give "
+                "Structure(name, mask, role)."
+            )
     volumes: list[tuple[str, object]] = [("CT", patient.ct), ("reference dose", patient.reference_dose)]
     volumes = [(name, volume) for name, volume in volumes if volume is not None]
     volumes += [(f"mask of {structure.name}", structure.mask) for structure in patient.structures]

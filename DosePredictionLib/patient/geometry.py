@@ -20,16 +20,53 @@ Vector3 = tuple[float, float, float]
 IDENTITY_DIRECTION = (1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 1.0)
 
 
-def index3(values: Iterable[float]) -> Index3:
-    """Three whole numbers, as plain integers."""
-    first, second, third = (int(value) for value in values)
+def index3(values: Iterable[float], what: str = "voxel index") -> Index3:
+    """Three whole numbers (z, y, x), as plain integers; floats without a fraction count as whole.
+
+    Args:
+        values: the numbers.
+        what: they are, for the message.
+
+    Raises:
+        InputError: they are not three, or not whole.
+    """
+    try:
+        given = tuple(values)
+        first, second, third = (int(value) for value in given)
+        whole = (first, second, third) == given
+    except (TypeError, ValueError, OverflowError):
+        whole = False
+    if not whole:
+        raise InputError(f"The {what} is {values!r}; give three whole numbers, (z, y, x).")
     return first, second, third
 
 
-def vector3(values: Iterable[float]) -> Vector3:
-    """Three numbers, as plain floats."""
-    first, second, third = (float(value) for value in values)
+def vector3(values: Iterable[float], what: str = "point") -> Vector3:
+    """Three numbers (x, y, z), as plain floats.
+
+    Args:
+        values: the numbers.
+        what: they are, for the message.
+
+    Raises:
+        InputError: they are not three, or no numbers.
+    """
+    try:
+        first, second, third = (float(value) for value in values)
+    except (TypeError, ValueError):
+        raise InputError(f"The {what} is {values!r}; give three numbers, (x, y, z).") from None
     return first, second, third
+
+
+def _direction9(values: Iterable[float] | Iterable[Iterable[float]]) -> tuple[float, ...]:
+    """Nine numbers, flat or in rows, as plain floats."""
+    try:
+        cosines: list[float] = np.asarray(values, float).ravel().tolist()
+    except (TypeError, ValueError):
+        cosines = []
+    if len(cosines) != 9:
+        raise InputError("The direction of a grid is not nine numbers; give its direction cosines, row by row.")
+    return tuple(cosines)
 
 
 @dataclass(frozen=True)
@@ -45,7 +82,8 @@ class Geometry:
         direction: row-major 3 x 3 direction cosines; column i is the direction of grid axis i, as in SimpleITK.
 
     Raises:
-        InputError: a spacing is not more than 0.
+        InputError: the shape is not three whole numbers, the spacing not three numbers of more than 0, the origin not
+            three numbers, or the direction not nine.
     """
 
     shape: Index3
@@ -54,10 +92,10 @@ class Geometry:
     direction: tuple[float, ...] = IDENTITY_DIRECTION
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "shape", index3(self.shape))
-        object.__setattr__(self, "spacing_mm", vector3(self.spacing_mm))
-        object.__setattr__(self, "origin_mm", vector3(self.origin_mm))
-        object.__setattr__(self, "direction", tuple(np.asarray(self.direction, float).ravel().tolist()))
+        object.__setattr__(self, "shape", index3(self.shape, "shape of a grid"))
+        object.__setattr__(self, "spacing_mm", vector3(self.spacing_mm, "voxel spacing of a grid"))
+        object.__setattr__(self, "origin_mm", vector3(self.origin_mm, "origin of a grid"))
+        object.__setattr__(self, "direction", _direction9(self.direction))
         if not all(0.0 < value < math.inf for value in self.spacing_mm):
             spacing = " x ".join(f"{value:g}" for value in self.spacing_mm)
             raise InputError(f"A grid has a voxel spacing of {spacing} mm; give the distances between voxel centres.")

@@ -81,7 +81,7 @@ class Patient:
 def _whole(fractions: float, identifier: str) -> int:
     try:
         whole = int(fractions)
-        is_whole = whole == fractions
+        is_whole = whole == fractions and not isinstance(fractions, bool)
     except (TypeError, ValueError, OverflowError):
         is_whole = False
     if not is_whole:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import Enum
 
 from DosePredictionLib.errors import InputError
-from DosePredictionLib.patient.geometry import vector3
 from DosePredictionLib.patient.outlined_mask import OutlinedMask
 from DosePredictionLib.patient.volume import Volume
 
@@ -49,10 +49,11 @@ class Structure:
         role: see `StructureRole`; its word ("target") becomes it.
         standard_name: TG-263 name, when one was recognised or given ("Parotid_L"); None otherwise.
         prescription_gy: for targets, the prescribed dose of the whole course in Gy; None otherwise.
-        color: display colour, red, green, blue in 0..1; None when the data hold none.
+        color: display colour, red, green, blue in 0..1, without the opacity that may follow; None when the data hold
+            none.
 
     Raises:
-        InputError: the role is none, or the prescription no number.
+        InputError: the role is none, or the prescription or the colour no numbers.
     """
 
     name: str
@@ -67,7 +68,7 @@ class Structure:
         if self.prescription_gy is not None:
             object.__setattr__(self, "prescription_gy", _plain_gy(self.prescription_gy, self.name))
         if self.color is not None:
-            object.__setattr__(self, "color", vector3(self.color))
+            object.__setattr__(self, "color", _plain_color(self.color, self.name))
 
     @property
     def label(self) -> str:
@@ -85,3 +86,11 @@ def _plain_gy(value: object, name: str) -> float:
         return float(value)  # type: ignore[arg-type]
     except (TypeError, ValueError):
         raise InputError(f"The prescription of {name} is {value!r}; give the dose of the whole course in Gy.") from None
+
+
+def _plain_color(value: Iterable[float], name: str) -> tuple[float, float, float]:
+    try:
+        red, green, blue = (float(part) for part in tuple(value)[:3])
+    except (TypeError, ValueError):
+        raise InputError(f"The colour of {name} is {value!r}; give red, green and blue in 0..1, or None.") from None
+    return red, green, blue

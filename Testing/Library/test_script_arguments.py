@@ -48,7 +48,9 @@ def test_options_may_be_numpys_integers():
     assert [type(value) for value in (options.samples, options.steps, options.seed)] == [int, int, int]
 
 
-@pytest.mark.parametrize(("option", "value"), [("samples", 1.5), ("samples", "1"), ("seed", 1.5), ("seed", None)])
+@pytest.mark.parametrize(
+    ("option", "value"), [("samples", 1.5), ("samples", "1"), ("samples", True), ("seed", 1.5), ("seed", None)]
+)
 def test_options_that_are_no_whole_numbers_are_refused(option, value):
     with pytest.raises(InputError, match=f"{option} is {value!r}; give a whole number from"):
         PredictionOptions(**{option: value})
@@ -60,13 +62,41 @@ def test_a_grid_without_a_spacing_is_refused(spacing_mm):
         Geometry((40, 44, 48), (4.0, 4.0, spacing_mm))
 
 
+@pytest.mark.parametrize("part", [
+    {"shape": (40.9, 44, 48)}, {"shape": (40, 44)}, {"shape": 40}, {"shape": (40, 44, np.inf)},
+    {"spacing_mm": (4.0, 4.0)}, {"spacing_mm": 3.0}, {"spacing_mm": ("4 mm", "4 mm", "3 mm")},
+    {"origin_mm": (0.0, 0.0, 0.0, 1.0)},
+    {"direction": (1.0, 0, 0)}, {"direction": np.eye(4)}, {"direction": ((1.0, 0, 0), (0, 1.0), (0, 0, 1.0))},
+])  # fmt: skip
+def test_a_grid_of_other_than_three_numbers_an_axis_is_refused(part):
+    """A shape that is cut to whole numbers would lay a dose on voxels that the image has not."""
+    with pytest.raises(InputError, match=next(iter(part)).removesuffix("_mm") + " of a grid is .*; give") as refused:
+        replace(AXIAL, **part)
+    assert str(refused.value).endswith(".") and "\n" not in str(refused.value)
+
+
+def test_a_grid_may_be_given_in_whole_floats_and_rows():
+    rows = np.reshape(AXIAL.direction, (3, 3))
+    for direction in (rows, rows.tolist(), list(AXIAL.direction)):
+        grid = Geometry(np.array(AXIAL.shape, float), list(AXIAL.spacing_mm), AXIAL.origin_mm, direction)
+        assert grid == AXIAL and [type(size) for size in grid.shape] == [int, int, int]
+
+
+def test_a_colour_is_taken_without_its_opacity_and_refused_without_three_numbers():
+    organ = ball_patient().structures[3]
+    assert replace(organ, color=(1.0, 0.5, 0, 0.3)).color == (1.0, 0.5, 0.0)
+    for color in ("red", (1.0, 0.5), 0.5):
+        with pytest.raises(InputError, match=f"The colour of {organ.name} is .*; give red, green and blue"):
+            replace(organ, color=color)
+
+
 def test_roles_prescriptions_and_fractions_that_are_none_are_refused():
     patient = ball_patient()
     with pytest.raises(InputError, match=r"'tumour' is no role \('PTV70'\); the roles are target, oar"):
         replace(patient.structures[1], role="tumour")
     with pytest.raises(InputError, match="prescription of PTV70 is '70 Gy'"):
         replace(patient.structures[1], prescription_gy="70 Gy")
-    for fractions in (34.5, "35", np.nan):
+    for fractions in (34.5, "35", np.nan, True):
         with pytest.raises(InputError, match="fractions of ball is .*; give a whole number"):
             replace(patient, fractions=fractions)
 
@@ -86,6 +116,8 @@ def test_bare_arrays_are_refused_by_name():
     bare = [replace(s, mask=s.mask.array) if s.name == "Cord" else s for s in patient.structures]
     with pytest.raises(InputError, match="The mask of Cord of ball is no Volume"):
         check_patient(patient.with_structures(bare))
+    with pytest.raises(InputError, match=r"ball has a Volume among its structures; give Structure\(name, mask, role\)"):
+        check_patient(patient.with_structures([patient.structures[1].mask]))
 
 
 MOVED = replace(AXIAL, origin_mm=(500.0, 0.0, 0.0))

@@ -22,6 +22,7 @@ from DosePredictionLib.json_file import read_json
 from DosePredictionLib.patient.checks import without_what_lies_outside
 from DosePredictionLib.patient.image_file import image_stem, image_suffix
 from DosePredictionLib.patient.patient import Patient
+from DosePredictionLib.patient.patient_digest import ct_digest
 from DosePredictionLib.patient.reading import read_patient
 from DosePredictionLib.patient.volume import Volume
 
@@ -162,11 +163,25 @@ def provenance_beside(dose: Path) -> Path | None:
 
 
 def another_patients(path: Path, provenance: Mapping[str, Any], patient: Patient) -> list[str]:
-    """What to tell of a prediction.json that is about another patient: one sentence, or nothing."""
-    made_for = provenance.get("patient")
-    if made_for in (None, patient.identifier):
+    """What to tell of a prediction.json that is about another patient: one sentence, or nothing.
+
+    The CT tells, where both have one: a case has other names in other batches, and names, roles and prescriptions may
+    be edited after the prediction. Without it names do.
+    """
+    made_for, made_on, own = provenance.get("patient"), provenance.get("ct_digest"), patient.identifier
+    digest = ct_digest(patient) if made_on else None
+    if made_for is None or digest is not None and digest == made_on:
         return []
-    return [f"{path.resolve().parent.name}/{path.name} is about {made_for}, the case is {patient.identifier}."]
+    file = f"{path.resolve().parent.name}/{path.name}"
+    if digest is not None:
+        return [f"{file} is about {made_for}, whose CT is not that of the case {own}; check whose dose it is."]
+    return [] if _may_be_one_folder(str(made_for), own) else [f"{file} is about {made_for}, the case is {own}."]
+
+
+def _may_be_one_folder(one: str, other: str) -> bool:
+    """Whether two identifiers may be one case's: in a batch it is ``patient1_DICOM``, by itself ``DICOM``."""
+    longer, shorter = sorted((one.casefold(), other.casefold()), key=len, reverse=True)
+    return longer == shorter or longer.endswith(f"_{shorter}")
 
 
 def read_provenance(path: Path) -> Mapping[str, Any]:

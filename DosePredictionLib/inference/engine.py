@@ -26,6 +26,7 @@ from DosePredictionLib.inference.views import KnownViews, View
 from DosePredictionLib.inference.weights import LoadedWeights, default_weights, load_weights
 from DosePredictionLib.patient.checks import check_patient
 from DosePredictionLib.patient.patient import Patient
+from DosePredictionLib.patient.patient_digest import ct_digest
 from DosePredictionLib.patient.volume import Volume
 from DosePredictionLib.review.review import review_prediction
 
@@ -206,6 +207,7 @@ class PredictionEngine:
             companions=tuple(f"{one.path.name} (sha256 {one.sha256})" for one in self.loaded.companions),
             trained_on=str(self.loaded.header.training.get("data", "")),
             patient=patient.identifier,
+            ct_digest=ct_digest(patient) or "",
             samples=samples,
             steps=steps,
             seed=seed,

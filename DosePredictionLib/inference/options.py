@@ -54,6 +54,7 @@ class Provenance:
         companions: other weights that drew their share of the samples, each with its sha256.
         trained_on: one sentence from the weights' header.
         patient: the patient's identifier; never a person's name.
+        ct_digest: which tells the CT from any other patient's; "" without a CT, or from a version that did not keep it.
         samples, steps, seed, device, device_name: how.
         views: how the patient lay in each sample: "as it lies", "mirrored left to right" ...
         seconds: wall-clock time by stage, and "total".
@@ -90,6 +91,7 @@ class Provenance:
     format: str = ""
     dose_calibration: str = ""
     dose_calibration_sha256: str = ""
+    ct_digest: str = ""
     intended_use: str = "Research use, not for clinical decisions."
 
     @classmethod

@@ -28,10 +28,18 @@ def patient_digest(patient: Patient) -> str | None:
     Returns:
         None for a patient that has neither a CT nor a dose: nothing tells who that is.
     """
-    ct, dose = patient.ct, patient.reference_dose
-    if ct is not None and ct.array.size and ct.array.min() != ct.array.max():
-        return _digest("ct", ct.array, 1.0)
-    return None if dose is None else f"{DOSE_PREFIX}{_digest('dose', dose.array, DOSE_STEP_GY)}"
+    of_ct, dose = ct_digest(patient), patient.reference_dose
+    if of_ct is not None or dose is None:
+        return of_ct
+    return f"{DOSE_PREFIX}{_digest('dose', dose.array, DOSE_STEP_GY)}"
+
+
+def ct_digest(patient: Patient) -> str | None:
+    """Eight hexadecimal digits of a patient's CT, see `patient_digest`; None without one (or the same everywhere)."""
+    ct = patient.ct
+    if ct is None or not ct.array.size or ct.array.min() == ct.array.max():
+        return None
+    return _digest("ct", ct.array, 1.0)
 
 
 def _digest(kind: str, array: np.ndarray, step: float) -> str:

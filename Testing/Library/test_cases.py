@@ -19,11 +19,13 @@ from test_cli import refused
 from test_dicom_case import write_study
 from tiny import tiny_weights
 
+from DosePredictionLib.cli.dose_options import another_patients
 from DosePredictionLib.cli.main import main
 from DosePredictionLib.conditioning.channels import CHANNELS
 from DosePredictionLib.dosimetry.patient_scores import score_patient
 from DosePredictionLib.errors import InputError
 from DosePredictionLib.patient.cases import named_cases
+from DosePredictionLib.patient.patient_digest import ct_digest
 from DosePredictionLib.patient.reading import read_patient
 from DosePredictionLib.patient.structure import Structure, StructureRole
 from DosePredictionLib.patient.volume import Volume
@@ -32,9 +34,12 @@ from DosePredictionLib.training import case_cache
 from DosePredictionLib.training.case_cache import cached_cases
 
 
-def write_balls(folder: Path, *names: str, shift_mm: float = 0.0) -> Path:
+def write_balls(folder: Path, *names: str, shift_mm: float = 0.0, more_hu: int = 0) -> Path:
+    """Patients; those with another CT number are others."""
+    ball = ball_patient()
+    ct = Volume(np.where(ball.ct.array > 0, ball.ct.array + more_hu, ball.ct.array), ball.geometry)
     for name in names:
-        write_patient_folder(replace(ball_patient(), reference_dose=ball_dose(shift_mm)), folder / name)
+        write_patient_folder(replace(ball, ct=ct, reference_dose=ball_dose(shift_mm)), folder / name)
     return folder
 
 
@@ -90,13 +95,22 @@ def test_each_case_counts_once_and_names_that_stay_the_same_are_refused(tmp_path
         named_cases([tmp_path / "b/c_d/x", tmp_path / "b_c/d/x"])
 
 
-def test_doses_of_cases_that_share_a_name_are_scored_each_by_itself(tmp_path):
-    for site, shift in (("north", 0.0), ("south", 4.0)):
-        write_balls(tmp_path / site, "1", shift_mm=shift)
+def test_doses_of_cases_that_share_a_name_are_each_known_by_its_ct(tmp_path, capsys):
+    for site, more_hu in (("north", 0), ("south", 1)):
+        write_balls(tmp_path / site, "1", more_hu=more_hu)
     weights = tiny_weights(tmp_path / "tiny.safetensors")
     given = [str(tmp_path / site / "1") for site in ("north", "south")]
     assert main(["predict", *given, "-o", str(tmp_path / "out"), "--weights", str(weights), "--device", "cpu"]) == 0
     assert sorted(path.parent.name for path in tmp_path.glob("out/*/dose.nrrd")) == ["north_1", "south_1"]
+    plan = tmp_path / "north" / "1" / "prescription.json"
+    for prescribed, made_for, told in ((70, "north", 0), (66, "north", 0), (70, "south", 1)):
+        plan.write_text(json.dumps({**json.loads(plan.read_text()), "prescriptions_gy": {"PTV70": prescribed}}))
+        capsys.readouterr()
+        dose = tmp_path / "out" / f"{made_for}_1" / "dose.nrrd"
+        assert main(["scorecard", given[0], "--dose", str(dose)]) == 0
+        said = capsys.readouterr().err
+        about_south = "south_1/prediction.json is about south_1, whose CT is not that of the case 1;"
+        assert said.count(about_south) == said.count("prediction.json is about") == told
 
 
 def sums(folder: Path) -> dict[str, str]:
@@ -253,3 +267,27 @@ def test_every_command_tells_of_another_patients_prediction(tmp_path, capsys, co
     # Another program's file of that name matters only where something is taken from it.
     dose.with_name("prediction.json").write_text("[]")
     assert main(arguments) == (0 if command in ("scorecard", "evaluate") else 2)
+
+
+@pytest.mark.parametrize(
+    ("made_for", "case", "told"),
+    [("p1_DICOM", "DICOM", 0), ("DICOM", "P1_dicom", 0), ("a", "a", 0), ("p1_DICOM", "p2_DICOM", 1), ("xa", "a", 1)],
+)
+def test_without_a_ct_a_prediction_is_known_by_the_cases_name(made_for, case, told):
+    """In a batch the name is made of several folders. So it is with a prediction.json that keeps no digest."""
+    patient = replace(ball_patient(), identifier=case)
+    path = Path("out/prediction.json")
+    assert len(another_patients(path, {"patient": made_for}, patient)) == told
+    assert len(another_patients(path, {"patient": made_for, "ct_digest": ""}, patient)) == told
+    without = replace(patient, ct=None, reference_dose=ball_dose())
+    assert len(another_patients(path, {"patient": made_for, "ct_digest": "0a1b2c3d"}, without)) == told
+
+
+def test_a_prediction_of_two_patients_called_alike_is_known_by_the_ct():
+    patient = replace(ball_patient(), identifier="DICOM")
+    path = Path("out/prediction.json")
+    made = {"patient": "DICOM", "ct_digest": ct_digest(patient)}
+    scanned_again = Volume(np.where(patient.ct.array > 0, 40, patient.ct.array), patient.geometry)
+    assert another_patients(path, made, replace(patient, reference_dose=ball_dose())) == []
+    (told,) = another_patients(path, made, replace(patient, ct=scanned_again))
+    assert told.startswith("out/prediction.json is about DICOM, whose CT is not that of the case DICOM;")

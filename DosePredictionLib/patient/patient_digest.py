@@ -44,11 +44,11 @@ def ct_digest(patient: Patient) -> str | None:
 
 def _digest(kind: str, array: np.ndarray, step: float) -> str:
     """Of whole multiples of ``step``, as two bytes each, and of the array's shape."""
-    if step != 1.0:
-        array = array.astype(np.float32) / np.float32(step)
-    if not np.issubdtype(array.dtype, np.integer):
-        array = np.rint(np.nan_to_num(array))
-    packed = np.clip(array, -32768, 32767).astype("<i2")
-    digest = hashlib.sha256(f"{kind}{packed.shape}".encode())
-    digest.update(np.ascontiguousarray(packed).data)
+    digest = hashlib.sha256(f"{kind}{array.shape}".encode())
+    for part in array:  # a slice at a time, which a processor's cache holds
+        if step != 1.0:
+            part = part.astype(np.float32) / np.float32(step)
+        if not np.issubdtype(part.dtype, np.integer):
+            part = np.rint(np.nan_to_num(part))
+        digest.update(np.ascontiguousarray(np.clip(part, -32768, 32767), dtype="<i2").data)
     return digest.hexdigest()[:DIGITS]

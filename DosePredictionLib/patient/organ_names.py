@@ -128,7 +128,7 @@ def _look_up(words: list[str]) -> NameMatch | None:
     for reading in _readings(words):
         for key in reading.keys:
             entry = known_names().get(key)
-            if entry is None:
+            if entry is None or (entry.of_both and _ends_in_a_letter(reading)):
                 continue
             organ = entry.organ
             standard = _standard_name(entry, reading.side)
@@ -144,6 +144,11 @@ def _look_up(words: list[str]) -> NameMatch | None:
                 return NameMatch(standard, organ.role, None, 1.0, f"the TG-263 name {standard}")
             return NameMatch(standard, organ.role, None, 0.95, f"another name of {standard}")
     return _look_up_side_letter(words) or undecided
+
+
+def _ends_in_a_letter(reading: Reading) -> bool:
+    """Whether the first or last of several words is a single letter: "Parotid I" is not the Italian "parotidi"."""
+    return len(reading.words) > 1 and 1 in (len(reading.words[0]), len(reading.words[-1]))
 
 
 def _look_up_side_letter(words: list[str]) -> NameMatch | None:

@@ -129,7 +129,8 @@ def _of_the_standard() -> Iterator[KnownName]:
         for spelling in (organ.name, *entry["synonyms"]):
             yield KnownName(organ, spelling, of_both=False)
         if organ.both is not None and organ.both != organ.name:
-            yield KnownName(organ, organ.both, of_both=True)
+            for spelling in (organ.both, *entry.get("both_synonyms", [])):
+                yield KnownName(organ, spelling, of_both=True)
 
 
 @cache

@@ -33,7 +33,7 @@ def test_organs(names, standard):
     assert [match_structure_name(name).standard_name for name in names] == [standard] * len(names)
 
 
-@pytest.mark.parametrize("name", ["Niere D", "Niere G", "Polmone D", "Cochlea_G", "Kidney I", "Lunge", "Rein"])
+@pytest.mark.parametrize("name", ["Niere D", "Niere G", "Polmone D", "Cochlea_G", "Kidney I", "Lunge", "Rein", "Parotid I", "Ren I"])
 def test_a_letter_is_a_side_in_its_own_language_alone(name):
     match = match_structure_name(name)
     assert (match.standard_name, match.role) == (None, StructureRole.OTHER)
@@ -48,6 +48,22 @@ def test_the_skin_is_taken_for_the_body_with_a_doubt(name):
 @pytest.mark.parametrize("name", ["Tisch", "lettino", "Mesa", "Rückenmark opt"])
 def test_supports_and_copies_for_planning_are_ignored(name):
     assert match_structure_name(name).role is StructureRole.IGNORED
+
+
+@pytest.mark.parametrize("name", ["Rektumvorderwand", "Rektumhinterwand"])
+def test_half_of_a_wall_is_only_measured(name):
+    match = match_structure_name(name)
+    assert (match.standard_name, match.role) == (None, StructureRole.OTHER)
+
+
+@pytest.mark.parametrize(
+    ("name", "standard"),
+    [("Brachial plexi", "BrachialPlexs"), ("Plexus brachiales", "BrachialPlexs"), ("Testes", "Testis"),
+     ("Mainstem bronchi", "Bronchus_Main"), ("Hippocampi", "Hippocampi")],
+)  # fmt: skip
+def test_latin_plurals_are_both_organs(name, standard):
+    match = match_structure_name(name)
+    assert (match.standard_name, match.role, match.sure) == (standard, StructureRole.OAR, True)
 
 
 def test_what_is_cut_away_from_a_target_may_be_named_in_any_language():

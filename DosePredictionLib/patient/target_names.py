@@ -23,15 +23,18 @@ _MAY_PRECEDE = {
     "l", "r", "left", "right", "lt", "rt",
 }  # fmt: skip
 _UNION_WORDS = {"total", "tot", "all", "sum", "union", "combined", "comb"}
-#: After a number they say that it is no dose: fractions and lengths.
-_NOT_DOSES_AFTER = {
-    "fx", "fxs", "fr", "frs", "f", "frac", "fracs", "fract", "fraction", "fractions", "frak", "frakt", "fraktion",
-    "fraktionen", "sitzung", "sitzungen", "session", "sessions", "seance", "seances", "mm", "cm", "x",
+_FRACTION_WORDS = {
+    "fx", "fxs", "fr", "frs", "frac", "fracs", "fract", "fraction", "fractions", "frak", "frakt", "fraktion",
+    "fraktionen", "sitzung", "sitzungen", "session", "sessions", "seance", "seances",
 }  # fmt: skip
+#: After a number they say that it is no dose: fractions and lengths.
+_NOT_DOSES_AFTER = {*_FRACTION_WORDS, "f", "mm", "cm", "x"}
 #: Before a number likewise: 2.2x30, phases of breathing, thresholds of PET.
 _NOT_DOSES_BEFORE = {"x", "phase", "pet", "suv"}
 #: "#" after a number is British for fractions.
 _FRACTIONS_SIGN = re.compile(r"(?<=\d)\s*#(?!\d)")
+#: "12.03.24", "03/12/2024": a day of the years below.
+_DATE = re.compile(r"(?<!\d)[0-3]?\d([./-])[0-3]?\d\1(?:20)?(?:1[5-9]|[23]\d)(?!\d)")
 #: TG-263's cropping by so many millimetres at the end of the name, after more than the bare kind (PTV_7000-03).
 _CROPPED = re.compile(r"(?<=\w)-0(\d)\s*$")
 #: Bare numbers in these ranges are read as Gy and as cGy.
@@ -58,6 +61,7 @@ def match_target_name(name: str) -> NameMatch:
     from 20 to 100 is a dose in Gy, from 1000 to 10000 in cGy (but for years), unless the unit is written; one below 10
     is an index.
     """
+    name = _DATE.sub(" ", name)
     kinds = list(_KIND.finditer(name))
     kind = kinds[0].group().upper()
     before, after = name[: kinds[0].start()], name[kinds[0].end() :]
@@ -132,14 +136,26 @@ def _derived(reason: str) -> NameMatch:
 
 
 def _numbers(words: list[str]) -> tuple[list[float], int | None]:
-    """The different doses (Gy) among a name's words, and the index, if any."""
+    """The different doses (Gy) among a name's words, and the index, if any.
+
+    A small number of fractions ("PTV 3fx") is the index of a name that has none of these and no level, so that targets
+    stay apart.
+    """
     doses: list[float] = []
-    index = None
+    index = fractions = None
     for position, word in enumerate(words):
         if not is_number(word):
             continue
         value, unit = number_of(word), words[position + 1] if position + 1 < len(words) else ""
-        if unit in _NOT_DOSES_AFTER or (position and words[position - 1] in _NOT_DOSES_BEFORE):
+        small = int(value) if 0 < value < 10 and value == int(value) else None
+        before = words[position - 1] if position else ""
+        if unit in _FRACTION_WORDS or unit == "f":
+            fractions = small
+            continue
+        if unit in _NOT_DOSES_AFTER or before == "x":
+            continue
+        if unit not in ("gy", "cgy") and (before in _NOT_DOSES_BEFORE or _counted_by(words, position)):
+            index = small or index
             continue
         if unit == "gy":
             dose = value
@@ -150,9 +166,16 @@ def _numbers(words: list[str]) -> tuple[list[float], int | None]:
         elif _GY_RANGE[0] <= value <= _GY_RANGE[1]:
             dose = value
         else:
-            if 0 < value < 10 and value == int(value):
-                index = int(value)
+            index = small or index
             continue
         if dose not in doses:
             doses.append(dose)
+    if index is None and not doses and not _LEVELS.keys() & words:
+        index = fractions
     return doses, index
+
+
+def _counted_by(words: list[str], position: int) -> bool:
+    """Whether the word before a number says fractions of it ("fx30") and not of a number before ("35fx 70")."""
+    fractions = position > 0 and words[position - 1] in _FRACTION_WORDS
+    return fractions and not (position > 1 and is_number(words[position - 2]))

@@ -8,10 +8,10 @@ from DosePredictionLib.patient.name_words import MADE_SMALLER, is_number, words_
 from DosePredictionLib.patient.organ_names import match_organ_name
 from DosePredictionLib.patient.structure import StructureRole
 
-#: "95%" and "V95", "D98" (but not "D70Gy"): an isodose in the PTV, its coverage, or a phase of breathing.
+#: "95%" and "V95", "D98" (but not "D70", "D95Gy"): an isodose in the PTV, its coverage, or a phase of breathing.
 _COVERAGE = re.compile(
     r"\d\s*(?:%|(?:percent|pct|prozent)(?![a-z]))"
-    r"|(?<![A-Za-z])(?:V(?:[2-9]\d|1[01]\d)(?!\d)|D(?:[2-9]\d|1[01]\d)(?!\d|\s*c?gy))",
+    r"|(?<![A-Za-z])[VD](?:9\d|1[01]\d)(?!\d|\s*c?gy)",
     re.IGNORECASE,
 )
 _SIGNS = re.compile("[-\u2013\u2212&\\\\]")

@@ -15,9 +15,35 @@ from DosePredictionLib.patient.structure import StructureRole
         ("PTV_33fracs", None), ("PTV_30f", None), ("PTV_25Frak", None), ("PTV 35 Fraktionen", None),
         ("PTV 28Sitzungen", None), ("PTV 70Gy 35 sessions", 70.0), ("PTV_phase50", None), ("PTV_PET40", None),
         ("PTV_F_60", 60.0), ("PTV_D70Gy", 70.0),
+        ("PTV_fx30", None), ("PTV fx 30 60Gy", 60.0), ("PTV 35fx 70", 70.0), ("PTV 12.03.24", None),
+        ("PTV_03/12/2024", None), ("PTV60 12.03.24", 60.0), ("PTV_PET 60Gy", 60.0),
     ],
 )  # fmt: skip
 def test_fractions_phases_and_thresholds_are_no_dose(name, dose_gy):
+    match = match_structure_name(name)
+    assert (match.role, match.prescription_gy) == (StructureRole.TARGET, dose_gy)
+
+
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [("PTV Phase 1", "PTV Phase 2"), ("PTV 45 phase1", "PTV 45 phase2"), ("PTV_PET1", "PTV_PET2"), ("PTV 1#", "PTV 2#"),
+     ("PTV 3fx", "PTV 5fx"), ("PTV_fx3", "PTV_fx5"), ("PTV50 Phase 1", "PTV50 Phase 2")],
+)  # fmt: skip
+def test_targets_numbered_by_phase_or_fractions_keep_different_names(first, second):
+    matches = match_structure_names([first, second])
+    assert [match.role for match in matches] == [StructureRole.TARGET] * 2
+    assert matches[0].standard_name != matches[1].standard_name
+
+
+def test_fractions_are_no_index_beside_dose_or_level():
+    assert match_structure_name("PTV 26Gy 5#").standard_name == "PTV_2600"
+    assert match_structure_name("PTV_High 5fx").standard_name == "PTV_High"
+
+
+@pytest.mark.parametrize(
+    ("name", "dose_gy"), [("PTV_D70", 70.0), ("PTV_D54", 54.0), ("PTV_V60", 60.0), ("PTV_D95Gy", 95.0)]
+)
+def test_a_d_or_v_before_a_usual_dose_is_no_coverage(name, dose_gy):
     match = match_structure_name(name)
     assert (match.role, match.prescription_gy) == (StructureRole.TARGET, dose_gy)
 

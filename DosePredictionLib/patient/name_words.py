@@ -10,11 +10,13 @@ from pathlib import Path
 from typing import Any
 
 #: "RIGHTParotid" -> RIGHT, Parotid; "PTV50p4Gy" -> PTV, 50p4, Gy; "spinal_cord" -> spinal, cord.
-_WORD = re.compile(r"\d+(?:[.,p]\d+)?|[cC]G[yY]|cgy|[A-Z]+(?=[A-Z][a-z])|[A-Z]?[a-z]+|[A-Z]+")
+WORD = re.compile(r"\d+(?:[.,p]\d+)?|[cC]G[yY]|cgy|[A-Z]+(?=[A-Z][a-z])|[A-Z]?[a-z]+|[A-Z]+")
 #: Letters that are no accented ones.
 _LIGATURES = str.maketrans({"ß": "ss", "œ": "oe", "Œ": "Oe", "æ": "ae", "Æ": "Ae", "ø": "o", "Ø": "O"})
 #: "-3mm", "- 0.5 cm": a structure from whose surface that much was taken.
-MADE_SMALLER = re.compile(r"[-\u2013\u2212]\s*\d+(?:[.,]\d+)?\s*[cm]m(?![A-Za-z])", re.IGNORECASE)
+MADE_SMALLER = re.compile(
+    r"[-\u2013\u2212]\s*(?P<amount>\d+(?:[.,]\d+)?)\s*(?P<unit>[cm]m)(?![A-Za-z])", re.IGNORECASE
+)
 
 
 @cache
@@ -23,11 +25,15 @@ def name_table() -> dict[str, Any]:
     return json.loads(Path(__file__).with_name("structure_names.json").read_text(encoding="utf-8"))
 
 
+def plain_text(name: str) -> str:
+    """A name without its accents and the dots of its umlauts, in ASCII."""
+    return unicodedata.normalize("NFKD", name.translate(_LIGATURES)).encode("ascii", "ignore").decode()
+
+
 def words_of(name: str) -> list[str]:
     """The words and numbers of a name, lower case, spelling variants replaced ("Oesophagus" -> ["esophagus"])."""
-    plain = unicodedata.normalize("NFKD", name.translate(_LIGATURES)).encode("ascii", "ignore").decode()
     replace = name_table()["words"]
-    return [replace.get(word.lower(), word.lower()) for word in _WORD.findall(plain)]
+    return [replace.get(word.lower(), word.lower()) for word in WORD.findall(plain_text(name))]
 
 
 def is_number(word: str) -> bool:

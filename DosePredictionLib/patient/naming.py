@@ -20,6 +20,7 @@ from DosePredictionLib.patient.organ_names import guess_organ_name, match_organ_
 from DosePredictionLib.patient.organ_table import role_of_standard_name
 from DosePredictionLib.patient.structure import StructureRole
 from DosePredictionLib.patient.target_names import match_target_name, names_a_target, with_kind_apart
+from DosePredictionLib.patient.target_wholes import without_parts
 
 __all__ = ["NameMatch", "match_structure_name", "match_structure_names", "role_of_standard_name"]
 
@@ -68,9 +69,10 @@ def match_structure_names(names: Sequence[str]) -> list[NameMatch]:
     """Match all names of a patient, in their order.
 
     A guess gives way to a sure match of the same standard name ("PTV70" and "PTV70_opt" or "PTV70-03", "BODY" and
-    "Skin") and becomes OTHER; two sure matches of the same name both stay, for `check_patient` to report.
+    "Skin") and becomes OTHER, and so does a PTV that is a part of another one ("PTV70-Parotid_L" beside "PTV70"); two
+    sure matches of the same name both stay, for `check_patient` to report.
     """
-    matches = [match_structure_name(name) for name in names]
+    matches = without_parts(names, [match_structure_name(name) for name in names])
     sure = {match.standard_name: name for name, match in zip(names, matches, strict=True)
             if match.sure and match.standard_name is not None}  # fmt: skip
     whole = [_CROPPING.sub("", match.standard_name or "") for match in matches]

@@ -7,7 +7,7 @@ import re
 from DosePredictionLib.patient.name_match import NameMatch
 from DosePredictionLib.patient.name_words import is_number, name_table, number_of, words_of
 from DosePredictionLib.patient.structure import StructureRole
-from DosePredictionLib.patient.target_parts import part_or_help
+from DosePredictionLib.patient.target_parts import cropped_by, part_of_target, shows_coverage
 
 _KIND = re.compile(r"i?gtv|ptv|ctv|itv", re.IGNORECASE)
 #: TG-263 classifiers, written right after the kind: primary, nodal, vascular, surgical bed, ...
@@ -35,8 +35,6 @@ _NOT_DOSES_BEFORE = {"x", "phase", "pet", "suv"}
 _FRACTIONS_SIGN = re.compile(r"(?<=\d)\s*#(?!\d)")
 #: "12.03.24", "03/12/2024": a day of the years below.
 _DATE = re.compile(r"(?<!\d)[0-3]?\d([./-])[0-3]?\d\1(?:20)?(?:1[5-9]|[23]\d)(?!\d)")
-#: TG-263's cropping by so many millimetres at the end of the name, after more than the bare kind (PTV_7000-03).
-_CROPPED = re.compile(r"(?<=\w)-0(\d)\s*$")
 #: Bare numbers in these ranges are read as Gy and as cGy.
 _GY_RANGE = (20.0, 100.0)
 _CGY_RANGE = (1000.0, 10000.0)
@@ -73,16 +71,16 @@ def match_target_name(name: str) -> NameMatch:
     ):
         return _derived(f"a part of another structure, cut with a {kind}")
 
-    part = part_or_help(f"{before} {after}") if kind == "PTV" else None
-    if part is not None:
-        return _derived(f"{part}, so make it a target only if the plan prescribes to it")
+    if kind == "PTV" and shows_coverage(f"{before} {after}"):
+        return _derived(
+            "an isodose, the coverage or a phase of a PTV by its name, so make it a target only if the plan prescribes "
+            "to it"
+        )
     classifier = ""
     found = _CLASSIFIER.match(after)
     if found:
         classifier, after = found.group(1), after[found.end() :]
-    cropped = _CROPPED.search(after)
-    if cropped:
-        after = after[: cropped.start()]
+    after, cropped_mm = cropped_by(after)
     words = words_of(_FRACTIONS_SIGN.sub(" fx", after))
     copy_words = set(name_table()["planning_copy_words"])
     copies = [word for word in words if word in copy_words]
@@ -108,8 +106,8 @@ def match_target_name(name: str) -> NameMatch:
         *([level] if level else []),
         *([f"{dose_gy * 100:.0f}"] if dose_gy is not None and not level else []),
     ])  # fmt: skip
-    if cropped:
-        standard += f"-0{cropped.group(1)}"
+    if cropped_mm is not None:
+        standard += f"-{cropped_mm:02d}"
     if kind != "PTV":
         return NameMatch(
             standard, StructureRole.OTHER, None, 0.95,
@@ -126,8 +124,12 @@ def match_target_name(name: str) -> NameMatch:
         confidence = min(confidence, 0.85)
     if copies:
         confidence, reason = min(confidence, 0.7), f"{reason}; {copies[0]!r} suggests a copy made for planning"
-    if cropped:
-        confidence, reason = min(confidence, 0.75), f"{reason}, cropped by {cropped.group(1)} mm"
+    if cropped_mm is not None:
+        confidence, reason = min(confidence, 0.75), f"{reason}, cropped by {cropped_mm} mm"
+    part = part_of_target(name)
+    if part is not None and cropped_mm is None:
+        what = part.reason if part.clear else f"{part.reason} or named for its site"
+        confidence, reason = min(confidence, 0.7), f"{reason}; {what}, please check"
     return NameMatch(standard, StructureRole.TARGET, dose_gy, confidence, reason)
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 import DosePredictionLib.patient.organ_table as organ_table
-from DosePredictionLib.patient.naming import match_structure_name
+from DosePredictionLib.patient.naming import match_structure_name, match_structure_names
 from DosePredictionLib.patient.structure import StructureRole
 
 
@@ -33,7 +33,10 @@ def test_organs(names, standard):
     assert [match_structure_name(name).standard_name for name in names] == [standard] * len(names)
 
 
-@pytest.mark.parametrize("name", ["Niere D", "Niere G", "Polmone D", "Cochlea_G", "Kidney I", "Lunge", "Rein", "Parotid I", "Ren I"])
+@pytest.mark.parametrize(
+    "name",
+    ["Niere D", "Niere G", "Polmone D", "Cochlea_G", "Kidney I", "Lunge", "Rein", "Parotid I", "Ren I"],
+)
 def test_a_letter_is_a_side_in_its_own_language_alone(name):
     match = match_structure_name(name)
     assert (match.standard_name, match.role) == (None, StructureRole.OTHER)
@@ -67,7 +70,8 @@ def test_latin_plurals_are_both_organs(name, standard):
 
 
 def test_what_is_cut_away_from_a_target_may_be_named_in_any_language():
-    assert match_structure_name("PTV70-Rückenmark").role is StructureRole.OTHER
+    cut, _ = match_structure_names(["PTV70-Rückenmark", "PTV70"])
+    assert cut.role is StructureRole.OTHER
 
 
 def test_no_name_stands_for_two_organs():

@@ -158,16 +158,16 @@ def test_an_institutions_names_are_remembered(session: Session) -> None:
 
 def test_an_institutions_names_go_to_a_colleague_as_a_file(session: Session, tmp_path: Path) -> None:
     _, segmentation = session.phantom()
-    segment_of(segmentation, "SpinalCord").SetName("Rückenmark")
+    segment_of(segmentation, "SpinalCord").SetName("Rdzeń kręgowy")
     session.settle()
-    edit(session, "Rückenmark", STANDARD, "SpinalCord")
+    edit(session, "Rdzeń kręgowy", STANDARD, "SpinalCord")
     ui, dialogs = session.panel.structures.ui, session.standin.dialogs
     unfold(session)
     dialogs.answer("Our clinic", str(tmp_path / "names.json"))
     click(ui.savePresetButton)
     click(ui.exportPresetButton)
     stored = json.loads((tmp_path / "names.json").read_text(encoding="utf-8"))
-    assert stored["structures"]["Rückenmark"]["standard_name"] == "SpinalCord"
+    assert stored["structures"]["Rdzeń kręgowy"]["standard_name"] == "SpinalCord"
     click(ui.deletePresetButton)
     assert not ui.exportPresetButton.enabled and ui.presetSelector.currentText == "none remembered yet"
     (tmp_path / "other.json").write_text('{"name": "no names"}')
@@ -178,10 +178,10 @@ def test_an_institutions_names_go_to_a_colleague_as_a_file(session: Session, tmp
     assert ui.presetSelector.currentText == "Our clinic"
     click(ui.guessAgainButton)
     session.settle()
-    assert text(session, "Rückenmark", STANDARD) != "SpinalCord"
+    assert text(session, "Rdzeń kręgowy", STANDARD) != "SpinalCord"
     click(ui.applyPresetButton)
     session.settle()
-    assert text(session, "Rückenmark", STANDARD) == "SpinalCord"
+    assert text(session, "Rdzeń kręgowy", STANDARD) == "SpinalCord"
 
 
 def test_names_are_still_remembered_when_the_application_starts_again(session: Session) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import math
+import shutil
 import textwrap
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
@@ -23,6 +24,8 @@ GOALS_COLUMNS = (
 )  # fmt: skip
 #: Stands behind limits that were carried over from another fractionation.
 CONVERTED = " *"
+#: Sentences below a table are no wider than this many characters.
+WIDEST = 100
 SUMMARY_COLUMNS = (
     "structure", "volume_cc", "min_gy", "mean_gy", "max_gy", "d98_percent_gy", "d95_percent_gy", "d50_percent_gy",
     "d2_percent_gy", "d0.03cc_gy", "outside_dose_percent",
@@ -158,7 +161,8 @@ def _aligned(row: Sequence[str], widths: Sequence[int]) -> str:
 
 
 def _wrapped(text: str) -> list[str]:
-    return textwrap.wrap(text, width=100, subsequent_indent="  ", break_long_words=False)
+    columns = min(WIDEST, shutil.get_terminal_size((WIDEST, 24)).columns)
+    return textwrap.wrap(text, width=columns, subsequent_indent="  ", break_long_words=False)
 
 
 def _number(value: float, decimals: int) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -11,6 +12,8 @@ from phantom import ball_dose, ball_patient
 
 from DosePredictionLib.cli.main import main
 from DosePredictionLib.cli.progress_bar import ProgressBar
+from DosePredictionLib.dosimetry.goals import bundled_goals, evaluate_goals
+from DosePredictionLib.dosimetry.tables import format_goals_table
 from DosePredictionLib.inference.progress import Progress
 from DosePredictionLib.patient.writer_folder import write_patient_folder
 
@@ -45,3 +48,37 @@ def test_a_pipe_that_nobody_reads_ends_the_command_without_a_word(both, scored):
     command.stdout.close()
     said = b"" if command.stderr is None else command.stderr.read()
     assert command.wait(60) == 1 and said == b""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there are no pseudo-terminals there")
+@pytest.mark.parametrize("columns", [80, 60, 0])
+def test_a_progress_bar_keeps_to_its_line(columns):
+    import fcntl
+    import pty
+    import struct
+    import termios
+
+    reader, writer = pty.openpty()
+    fcntl.ioctl(writer, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
+    with open(writer, "w", encoding="utf-8") as terminal:
+        bar = ProgressBar("a_patient_of_quite_a_long_name_" * 3, terminal)
+        bar.show(Progress("reading", 0, 0, None))
+        bar.show(Progress("conditioning", 0, 32, None))
+        bar.show(Progress("sampling", 31, 32, 12.5))
+        bar.close()
+        said = os.read(reader, 10_000).decode()
+    os.close(reader)
+    reading, *_, last = shown = said.removesuffix("\r\n").split("\r")[1:]
+    # A line in a terminal's last column begins the next one; a size of 0 is none, and 80 is usual.
+    assert len(shown) == 3 and {len(line) for line in shown} == {(columns or 80) - 1}
+    assert "0/0" not in reading and "reading" in reading
+    assert last.rstrip().endswith("sampling 31/32  12.5 s left")
+
+
+def test_sentences_below_the_goals_are_as_wide_as_the_terminal(monkeypatch):
+    patient = ball_patient()
+    results = evaluate_goals(bundled_goals("head-and-neck"), patient, ball_dose(), {})
+    for columns, widest in (("60", 60), ("300", 100)):
+        monkeypatch.setenv("COLUMNS", columns)
+        absent = format_goals_table(results).partition("Not applicable")[2].splitlines()
+        assert 0.7 * widest < max(map(len, absent[1:])) <= widest

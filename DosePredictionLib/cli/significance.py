@@ -31,6 +31,8 @@ def add_parser(commands: Any) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Carry the command out."""
     from DosePredictionLib.dosimetry.paired_tests import (
+        PLAN_FIGURES_COMPARED,
+        SCORES_COMPARED,
         format_paired_tests,
         paired_plan_figures,
         paired_scores,
@@ -40,14 +42,14 @@ def run(arguments: argparse.Namespace) -> int:
 
     paths = [given / PLAN_FIGURES if given.is_dir() else given for given in (arguments.a, arguments.b)]
     if arguments.a.is_dir() and arguments.b.is_dir() and not any(path.exists() for path in paths):
-        tests = paired_scores(arguments.a, arguments.b)
+        tests, compared = paired_scores(arguments.a, arguments.b), SCORES_COMPARED
     else:
-        tests = paired_plan_figures(*(read_plan_figures(path) for path in paths))
+        tests, compared = paired_plan_figures(*(read_plan_figures(path) for path in paths)), PLAN_FIGURES_COMPARED
     if not any(test.patients for test in tests):
         raise InputError(
             f"{paths[0]} and {paths[1]} have no patient in common; evaluate both systems on the same data."
         )
     if arguments.output is not None:
         write_paired_tests(tests, arguments.output)
-    print(format_paired_tests(tests, arguments.a.name, arguments.b.name))
+    print(format_paired_tests(tests, arguments.a.name, arguments.b.name, compared))
     return 0

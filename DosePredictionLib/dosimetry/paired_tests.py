@@ -12,6 +12,7 @@ import numpy as np
 
 from DosePredictionLib.dosimetry.plan_figures import PlanFigure
 from DosePredictionLib.dosimetry.scorecard_table import PATIENT_TABLE, PERCENT
+from DosePredictionLib.dosimetry.tables import wrapped
 from DosePredictionLib.errors import InputError
 from DosePredictionLib.whole_file import whole_file
 
@@ -20,6 +21,15 @@ COLUMNS = (
 )  # fmt: skip
 #: Tables of an evaluation with a row a patient and a column a figure.
 SCORE_TABLES = ("scores.csv", "slices.csv")
+#: What the figures of `paired_plan_figures` and of `paired_scores` are, for `format_paired_tests`.
+PLAN_FIGURES_COMPARED = (
+    "Means over the patients of the absolute difference from the reference; of MAE, Dice, HD95 and compliance, of the "
+    "figure itself."
+)
+SCORES_COMPARED = (
+    "Means over the patients: dose score, DVH score and DVH criteria are absolute differences from the reference, the "
+    "rest are the figures themselves."
+)
 
 
 @dataclass(frozen=True)
@@ -140,13 +150,24 @@ def write_paired_tests(tests: Sequence[PairedTest], path: str | Path) -> None:
             writer.writerow([one.figure, one.unit, one.patients, one.a_lower, *texts, *chances, one.stars])
 
 
-def format_paired_tests(tests: Sequence[PairedTest], name_a: str, name_b: str) -> str:
-    """The tests for a terminal."""
-    width = max([len(one.figure) for one in tests], default=6)
+def format_paired_tests(tests: Sequence[PairedTest], name_a: str, name_b: str, compared: str) -> str:
+    """The tests for a terminal, with what the columns mean below.
+
+    Args:
+        tests: a line each.
+        name_a, name_b: of the systems.
+        compared: one sentence on what the figures are (`PLAN_FIGURES_COMPARED`, `SCORES_COMPARED`).
+    """
+    labels = [f"{one.figure} [{one.unit}]" if one.unit else one.figure for one in tests]
+    width = max(map(len, labels), default=6)
     lines = [f"{'':{width}}  {name_a:>12.12} {name_b:>12.12}   p (t)    p (W)   n  A lower"]
-    for one in tests:
+    for label, one in zip(labels, tests, strict=True):
         lines.append(
-            f"{one.figure:{width}}  {one.mean_a:12.3f} {one.mean_b:12.3f} {one.t_p:8.2g} {one.wilcoxon_p:8.2g} "
-            f"{one.patients:3d}  {one.a_lower:7d}  {one.stars}"
+            f"{label:{width}}  {one.mean_a:12.3f} {one.mean_b:12.3f} {one.t_p:8.2g} {one.wilcoxon_p:8.2g} "
+            f"{one.patients:3d}  {one.a_lower:7d}  {one.stars}".rstrip()
         )
-    return "\n".join(lines)
+    told = (
+        f"{compared} A lower: in how many of the n patients that of {name_a} is lower. Stars: p of the t-test below "
+        "0.05 (*), 0.01 (**) or 0.001 (***), without correction for the number of figures."
+    )
+    return "\n".join([*lines, "", *wrapped(told)])

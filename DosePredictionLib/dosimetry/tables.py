@@ -120,12 +120,12 @@ def format_goals_table(results: Sequence[GoalResult]) -> str:
     if judged:
         lines.insert(1, "  ".join("-" * width for width in widths))
     if any(result.conversion for result in judged):
-        lines += ["", *_wrapped(
+        lines += ["", *wrapped(
             f"{CONVERTED.strip()} Converted to this plan's fractions by EQD2; goals.csv says from what."
         )]  # fmt: skip
     missing = not_applicable(results)
     if missing:
-        lines += ["", *_wrapped(f"Not applicable: {missing}")]
+        lines += ["", *wrapped(f"Not applicable: {missing}")]
     counts = Counter(result.verdict for result in results)
     lines += ["", ", ".join(f"{counts[verdict]} {verdict.value}" for verdict in Verdict) + "."]
     lines += ["Research use, not for clinical decisions."]
@@ -143,6 +143,12 @@ def not_applicable(results: Iterable[GoalResult]) -> str:
     return "; ".join(f"{', '.join(names)} ({reason})" for reason, names in by_reason.items())
 
 
+def wrapped(text: str) -> list[str]:
+    """The lines of a sentence below a table, as wide as the terminal allows but no wider than `WIDEST`."""
+    columns = min(WIDEST, shutil.get_terminal_size((WIDEST, 24)).columns)
+    return textwrap.wrap(text, width=columns, subsequent_indent="  ", break_long_words=False)
+
+
 def _bare_reason(result: GoalResult) -> str:
     """The reason without its frame, and without the structure's name, which stands before it."""
     reason = result.reason.removeprefix(NOT_JUDGED).removesuffix(".")
@@ -158,11 +164,6 @@ def _aligned(row: Sequence[str], widths: Sequence[int]) -> str:
     # Values are set to the right so that their decimal points stand under each other.
     cells = [text.rjust(w) if i == 4 else text.ljust(w) for i, (text, w) in enumerate(zip(row, widths, strict=True))]
     return "  ".join(cells).rstrip()
-
-
-def _wrapped(text: str) -> list[str]:
-    columns = min(WIDEST, shutil.get_terminal_size((WIDEST, 24)).columns)
-    return textwrap.wrap(text, width=columns, subsequent_indent="  ", break_long_words=False)
 
 
 def _number(value: float, decimals: int) -> str:

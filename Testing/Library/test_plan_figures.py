@@ -176,7 +176,12 @@ def test_evaluate_writes_the_figures_and_significance_compares_two(tmp_path, pat
         rows = {row["figure"]: row for row in csv.DictReader(stream)}
     assert float(rows["MAE"]["mean_a"]) < float(rows["MAE"]["mean_b"])
     assert float(rows["MAE"]["t_p"]) < 0.05 and rows["MAE"]["stars"]
-    assert "MAE" in capsys.readouterr().out
+    said = " ".join(capsys.readouterr().out.split())
+    assert "MAE [Gy] " in said and "Dice 95% [" not in said
+    assert "Dmean highest target [Gy] " in said and "HD95 mean [mm] " in said and "HI highest target 0.0" in said
+    assert "absolute difference from the reference; of MAE, Dice, HD95 and compliance, of the figure itself" in said
+    assert "A lower: in how many of the n patients that of near is lower" in said
+    assert "0.01 (**)" in said and "without correction for the number of figures" in said
     assert main(["significance", str(tmp_path), str(tmp_path)]) == 2
 
 

@@ -18,6 +18,8 @@ from DosePredictionLib.patient.structure import StructureRole, structure_role
 from DosePredictionLib.whole_file import whole_file
 
 _KEYS = ("prescriptions_gy", "prescription_gy", "fractions", "technique", "site", "beams", "structures")
+#: Ends the reason of a match whose dose the file gives.
+_DOSE_GIVEN = "Gy given in prescription.json"
 _STRUCTURE_KEYS = ("role", "standard_name", "prescription_gy")
 
 
@@ -108,6 +110,11 @@ def apply_plan(matches: Sequence[NameMatch], names: Sequence[str], plan: PlanDes
     return result
 
 
+def dose_is_given(match: NameMatch) -> bool:
+    """Whether a match of `apply_plan` has its dose from the file, rather than from the structure's name or a plan."""
+    return match.reason.endswith(_DOSE_GIVEN)
+
+
 def write_plan_file(patient: Patient, path: Path) -> None:
     """Write what the images don't say of a patient, in the form that `read_plan_file` reads.
 
@@ -173,14 +180,17 @@ def _corrected(match: NameMatch, correction: Correction) -> NameMatch:
         role = role_of_standard_name(correction.standard_name)
     if role is None:
         role = StructureRole.TARGET if correction.prescription_gy is not None else match.role
-    dose_gy = None
+    reason, dose_gy = "given in prescription.json", None
     if role is StructureRole.TARGET:
-        dose_gy = correction.prescription_gy if correction.prescription_gy is not None else match.prescription_gy
-    return NameMatch(standard, role, dose_gy, 1.0, "given in prescription.json")
+        dose_gy = match.prescription_gy
+        if correction.prescription_gy is not None:
+            dose_gy = correction.prescription_gy
+            reason = f"{dose_gy:g} {_DOSE_GIVEN}"
+    return NameMatch(standard, role, dose_gy, 1.0, reason)
 
 
 def _prescribed(match: NameMatch, dose_gy: float) -> NameMatch:
-    reason = f"{dose_gy:g} Gy given in prescription.json"
+    reason = f"{dose_gy:g} {_DOSE_GIVEN}"
     return replace(match, role=StructureRole.TARGET, prescription_gy=dose_gy, confidence=1.0, reason=reason)
 
 

@@ -29,7 +29,7 @@ from DosePredictionLib.patient.geometry import Geometry
 from DosePredictionLib.patient.identifier import patient_identifier
 from DosePredictionLib.patient.naming import NameMatch, match_structure_names
 from DosePredictionLib.patient.patient import Patient
-from DosePredictionLib.patient.plan_file import apply_plan, read_plan_file
+from DosePredictionLib.patient.plan_file import PlanDescription, apply_plan, dose_is_given, read_plan_file
 from DosePredictionLib.patient.structure import Structure, StructureRole
 
 __all__ = ["find_dicom_cases", "holds_dicom_case", "is_dicom", "read_dicom"]
@@ -71,7 +71,7 @@ def read_dicom(path: Path) -> Patient:
     structures, told = _structures(regions, matches, ct.geometry)
     warnings.extend(told)
     if case.plan is None:
-        warnings.append("There is no plan (RTPLAN); prescriptions come from the structures' names.")
+        warnings.append(_without_plan(matches, corrections))
     dose, told = read_clinical_dose(case.doses, plan, plan.beam_count)
     warnings.extend(told)
     return Patient(
@@ -81,6 +81,22 @@ def read_dicom(path: Path) -> Patient:
         frame_of_reference_uid=case.ct[0].text("FrameOfReferenceUID") or None,
         left_out=tuple(r.name for r in every_region if r.name not in {structure.name for structure in structures}),
     )  # fmt: skip
+
+
+def _without_plan(matches: Sequence[NameMatch], corrections: PlanDescription) -> str:
+    """One sentence: where prescriptions and beams come from when there is no RTPLAN."""
+    sources = {
+        "prescription.json" if dose_is_given(match) else "the structures' names"
+        for match in matches
+        if match.role is StructureRole.TARGET and match.prescription_gy is not None
+    }
+    told = f"come from {' and '.join(sorted(sources))}" if sources else "are not known"
+    if corrections.beams is not None:
+        return f"There is no plan (RTPLAN); prescriptions {told}, the beams from prescription.json."
+    return (
+        f"There is no plan (RTPLAN); prescriptions {told}, and the beams are not known, without which doses are "
+        "predicted somewhat worse: give their angles in prescription.json."
+    )
 
 
 def _drawn_here(regions: list[RegionOfInterest], case: DicomCase) -> tuple[list[RegionOfInterest], list[str]]:

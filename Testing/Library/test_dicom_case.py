@@ -282,6 +282,26 @@ def test_a_case_without_a_plan_takes_doses_from_the_names(tmp_path, study):
     assert patient.beams is None and patient.technique is None and patient.fractions is None
 
 
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [
+        ("{}", "prescriptions come from the structures' names, and the beams are not known"),
+        ('{"prescriptions_gy": {"PTV_6600": 66, "PTV_5400": 54}}',
+         "come from prescription.json, and the beams are not known"),
+        ('{"structures": {"PTV_5400": {"prescription_gy": 50.4}}, "beams": {"gantry_deg": [0, 90]}}',
+         "from prescription.json and the structures' names, the beams from prescription.json."),
+        ('{"structures": {"PTV_5400": {"role": "target"}}, "beams": {"gantry_deg": [0, 90]}}',
+         "from the structures' names, the beams from prescription.json."),
+    ],
+)  # fmt: skip
+def test_without_a_plan_it_is_told_where_doses_and_beams_come_from(given, told, tmp_path, study):
+    write_ct(tmp_path / "CT", ct(), study)
+    write_structures(tmp_path / "RS.dcm", {"PTV_6600": disc(12.0), "PTV_5400": disc(20.0)}, study)
+    (tmp_path / "prescription.json").write_text(given)
+    (warning,) = (one for one in read_patient(tmp_path).warnings if "no plan (RTPLAN)" in one)
+    assert told in warning
+
+
 def test_prescription_json_corrects(tmp_path, study):
     write_study(tmp_path, study)
     (tmp_path / "prescription.json").write_text(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from DosePredictionLib.inference.model_card import seen_in_training
+from DosePredictionLib.inference.model_card import seen_in_training, went_on_from
 from DosePredictionLib.inference.weights_header import WeightsHeader
 
 
@@ -25,7 +25,7 @@ may be computed on such a CT, and nobody may be treated by such contours.
 - Data: {training.get("data", "")}
 - {training.get("steps", "?")} steps of batch {training.get("batch", "?")}, {training.get("hours", "?")} hours on \
 {training.get("hardware", "?")}, optimiser {training.get("optimiser", "adamw")}, seed {training.get("seed", "?")}
-- Source: commit {header.commit or "unknown"}
+- Source: commit {header.commit or "unknown"}{went_on_from(header)}
 
 ## Validation
 {validation.get("patients", "?")} patients ({validation.get("dataset", "?")}) with a CT{seen_in_training(header)}; \

@@ -47,7 +47,7 @@ def model_card(header: WeightsHeader) -> str:
 ## Training
 - Data: {training.get("data", "")}
 - {trained}
-- Source: commit {header.commit or "unknown"}{_companions(header)}
+- Source: commit {header.commit or "unknown"}{went_on_from(header)}{_companions(header)}
 - Channels: {", ".join(str(name) for name in channels)}
 
 ## Validation
@@ -77,15 +77,28 @@ Where it fails (the patients with the highest dose scores):
 
 
 def seen_in_training(header: WeightsHeader) -> str:
-    """Words that follow the validation patients: whether the weights were trained on them; none where nobody knows."""
+    """Words that follow the validation patients: whether the weights were trained on them, or that it isn't known."""
     validation, training = header.validation, header.training
     trained_on = validation.get(PATIENTS_TRAINED_ON)
     if trained_on is None:
         # Weights from before patients were counted: OpenKBP's own validation set is none of its training set's.
         of_openkbp = "openkbp training set" in str(training.get("data", "")).lower()
         if not of_openkbp or validation.get("dataset") != "validation" or training.get(DIGESTS):
-            return ""
+            return "; whether it was trained on any of them is not known"
     return f", {trained_on} of whom it was trained on" if trained_on else " that were not trained on"
+
+
+def went_on_from(header: WeightsHeader) -> str:
+    """A line on the weights, or the backbone, that the training started from, if it did."""
+    origin = header.training.get("from_weights")
+    if not isinstance(origin, dict):
+        return ""
+    if "folder" in origin:
+        return f"\n- It went on from the published backbone in `{origin['folder']}`"
+    checksum = f" (SHA-256 {origin['sha256']})" if "sha256" in origin else ""
+    return (
+        f"\n- It went on from the weights `{origin.get('file', '?')}`{checksum}; what these were trained on counts, too"
+    )
 
 
 def _companions(header: WeightsHeader) -> str:

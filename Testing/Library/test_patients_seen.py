@@ -12,9 +12,11 @@ from phantom import ball_dose, ball_patient
 from test_training import config
 from tiny import tiny_weights
 
+from DosePredictionLib.inference.modality_card import modality_card
+from DosePredictionLib.inference.model_card import model_card
 from DosePredictionLib.inference.patients_seen import COMPLETE, DIGESTS, PatientsSeen
 from DosePredictionLib.inference.weights import default_weights
-from DosePredictionLib.inference.weights_header import read_weights_header
+from DosePredictionLib.inference.weights_header import WeightsHeader, read_weights_header
 from DosePredictionLib.patient.patient_digest import patient_digest
 from DosePredictionLib.patient.volume import Volume
 from DosePredictionLib.training.case_cache import cached_cases
@@ -125,6 +127,37 @@ def test_validation_patients_that_were_trained_on_are_told(tmp_path, cases, caps
     assert "1 of the 1 validation patients are among the training patients (ball)" in capsys.readouterr().out
     TrainingRun(config(tmp_path / "two", steps=1), cases[:1], cases[1:]).run()
     assert "among the training patients" not in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("card", [model_card, modality_card])
+def test_a_card_names_the_weights_that_were_tuned(card, tmp_path, cases):
+    start = str(tiny_weights(tmp_path / "start.safetensors"))
+    path = export_weights(TrainingRun(config(tmp_path / "run", from_weights=start), cases, cases[:1]))
+    header = read_weights_header(path)
+    origin = header.training["from_weights"]
+    told = f"\n- It went on from the weights `{origin['file']}` (SHA-256 {origin['sha256']});"
+    assert told in card(header) and origin["file"].endswith("/start.safetensors")
+    fresh = replace(header, training={**header.training, "from_weights": {"folder": "maisi"}})
+    assert "\n- It went on from the published backbone in `maisi`\n" in card(fresh)
+    assert "went on from" not in card(WeightsHeader("default", {"channels": ("ct",)}))
+
+
+@pytest.mark.parametrize(
+    ("counted", "told"),
+    [({}, "; whether it was trained on any of them is not known"),
+     ({"patients_trained_on": 0}, " that were not trained on"),
+     ({"patients_trained_on": 2}, ", 2 of whom it was trained on")],
+)  # fmt: skip
+def test_a_card_says_when_nobody_knows_whether_patients_were_trained_on(counted, told):
+    validation = {"patients": 5, "dataset": "ours", **counted}
+    assert f"5 patients (ours){told}" in model_card(WeightsHeader("default", {"channels": ("ct",)}, {}, validation))
+
+
+@pytest.mark.parametrize("system", ["addiff_dose", "diffkt3d"])
+def test_shipped_cards_name_the_weights_that_were_tuned(system):
+    weights = default_weights(system)
+    origin = read_weights_header(weights).training["from_weights"]
+    assert origin["sha256"] in weights.with_suffix(".md").read_text(encoding="utf-8")
 
 
 def test_cached_cases_have_the_digest_of_the_patient_even_from_older_files(tmp_path):

@@ -15,6 +15,7 @@ from DosePredictionLib.cli.progress_bar import ProgressBar
 from DosePredictionLib.cli.result_folders import (
     OPENKBP,
     PROVENANCE,
+    check_modality_files,
     check_openkbp_tables,
     check_writable,
     remove_earlier_prediction,
@@ -23,6 +24,7 @@ from DosePredictionLib.cli.result_folders import (
 from DosePredictionLib.dosimetry.goals import GoalSet, evaluate_goals
 from DosePredictionLib.dosimetry.tables import format_goals_table, write_dvh_csv, write_goals_csv
 from DosePredictionLib.errors import InputError
+from DosePredictionLib.inference.modality_provenance import ModalityProvenance
 from DosePredictionLib.inference.options import PredictionOptions
 from DosePredictionLib.patient.cases import Case, named_cases
 from DosePredictionLib.patient.dicom_reference import DicomReference
@@ -59,7 +61,8 @@ def add_parser(commands: Any) -> None:
     parser.add_argument("--report", action="store_true", help="also write report.html, a page to read and print")
     parser.add_argument("--target", default="dose", metavar="MODALITY",
                         help="dose, or with --system diffkt3d another modality (ct, ptv, oar, body, beam, angle), "
-                        "which is sampled from the others and written as MODALITY.nrrd (default: dose)")  # fmt: skip
+                        "which is sampled from the others and written as MODALITY.nrrd, on the model's grid cut to a "
+                        "box around the body, and MODALITY.json says how it was made (default: dose)")  # fmt: skip
     parser.set_defaults(run=run)
 
 
@@ -153,6 +156,7 @@ def run_modality(arguments: argparse.Namespace, options: PredictionOptions, case
     from DosePredictionLib.inference.modality import (
         TARGETS,
         check_restores_modalities,
+        modality_provenance,
         modality_warning,
         modality_weights,
         predict_modality,
@@ -162,6 +166,7 @@ def run_modality(arguments: argparse.Namespace, options: PredictionOptions, case
     if arguments.target not in TARGETS:
         raise InputError(f"There is no modality {arguments.target!r}; choose dose or one of {', '.join(TARGETS)}.")
     folder_of = dict(zip(cases, result_folders(cases, arguments.output), strict=True))
+    check_modality_files(folder_of.values(), arguments.target)
     check_writable(arguments.output)
     loaded = load_weights(arguments.weights or modality_weights(arguments.system))
     if warning := modality_warning(loaded):
@@ -170,12 +175,15 @@ def run_modality(arguments: argparse.Namespace, options: PredictionOptions, case
     check_restores_modalities(loaded)
     choose_device(arguments.device)
 
-    def sampled(case: Case) -> Volume:
-        return predict_modality(loaded, case.read(), arguments.target, options, arguments.device)
+    def sampled(case: Case) -> tuple[Volume, ModalityProvenance]:
+        patient = case.read()
+        made = modality_provenance(loaded, patient, arguments.target, options)
+        return predict_modality(loaded, patient, arguments.target, options, arguments.device), made
 
     failures: list[str] = []
-    for case, volume in each_case(cases, sampled, failures):
+    for case, (volume, made) in each_case(cases, sampled, failures):
         path = folder_of[case] / f"{arguments.target}.nrrd"
+        made.write(path.with_suffix(".json"))  # first: by it the image is known as sampled
         volume.write(path)
         print(f"{case.identifier}: {path} (research use, not for clinical decisions)")
     check_all_done(cases, failures, "sampled")

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from pathlib import Path
 
 from DosePredictionLib.errors import InputError
 from DosePredictionLib.json_file import read_json
 from DosePredictionLib.patient.cases import Case
+from DosePredictionLib.patient.made_by_model import PREDICTION, is_sampled_modality
+from DosePredictionLib.patient.reader_folder import is_patient_folder, patient_images
 from DosePredictionLib.whole_file import whole_file
 
-#: What a prediction leaves with its doses, and by which they are known.
-PROVENANCE = "prediction.json"
+PROVENANCE = PREDICTION
 #: The format whose predictions leave PATIENT.csv, too.
 OPENKBP = "openkbp"
 DOSES = tuple(
@@ -26,8 +27,8 @@ def result_folders(cases: Sequence[Case], output: Path) -> list[Path]:
     """Where each case's results go: one of its own in ``output``, or that itself when there is but one case.
 
     Raises:
-        InputError: the results would come to lie among a case's own files, whose ``dose.nrrd`` is the clinical dose, or
-            overwrite a dose that no prediction left.
+        InputError: the results would come to lie among a case's own files, whose ``dose.nrrd`` is the clinical dose,
+            be it this case or another, or overwrite a dose that no prediction left.
     """
     folders = [output] if len(cases) == 1 else [output / case.identifier for case in cases]
     read_from = {case.path.resolve() for case in cases if case.path.is_dir() and not case.is_dicom}
@@ -37,6 +38,10 @@ def result_folders(cases: Sequence[Case], output: Path) -> list[Path]:
                 f"{folder} is the folder of a case itself, whose clinical dose.nrrd and other files the results would "
                 "overwrite or be taken for; give another folder with -o."
             )
+        if not (folder / PROVENANCE).exists() and _holds_a_patient(folder):
+            raise InputError(
+                f"{folder} holds a patient, whose own dose the results would be taken for; give another folder with -o."
+            )
         strange = [folder / name for name in DOSES if (folder / name).exists()]
         if strange and not (folder / PROVENANCE).exists():
             raise InputError(
@@ -44,6 +49,27 @@ def result_folders(cases: Sequence[Case], output: Path) -> list[Path]:
                 "give another folder with -o, or take it away."
             )
     return folders
+
+
+def check_modality_files(folders: Iterable[Path], modality: str) -> None:
+    """Refuse to overwrite an image that ``predict --target`` did not leave, such as a planning CT.
+
+    Raises:
+        InputError: there is one.
+    """
+    for folder in folders:
+        image, made = folder / f"{modality}.nrrd", folder / f"{modality}.json"
+        for path in (image, made):
+            if path.exists() and not is_sampled_modality(image):
+                raise InputError(
+                    f"{path} was not left by predict --target (no {made.name} beside {image.name} says so) and would "
+                    "be overwritten; give another folder with -o, or take it away."
+                )
+
+
+def _holds_a_patient(folder: Path) -> bool:
+    """Whether a folder holds a patient's own images, not just what was sampled."""
+    return is_patient_folder(folder) and not all(is_sampled_modality(image) for image in patient_images(folder))
 
 
 def check_openkbp_tables(cases: Sequence[Case], folders: Sequence[Path], output: Path) -> None:

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import platform
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +18,7 @@ from DosePredictionLib.inference.calibration import DoseCalibration, load_calibr
 from DosePredictionLib.inference.device import choose_device, describe_device
 from DosePredictionLib.inference.modality import ANY_TO_ANY
 from DosePredictionLib.inference.options import PredictionOptions, Provenance
+from DosePredictionLib.inference.package_versions import package_versions
 from DosePredictionLib.inference.progress import Progress, ProgressReporter
 from DosePredictionLib.inference.uncertainty import UncertaintyCalibration
 from DosePredictionLib.inference.views import KnownViews, View
@@ -214,7 +213,7 @@ class PredictionEngine:
             device=self.device.type,
             device_name=describe_device(self.device),
             seconds=seconds,
-            versions={"python": platform.python_version(), **_package_versions()},
+            versions=package_versions(),
             structures=tuple(
                 f"{s.name} -> {s.role.value}"
                 + (f" {s.standard_name}" if s.standard_name else "")
@@ -250,13 +249,3 @@ class PredictionEngine:
             f"{said} for another choice (samples: {recommended.get('samples')}, steps: {recommended.get('steps')}), "
             "so only roughly right here"
         )
-
-
-def _package_versions() -> dict[str, str]:
-    versions = {}
-    for package in ("DosePrediction", "torch", "numpy", "SimpleITK"):
-        try:
-            versions[package] = version(package)
-        except PackageNotFoundError:
-            versions[package] = "from source"
-    return versions

@@ -11,7 +11,9 @@ from DosePredictionLib.conditioning.channels import model_input
 from DosePredictionLib.conditioning.modalities import DOSE, MODALITY_CHANNELS
 from DosePredictionLib.errors import InputError
 from DosePredictionLib.inference.device import choose_device
+from DosePredictionLib.inference.modality_provenance import ModalityProvenance
 from DosePredictionLib.inference.options import PredictionOptions
+from DosePredictionLib.inference.package_versions import package_versions
 from DosePredictionLib.inference.weights import LoadedWeights, default_weights
 from DosePredictionLib.patient.checks import check_patient
 from DosePredictionLib.patient.patient import Patient
@@ -83,9 +85,7 @@ def predict_modality(
     system = check_restores_modalities(loaded)
     patient = check_patient(patient)
     inputs = model_input(patient, system.channels)
-    recommended = loaded.header.recommended
-    samples = options.samples or recommended.get("samples", 1)
-    steps = options.steps or recommended.get("steps", system.sampling_steps)
+    samples, steps = _samples_and_steps(loaded, system, options)
     network = loaded.network.to(choose_device(device))
     with torch.inference_mode():
         # Seeds as the dose's samples have them.
@@ -102,3 +102,26 @@ def predict_modality(
     else:
         picture = np.maximum(first, 0.0) * (1 if target == "body" else inputs.region)
     return Volume(picture.astype(np.float32), inputs.geometry)
+
+
+def modality_provenance(
+    loaded: LoadedWeights, patient: Patient, target: str, options: PredictionOptions
+) -> ModalityProvenance:
+    """How `predict_modality` samples a modality, to be kept beside it; arguments as there.
+
+    Raises:
+        InputError: the system restores nothing but doses.
+    """
+    samples, steps = _samples_and_steps(loaded, check_restores_modalities(loaded), options)
+    return ModalityProvenance(
+        target, loaded.header.system, loaded.path.name, loaded.sha256, str(loaded.header.training.get("data", "")),
+        patient.identifier, samples, steps, options.seed, package_versions(),
+    )  # fmt: skip
+
+
+def _samples_and_steps(loaded: LoadedWeights, system: DiffKT3DSystem, options: PredictionOptions) -> tuple[int, int]:
+    recommended = loaded.header.recommended
+    return (
+        options.samples or recommended.get("samples", 1),
+        options.steps or recommended.get("steps", system.sampling_steps),
+    )

@@ -13,7 +13,8 @@ What belongs in the folder:
     Instead, or besides: one mask a structure (0 and one other value); the file's name is the structure's.
 
 ``dose.nrrd`` (or ``dose.nii.gz``, ...)
-    Optional: a reference dose in Gy on any grid, to compare with. What a prediction or a comparison leaves beside it
+    Optional: a reference dose in Gy on any grid, to compare with; not one that was predicted, with its
+    ``prediction.json`` beside it. What a prediction or a comparison leaves beside it
     (``dose_std.nrrd``, ``difference_NAME.nrrd``) is passed over.
 
 ``prescription.json``
@@ -54,6 +55,7 @@ from DosePredictionLib.errors import InputError
 from DosePredictionLib.patient.geometry import Geometry
 from DosePredictionLib.patient.identifier import patient_identifier
 from DosePredictionLib.patient.image_file import image_stem, image_suffix, read_scalar_volume
+from DosePredictionLib.patient.made_by_model import PREDICTION, is_predicted_dose, is_sampled_modality
 from DosePredictionLib.patient.naming import NameMatch, match_structure_names
 from DosePredictionLib.patient.patient import Patient
 from DosePredictionLib.patient.plan_file import apply_plan, read_plan_file
@@ -98,6 +100,11 @@ def structure_images(path: Path) -> list[Path]:
     return [entry for entry in _images(path) if image_suffix(entry) == _SEGMENTATION_SUFFIX or _is_mask(entry)]
 
 
+def patient_images(path: Path) -> list[Path]:
+    """The image files of a folder that make up a patient: a CT, and what is read as structures."""
+    return [entry for entry in _images(path) if image_stem(entry).lower() == "ct"] + structure_images(path)
+
+
 def read_patient_folder(path: Path) -> Patient:
     """Read a patient's folder.
 
@@ -133,9 +140,19 @@ def read_patient_folder(path: Path) -> Patient:
         structures.append(
             Structure(segment.name, segment.mask, match.role, match.standard_name, match.prescription_gy, segment.color)
         )
-    dose = read_scalar_volume(files.dose) if files.dose is not None else None
-    if dose is not None:
-        dose = Volume(dose.array.astype(np.float32), dose.geometry)
+    if files.ct is not None and is_sampled_modality(files.ct):
+        warnings.append(
+            f"{files.ct.name} was sampled by a model, as ct.json beside it says; put the planning CT in its place."
+        )
+    dose = None
+    if files.dose is not None and is_predicted_dose(files.dose):
+        warnings.append(
+            f"{files.dose.name} was predicted, as {PREDICTION} beside it says, so it is no clinical dose and was "
+            f"passed over; if it is one, take {PREDICTION} away."
+        )
+    elif files.dose is not None:
+        read = read_scalar_volume(files.dose)
+        dose = Volume(read.array.astype(np.float32), read.geometry)
     return Patient(
         patient_identifier(path), grid, ct, tuple(structures), fractions=plan.fractions, technique=plan.technique,
         site=plan.site, beams=plan.beams, reference_dose=dose, warnings=tuple(warnings),

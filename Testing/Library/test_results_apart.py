@@ -1,0 +1,101 @@
+"""What a model made is never taken for a patient's own CT or dose, and never overwrites them."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from phantom import ball_dose, ball_patient
+from test_cli import refused
+from test_cli_batches import modality_weights
+from tiny import tiny_weights
+
+from DosePredictionLib.cli.main import main
+from DosePredictionLib.patient.reading import read_patient
+from DosePredictionLib.patient.writer_folder import write_patient_folder
+
+
+@pytest.fixture
+def case(tmp_path) -> Path:
+    write_patient_folder(ball_patient(), tmp_path / "data" / "case")
+    return tmp_path / "data" / "case"
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in folder.iterdir()}
+
+
+@pytest.mark.parametrize("target", ["dose", "ct"])
+def test_nothing_is_written_into_another_patients_folder(target, case, tmp_path, capsys):
+    other = tmp_path / "other"
+    write_patient_folder(replace(ball_patient(), reference_dose=None), other)
+    before = contents(other)
+    weights = (tiny_weights if target == "dose" else modality_weights)(tmp_path / "weights.safetensors")
+    command = ["predict", str(case), "-o", str(other), "--target", target, "--weights", str(weights)]
+    assert "other holds a patient, whose own dose the results would be taken for" in refused(command, capsys)
+    assert contents(other) == before
+
+
+@pytest.mark.parametrize("there", ["ct.nrrd", "ct.json"])
+def test_an_image_that_was_not_sampled_is_not_overwritten(there, case, tmp_path, capsys):
+    out = tmp_path / "out"
+    out.mkdir()
+    (out / "prediction.json").write_text("{}")  # even beside a prediction
+    (out / there).write_text("{}")
+    before = contents(out)
+    command = ["predict", str(case), "-o", str(out), "--target", "ct"]
+    assert f"{there} was not left by predict --target" in refused(
+        [*command, "--weights", str(modality_weights(tmp_path / "weights.safetensors"))], capsys
+    )
+    assert contents(out) == before
+
+
+def test_a_sampled_ct_says_how_it_was_made_and_is_known_by_that(case, tmp_path, capsys):
+    out, weights = tmp_path / "out", modality_weights(tmp_path / "any.safetensors")
+    command = ["predict", str(case), "-o", str(out), "--target", "ct", "--weights", str(weights), "--device", "cpu"]
+    assert main([*command, "--seed", "3"]) == 0
+    made = json.loads((out / "ct.json").read_text())
+    assert (made["modality"], made["patient"], made["system"], made["weights"]) == (
+        "ct", "case", "diffkt3d", "any.safetensors",
+    )  # fmt: skip
+    assert (made["samples"], made["steps"], made["seed"]) == (1, 1, 3) and len(made["weights_sha256"]) == 64
+    assert "not for clinical decisions" in made["intended_use"] and {"torch", "numpy"} <= made["versions"].keys()
+    # Another one takes its place, and a dose may come to lie beside it.
+    assert main(command) == 0 and json.loads((out / "ct.json").read_text())["seed"] == 0
+    dose_weights = tiny_weights(tmp_path / "dose.safetensors")
+    assert main(["predict", str(case), "-o", str(out), "--weights", str(dose_weights), "--device", "cpu"]) == 0
+    # In a case's folder it is told from the planning CT.
+    assert not any("sampled" in warning for warning in read_patient(case).warnings)
+    for name in ("ct.nrrd", "ct.json"):
+        (out / name).replace(case / name)
+    assert any("ct.nrrd was sampled by a model" in warning for warning in read_patient(case).warnings)
+
+
+@pytest.mark.parametrize("command", ["compare", "scorecard", "evaluate"])
+def test_a_predicted_dose_in_a_case_is_not_its_reference(command, case, tmp_path, capsys):
+    ball_dose().write(case / "dose.nrrd")
+    ball_dose(2.0).write(tmp_path / "doses" / "case" / "dose.nrrd")
+    assert read_patient(case).reference_dose is not None
+    (case / "prediction.json").write_text(json.dumps({"patient": "another", "weights": "default.safetensors"}))
+    patient = read_patient(case)
+    assert patient.reference_dose is None
+    assert any("dose.nrrd was predicted, as prediction.json beside it says" in one for one in patient.warnings)
+    dose = str(tmp_path / "doses" / "case" / "dose.nrrd")
+    arguments = {
+        "compare": ["--dose", dose, "-o", str(tmp_path / "out"), "--gamma-points", "0"],
+        "scorecard": ["--dose", dose, "-o", str(tmp_path / "card.csv")],
+        "evaluate": ["--predictions", str(tmp_path / "doses"), "-o", str(tmp_path / "out")],
+    }[command]
+    code = main([command, str(case), *arguments])
+    said = capsys.readouterr()
+    assert "Reference" not in said.out and "dose.nrrd was predicted" in said.err
+    assert code == (0 if command == "scorecard" else 2)
+
+
+@pytest.mark.parametrize("other_programs", ["[]", "no JSON", '{"dose": "mine"}'])
+def test_another_programs_file_makes_no_prediction_of_a_clinical_dose(other_programs, case):
+    ball_dose().write(case / "dose.nrrd")
+    (case / "prediction.json").write_text(other_programs)
+    assert read_patient(case).reference_dose is not None

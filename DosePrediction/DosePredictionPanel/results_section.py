@@ -51,7 +51,7 @@ from DosePredictionPanel.scorecard_view import ScorecardView
 from DosePredictionPanel.scoring import Scoring
 from DosePredictionPanel.section import Section, fill_choices
 from DosePredictionPanel.structure_rows import StructureRow
-from DosePredictionPanel.warning_rows import uncertainty_note
+from DosePredictionPanel.warning_rows import uncertainty_legend, uncertainty_note
 from DosePredictionPanel.warnings_view import WarningsView
 
 PREDICTED, CLINICAL, DIFFERENCE, UNCERTAINTY = "predicted", "clinical", "difference", "uncertainty"
@@ -222,7 +222,7 @@ class ResultsSection(Section):
             choices[CLINICAL] = _("Clinical dose") if clinical else str(other.GetName())
             choices[DIFFERENCE] = _("Difference, predicted - {other}").format(other=compared_name(parameters))
         if parameters.ct.GetNodeReference(DOSE_STD_ROLE) is not None:
-            choices[UNCERTAINTY] = _("Uncertainty (standard deviation)")
+            choices[UNCERTAINTY] = _("Uncertainty")
         return choices
 
     def _apply(self, parameters: Parameters) -> None:
@@ -287,7 +287,7 @@ class ResultsSection(Section):
             work = difference_in_pieces(ct, self._dose, other, self._prescription_gy())
             self._jobs.add(work, self._show_difference)
         elif kind == UNCERTAINTY and ct.GetNodeReference(DOSE_STD_ROLE) is not None:
-            self._put_over(ct.GetNodeReference(DOSE_STD_ROLE), _("Standard deviation [Gy]"))
+            self._put_over(ct.GetNodeReference(DOSE_STD_ROLE), uncertainty_legend(provenance_of(self._dose)))
         else:
             self._put_over(self._dose, _("Dose [Gy]"))
 

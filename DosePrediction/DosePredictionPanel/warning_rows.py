@@ -27,7 +27,14 @@ def warning_tip(warning: ReviewWarning) -> str:
 
 
 def uncertainty_note(provenance: Provenance | None) -> str:
-    """What the standard deviation of a prediction is worth, in a sentence."""
+    """What the uncertainty of a prediction is worth, in a sentence."""
     if provenance is None:
         return ""
-    return _("Standard deviation: {worth}.").format(worth=provenance.uncertainty.rstrip("."))
+    return _("Uncertainty: {worth}.").format(worth=provenance.uncertainty.rstrip("."))
+
+
+def uncertainty_legend(provenance: Provenance | None) -> str:
+    """What the values of an uncertainty's map are: the half-width of a 68 % interval where they are calibrated."""
+    if provenance is not None and provenance.uncertainty.startswith("calibrated"):
+        return _("Uncertainty, 68 % [Gy]")
+    return _("Standard deviation [Gy]")

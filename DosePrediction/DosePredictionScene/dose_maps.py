@@ -28,7 +28,7 @@ DIFFERENCE_STOPS = ((0.30, 0.65, 1.00), (0.05, 0.25, 0.75), (0.05, 0.05, 0.05), 
 
 
 def colour_uncertainty(std_node: Any, prescription_gy: float) -> None:
-    """Colour a standard deviation from 0 to 5 % of the prescription; hardly any stays clear."""
+    """Colour an uncertainty from 0 to 5 % of the prescription; hardly any stays clear."""
     end = UNCERTAINTY_END * prescription_gy
     _colour(std_node, UNCERTAINTY_STOPS, 0.0, end, threshold=UNCERTAINTY_START * end)
 

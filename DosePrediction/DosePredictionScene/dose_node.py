@@ -61,12 +61,12 @@ def dose_node_in_pieces(ct_node: Any, dose: Volume) -> Pieces[Any]:
 
 
 def dose_std_node_in_pieces(ct_node: Any, dose_std: Volume) -> Pieces[Any]:
-    """Put the standard deviation over a prediction's samples into the scene, Gy.
+    """Put a prediction's uncertainty into the scene, Gy: calibrated, or else the samples' standard deviation.
 
     It is not marked as a dose: isodoses and DVHs of it would mean nothing.
     """
     image = yield from _image(dose_std)
-    name = f"{ct_node.GetName()} predicted dose, standard deviation"
+    name = f"{ct_node.GetName()} predicted dose, uncertainty"
     node = owned_node(ct_node, DOSE_STD_ROLE, "vtkMRMLScalarVolumeNode", name)
     put_image(node, image, dose_std.geometry, ct_node)
     place(node, study_of(ct_node))

@@ -39,7 +39,7 @@ def keep_prediction(ct_node: Any) -> Any:
     kept.SetDescription(INTENDED_USE)
     hierarchy().RequestOwnerPluginSearch(item_of(kept))
     if std is not None and std.GetImageData() is not None:
-        kept_std = _kept_volume(ct_node, std, f"{kept.GetName()}, standard deviation", {})
+        kept_std = _kept_volume(ct_node, std, f"{kept.GetName()}, uncertainty", {})
         colour_uncertainty(kept_std, float(dose.GetAttribute(PRESCRIPTION_ATTRIBUTE) or 70.0))
         kept.SetNodeReferenceID(KEPT_STD_ROLE, kept_std.GetID())
     provenance = provenance_of(dose)

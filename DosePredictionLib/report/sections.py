@@ -297,7 +297,7 @@ def _difference_maps(
     return f'<div class="pictures">{"".join(parts)}</div>'
 
 
-#: What a standard deviation is, not calibrated and calibrated.
+#: What an uncertainty means, not calibrated and calibrated.
 _MEANING = (
     "How much samples of the model differ from one another",
     "By how much the dose is off at most in two voxels of three, told from what the samples' differences meant in "
@@ -306,7 +306,7 @@ _MEANING = (
 
 
 def uncertainty_section(patient: Patient, shown: NamedDose, colours: Mapping[str, Colour]) -> str:
-    """Maps and means of the standard deviation over samples."""
+    """Maps and means of the uncertainty: half-widths of 68 % intervals where calibrated, else the samples' spread."""
     assert shown.std is not None
     prescription_gy = patient.prescription_gy or float(shown.dose.array.max()) or 1.0
     inside = shown.std.array[shown.std.array > 0.0]
@@ -322,15 +322,17 @@ def uncertainty_section(patient: Patient, shown: NamedDose, colours: Mapping[str
     samples = (shown.provenance or {}).get("samples")
     of = f" over {samples} samples" if samples else ""
     said = str((shown.provenance or {}).get("uncertainty") or "not calibrated against the error")
+    calibrated = said.startswith("calibrated")
+    what = "Uncertainty" if calibrated else "Standard deviation"
     return section(
         "Uncertainty",
         '<div class="pictures">',
-        colour_bar_svg(wash, ticks, f"Standard deviation{of} (Gy)"),
+        colour_bar_svg(wash, ticks, "Uncertainty, 68 % (Gy), calibrated" if calibrated else f"{what}{of} (Gy)"),
         f"<h3>{escape(name.capitalize())}</h3>",
-        row_of_views(patient, planes, wash, patient.targets, colours, "Standard deviation"),
+        row_of_views(patient, planes, wash, patient.targets, colours, what),
         "</div>",
-        table(["Structure", "Mean standard deviation, Gy", "Exceeded in 2 % of the volume, Gy"], rows),
-        note=f"{_MEANING[said.startswith('calibrated')]}; {said}. A small value is no proof of a right dose.",
+        table(["Structure", f"Mean {what.lower()}, Gy", "Exceeded in 2 % of the volume, Gy"], rows),
+        note=f"{_MEANING[calibrated]}; {said}. A small value is no proof of a right dose.",
     )
 
 

@@ -150,6 +150,18 @@ def test_the_mean_standard_deviation_is_given_by_structure(written: str) -> None
     assert row is not None and float(row.group(1)) == pytest.approx(mean, abs=0.02)
 
 
+@pytest.mark.parametrize("worth", ["calibrated on 40 validation patients", "not calibrated: the spread of the samples"])
+def test_a_calibrated_uncertainty_is_not_called_a_spread(patient: Patient, tmp_path: Path, worth: str) -> None:
+    """Calibrated values are half-widths of 68 % intervals, as the note below the table says."""
+    std = Volume((0.02 * dose_gy().array).astype(np.float32), AXIAL)
+    doses = [NamedDose("Predicted", dose_gy(), std, {**PROVENANCE, "uncertainty": worth})]
+    write_report(tmp_path / "report.html", patient, doses, gamma_points=0)
+    text = Page((tmp_path / "report.html").read_text(encoding="utf-8")).text
+    calibrated = worth.startswith("calibrated")
+    assert ("Uncertainty, 68 % (Gy), calibrated" in text) == ("Mean uncertainty, Gy" in text) == calibrated
+    assert ("tandard deviation" in text) == (not calibrated) and f"; {worth}. A small value" in text
+
+
 def test_markup_in_names_stays_text(patient: Patient, tmp_path: Path) -> None:
     attack = '<script>alert("x")</script><img src=x onerror=alert(1)>\'"&'
     structures = [replace(s, name=f"{attack}{i}", standard_name=attack if i > 2 else None)

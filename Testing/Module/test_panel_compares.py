@@ -81,7 +81,7 @@ def test_its_standard_deviation_is_kept_with_it(session: Session) -> None:
     first, std = kept_node(), kept_node().GetNodeReference(KEPT_STD_ROLE)
     dose, deviation = slicer.util.arrayFromVolume(first), slicer.util.arrayFromVolume(std)
     assert np.allclose(deviation, 0.03 * dose, atol=1e-4) and deviation.max() > 2.0
-    assert std.GetName() == f"{first.GetName()}, standard deviation"
+    assert std.GetName() == f"{first.GetName()}, uncertainty"
     assert std.GetAttribute("DicomRtImport.DoseVolume") is None, "SlicerRT must not take it for a dose"
     assert std.GetDisplayNode().GetWindowLevelMax() == pytest.approx(3.5), "5 % of the prescription"
     session.predictor.std_part = None

@@ -32,7 +32,7 @@ def saved(session: Session, tmp_path: Path) -> Path:
     parameters.hidden_curves, parameters.window, parameters.isodose_levels = "SpinalCord", "bone", "50, 95"
     parameters.threshold_percent, parameters.opacity = 30.0, 0.7
     session.settle()
-    choose(ui.overlaySelector, "Uncertainty (standard deviation)")
+    choose(ui.overlaySelector, "Uncertainty")
     session.settle()
     path = tmp_path / "scene.mrb"
     write_scene(path)
@@ -76,7 +76,7 @@ def load(path: Path, folder: Path) -> None:
 def test_a_saved_scene_shows_the_prediction_as_it_was(session: Session, saved: Path, tmp_path: Path) -> None:
     before = seen(session)
     assert "SpinalCord" not in before["curves"] and before["checked"]["SpinalCord"] == 0
-    assert before["overlay"] == {"Phantom CT predicted dose, standard deviation"}
+    assert before["overlay"] == {"Phantom CT predicted dose, uncertainty"}
     session.host.leave()
     slicer.mrmlScene.Clear(False)
     session.standin.process_events()

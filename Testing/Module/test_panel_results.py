@@ -120,7 +120,7 @@ def test_the_uncertainty_map_and_the_bands_are_one_standard_deviation(session: S
     dose = slicer.util.arrayFromVolume(dose_of(session))
     std = ct.GetNodeReference("DosePrediction.DoseStandardDeviation")
     assert np.allclose(slicer.util.arrayFromVolume(std), 0.03 * dose, atol=1e-4)
-    choose(ui.overlaySelector, "Uncertainty (standard deviation)")
+    choose(ui.overlaySelector, "Uncertainty")
     session.settle()
     assert all(composite.GetForegroundVolumeID() == std.GetID() for composite in composites())
     display = std.GetDisplayNode()

@@ -5,9 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import pytest
 import slicer
 from DosePredictionScene.headless_case import write_scene
 from panel_session import Session
+from standin.gestures import choose
 
 from DosePredictionLib.review.review_warning import ReviewWarning
 
@@ -40,7 +42,7 @@ def check(session: Session) -> None:
     assert HOT_SPOT.explanation in tip and "highest_gy: 78.1" in tip and "limit_gy: 74.9" in tip
     assert ui.warningsFrame.isVisible() and ui.warningsTitle.isVisible()
     assert ui.uncertaintyLabel.isVisible()
-    assert ui.uncertaintyLabel.text == "Standard deviation: calibrated on 40 validation patients."
+    assert ui.uncertaintyLabel.text == "Uncertainty: calibrated on 40 validation patients."
     assert "40 validation patients" in ui.uncertaintyLabel.toolTip
 
 
@@ -51,6 +53,21 @@ def test_warnings_are_listed_with_their_reasons(session: Session) -> None:
     check(session)
     labels = session.panel.results.warnings._labels
     assert all(label.height >= label.heightForWidth(label.width) for label in labels), "long ones are wrapped, not cut"
+
+
+@pytest.mark.parametrize("calibrated", [True, False])
+def test_the_legend_says_what_the_uncertainty_is(session: Session, calibrated: bool) -> None:
+    """Calibrated values are half-widths of 68 % intervals; others are the spread of the samples."""
+    session.phantom()
+    warn(session)
+    if not calibrated:
+        session.predictor.told["uncertainty"] = "not calibrated: the spread of the samples"
+    session.predict()
+    choose(session.panel.results.ui.overlaySelector, "Uncertainty")
+    session.settle()
+    std = session.panel.parameters.ct.GetNodeReference("DosePrediction.DoseStandardDeviation")
+    title = slicer.modules.colors.logic().GetColorLegendDisplayNode(std).GetTitleText()
+    assert title == ("Uncertainty, 68 % [Gy]" if calibrated else "Standard deviation [Gy]")
 
 
 def test_nothing_is_shown_where_there_is_nothing_to_warn_of(session: Session) -> None:

@@ -50,7 +50,7 @@ def test_the_spread_of_samples_comes_and_goes_with_them() -> None:
     nodes = scene_nodes()
     spread = dataclasses.replace(prediction, dose_std=Volume(prediction.dose.array * 0.02, prediction.dose.geometry))
     with_spread = show(ct, spread)
-    assert with_spread.dose_std.GetName().endswith("standard deviation")
+    assert with_spread.dose_std.GetName().endswith("predicted dose, uncertainty")
     assert show(ct, prediction).dose_std is None
     assert scene_nodes() == nodes
 

@@ -72,7 +72,9 @@ def draw_dose_panels(
             drawn = axes.imshow(image, cmap=colours, vmin=low, vmax=high, interpolation="bilinear")
             axes.set_xticks([])
             axes.set_yticks([])
-            _outline(axes, patient, plane, "white" if row < 2 else "black")
+            ink = "white" if row < 2 else "black"
+            _outline(axes, patient, plane, ink)
+            _letter(axes, plane, ink)
             if column == 0:
                 axes.set_ylabel(("Reference", "Prediction", "Reference - prediction")[row], fontsize=8)
             if column == len(doses) - 1:
@@ -152,6 +154,13 @@ def _outline(axes: Any, patient: Patient, plane: Plane, colour: str) -> None:
         inside = plane.sample(Volume((structure.mask.array != 0).astype(np.float32), structure.mask.geometry))
         if inside.max() > 0.5 > inside.min():
             axes.contour(inside, levels=[0.5], colors=colour, linewidths=0.5)
+
+
+def _letter(axes: Any, plane: Plane, colour: str) -> None:
+    """Letters at the edges: which way the patient lies."""
+    places = ((0.05, 0.5), (0.95, 0.5), (0.5, 0.95), (0.5, 0.05))
+    for letter, (x, y) in zip(plane.edge_letters, places, strict=True):
+        axes.text(x, y, letter, color=colour, fontsize=6, ha="center", va="center", transform=axes.transAxes)
 
 
 def _figure(width: float, height: float) -> Figure:

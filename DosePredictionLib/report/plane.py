@@ -22,12 +22,26 @@ class Orientation(Enum):
     SAGITTAL = "Sagittal"
 
 
-#: LPS directions of a view's right and down, and the letters at its left, right, top and bottom edge.
+#: LPS directions of a view's right and down.
 _LAYOUT = {
-    Orientation.AXIAL: ((1.0, 0.0, 0.0), (0.0, 1.0, 0.0), ("R", "L", "A", "P")),
-    Orientation.CORONAL: ((1.0, 0.0, 0.0), (0.0, 0.0, -1.0), ("R", "L", "S", "I")),
-    Orientation.SAGITTAL: ((0.0, 1.0, 0.0), (0.0, 0.0, -1.0), ("A", "P", "S", "I")),
+    Orientation.AXIAL: ((1.0, 0.0, 0.0), (0.0, 1.0, 0.0)),
+    Orientation.CORONAL: ((1.0, 0.0, 0.0), (0.0, 0.0, -1.0)),
+    Orientation.SAGITTAL: ((0.0, 1.0, 0.0), (0.0, 0.0, -1.0)),
 }
+
+
+def edge_letters(right: np.ndarray, down: np.ndarray) -> tuple[str, str, str, str]:
+    """The letters at the left, right, top and bottom edge of a view: R, L, A, P, S and I.
+
+    Args:
+        right, down: (3,) LPS directions in which the view is drawn; an oblique one counts as the nearest axis.
+    """
+    return _letter_towards(-right), _letter_towards(right), _letter_towards(-down), _letter_towards(down)
+
+
+def _letter_towards(direction: np.ndarray) -> str:
+    axis = int(np.abs(direction).argmax())
+    return ("RL", "AP", "IS")[axis][int(direction[axis] > 0.0)]
 
 
 @dataclass(frozen=True)
@@ -51,16 +65,17 @@ class Plane:
     @property
     def edge_letters(self) -> tuple[str, str, str, str]:
         """The letters at the left, right, top and bottom edge."""
-        return _LAYOUT[self.orientation][2]
+        right, down, _ = self._axes
+        return edge_letters(right, down)
 
     @property
     def point_in_view(self) -> tuple[float, float]:
         """Where `point_mm` lies in the view, mm from its left and top edge."""
-        right, down, _ = _LAYOUT[self.orientation]
+        right, down, _ = self._axes
         offset = np.subtract(self.point_mm, self.centre_mm)
         return (
-            float(offset @ np.array(right)) + self.width_mm / 2,
-            float(offset @ np.array(down)) + self.height_mm / 2,
+            float(offset @ right) + self.width_mm / 2,
+            float(offset @ down) + self.height_mm / 2,
         )
 
     def sample(self, volume: Volume, outside: float = 0.0) -> np.ndarray:
@@ -85,7 +100,7 @@ class Plane:
     @property
     def _axes(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """LPS directions of the view's right, down and depth."""
-        right, down = (np.asarray(part) for part in _LAYOUT[self.orientation][:2])
+        right, down = (np.asarray(part) for part in _LAYOUT[self.orientation])
         return right, down, np.cross(right, down)
 
     def _reached(self, geometry: Geometry) -> tuple[slice, slice]:

@@ -7,13 +7,15 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from phantom import AXIAL, ball_dose, ball_patient
+from phantom import AXIAL, ball_dose, ball_patient, points_mm
 
 from DosePredictionLib.dosimetry.dvh import compute_dvh
 from DosePredictionLib.dosimetry.named_dose import NamedDose
+from DosePredictionLib.patient.patient import Patient
 from DosePredictionLib.patient.volume import Volume
 from DosePredictionLib.report import dose_panels
 from DosePredictionLib.report.dvh_chart import dvh_chart_svg
+from DosePredictionLib.report.plane import Orientation
 from DosePredictionLib.report.views import difference_wash, std_wash
 
 
@@ -43,12 +45,37 @@ def test_where_the_evaluated_dose_is_higher_the_view_is_red() -> None:
     assert sure == pytest.approx(grey[0]) and unsure.sum() > 2.0
 
 
-def test_the_last_row_of_a_figure_is_the_reference_minus_the_prediction(tmp_path, monkeypatch) -> None:
+def drawn_panels(monkeypatch: pytest.MonkeyPatch, patient: Patient, dose: Volume, orientation=Orientation.AXIAL):
+    """The figure that `draw_dose_panels` would save."""
     kept = []
     monkeypatch.setattr(dose_panels, "_save", lambda figure, path: kept.append(figure))
+    dose_panels.draw_dose_panels(patient, [NamedDose("Predicted", dose)], "doses.png", orientation)
+    return kept[0]
+
+
+@pytest.mark.parametrize(
+    ("orientation", "axis", "letters"),
+    [(Orientation.AXIAL, 0, "RLAP"), (Orientation.CORONAL, 0, "RLSI"), (Orientation.SAGITTAL, 1, "APSI")],
+)
+def test_each_panel_of_a_figure_says_which_way_the_patient_lies(orientation, axis: int, letters: str, monkeypatch):
+    """A dose in the patient's left (posterior) half alone is drawn at the edge marked L (P)."""
+    towards = points_mm(AXIAL)[..., axis] - (8.0, -10.0, 4.0)[axis]
+    half = Volume(np.where(towards > 0.0, ball_dose(peak_gy=70.0).array, 0.0).astype(np.float32), AXIAL)
     patient = replace(ball_patient(), reference_dose=ball_dose(peak_gy=70.0))
-    dose_panels.draw_dose_panels(patient, [NamedDose("Colder", ball_dose(peak_gy=63.0))], tmp_path / "doses.png")
-    expected, predicted, difference = (axes.images[0] for axes in kept[0].axes[:3])
+    figure = drawn_panels(monkeypatch, patient, half, orientation)
+    for axes in figure.axes[:3]:
+        placed = {text.get_text(): text.get_position() for text in axes.texts}
+        left, right, top, bottom = (placed[letter] for letter in letters)
+        assert left[0] < 0.1 and right[0] > 0.9 and top[1] > 0.9 and bottom[1] < 0.1
+    shown = np.asarray(figure.axes[1].images[0].get_array())
+    middle = shown.shape[1] // 2
+    assert shown[:, middle:].sum() > 5 * shown[:, :middle].sum(), "the dose lies at the picture's right"
+
+
+def test_the_last_row_of_a_figure_is_the_reference_minus_the_prediction(monkeypatch) -> None:
+    patient = replace(ball_patient(), reference_dose=ball_dose(peak_gy=70.0))
+    figure = drawn_panels(monkeypatch, patient, ball_dose(peak_gy=63.0))
+    expected, predicted, difference = (axes.images[0] for axes in figure.axes[:3])
     assert expected.get_array().max() == pytest.approx(70.0, abs=1.0)
     assert predicted.get_array().max() == pytest.approx(63.0, abs=1.0)
     assert difference.get_array().max() == pytest.approx(7.0, abs=0.2) and difference.get_array().min() > -1e-3

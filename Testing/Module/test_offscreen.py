@@ -75,6 +75,7 @@ def test_contours_have_their_segments_colours(phantom) -> None:
     picture = draw(phantom, opacity=0.0)
     white = (picture.min(axis=2) > 230).nonzero()
     reach = np.hypot(white[0] - SIZE / 2, white[1] - SIZE / 2) * 200.0 / SIZE
+    reach = reach[reach < 85.0]  # the letters stand at the edges, which are 100 mm away
     assert len(reach) > 100
     # The target is a cylinder of 25 mm; its voxels' edges reach 3 mm further.
     assert 21.0 < reach.min() and reach.max() < 29.0

@@ -12,6 +12,7 @@ import slicer
 import vtk
 
 from DosePredictionScene.layout import Point
+from DosePredictionScene.offscreen.edge_letters import letter_actors
 from DosePredictionScene.offscreen.render_window import offscreen_window, picture_of
 
 #: Besides those that every slice view has.
@@ -41,7 +42,7 @@ class SliceShot:
 
 
 def slice_picture(shot: SliceShot, ct_node: Any, dose_node: Any, dose_opacity: float, pixels: int) -> np.ndarray:
-    """Draw a slice through CT, dose, contours and isodoses with Slicer's displayable managers.
+    """Draw a slice through CT, dose, contours and isodoses with Slicer's displayable managers, and edge letters.
 
     The views of the scene stay as they are: the picture has its own, which is gone when it is done.
 
@@ -64,6 +65,9 @@ def slice_picture(shot: SliceShot, ct_node: Any, dose_node: Any, dose_opacity: f
             _aim(logic, shot, pixels)
             _show_layers(logic.GetSliceCompositeNode(), ct_node, dose_node, dose_opacity)
             _show_voxels(renderer, logic)
+            to_ras = slicer.util.arrayFromVTKMatrix(logic.GetSliceNode().GetSliceToRAS())
+            for actor in letter_actors(to_ras, pixels):
+                renderer.AddViewProp(actor)
             window.Render()
             picture = picture_of(window)
             managers.SetMRMLDisplayableNode(None)

@@ -14,9 +14,10 @@ def add_parser(commands: Any) -> None:
     parser = commands.add_parser(
         "figures",
         help="draw several doses of one case beside its clinical dose, as papers do",
-        description="Draws, for the doses given, panels of reference, prediction and difference with colour bars in "
-        "the axial, coronal and sagittal plane through the targets, and dose-volume histograms (solid: reference, "
-        "dashed: prediction). Needs matplotlib (the extra train). Research use, not for clinical decisions.",
+        description="Draws, for the doses given, panels of reference, prediction and reference minus prediction with "
+        "colour bars in the axial, coronal and sagittal plane through the targets, and dose-volume histograms (solid: "
+        "reference, dashed: prediction), as in ADDiff-Dose's paper; compare and report draw the prediction solid, and "
+        "prediction minus reference. Needs matplotlib (the extra train). Research use, not for clinical decisions.",
     )
     parser.add_argument("case", metavar="CASE", type=Path, help="a case with its clinical dose, as predict takes it")
     parser.add_argument("--dose", action="append", required=True, metavar="[NAME=]FILE", dest="doses",

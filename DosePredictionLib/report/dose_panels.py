@@ -2,7 +2,8 @@
 
 As figures 4 to 7 of ADDiff-Dose (Xie et al., arXiv 2508.02043): a column a system; rows of reference, prediction and
 reference minus prediction with colour bars; and a chart a system, solid for the reference and dashed for the
-prediction.
+prediction. The paper draws them so; reports, comparisons and Slicer's chart draw the prediction solid, and prediction
+minus reference. The pictures therefore say themselves which is which.
 """
 
 from __future__ import annotations
@@ -84,8 +85,10 @@ def draw_dose_panels(
         if error.size:
             grid[2][column].set_xlabel(f"mean |difference| {error.mean():.2f} Gy where above 10 %", fontsize=7)
     for row, drawn in enumerate(shown):
-        bar = figure.colorbar(drawn, ax=list(grid[row]), fraction=0.05, pad=0.02)
-        bar.set_label("Gy", fontsize=8)
+        # The doses' colours reach to the highest dose; larger differences than the last row's colours may lie beyond.
+        beyond, meaning = ("neither", "Gy") if row < 2 else ("both", "Gy, red: reference higher")
+        bar = figure.colorbar(drawn, ax=list(grid[row]), fraction=0.05, pad=0.02, extend=beyond)
+        bar.set_label(meaning, fontsize=8)
         bar.ax.tick_params(labelsize=7)
     _save(figure, path)
 

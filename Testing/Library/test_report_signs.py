@@ -81,3 +81,16 @@ def test_the_last_row_of_a_figure_is_the_reference_minus_the_prediction(monkeypa
     assert difference.get_array().max() == pytest.approx(7.0, abs=0.2) and difference.get_array().min() > -1e-3
     red, _, blue, _ = difference.cmap(difference.norm(7.0))
     assert red > blue and difference.norm.vmin == -difference.norm.vmax
+    bars = [axes.get_ylabel() for axes in figure.axes[3:]]
+    assert bars == ["Gy", "Gy", "Gy, red: reference higher"], "the report's red is the other way round"
+
+
+def test_the_differences_bar_says_that_larger_ones_lie_beyond_its_ends(monkeypatch) -> None:
+    """Its colours end at 20 % of 70 Gy; a dose 21 Gy lower is off by more. No dose is above the doses' bars."""
+    patient = replace(ball_patient(), reference_dose=ball_dose(peak_gy=70.0))
+    figure = drawn_panels(monkeypatch, patient, ball_dose(peak_gy=49.0))
+    *doses, difference = (axes.images[0] for axes in figure.axes[:3])
+    assert difference.norm.vmax == pytest.approx(14.0) and difference.get_array().max() > 20.0
+    assert difference.colorbar.extend == "both"
+    for drawn in doses:
+        assert drawn.get_array().max() <= drawn.norm.vmax and drawn.colorbar.extend == "neither"

@@ -23,12 +23,14 @@ class FileList:
         variable: the CMake variable.
         scripts: whether it lists Python files, all other files, or both (None).
         within: the part of the folder that it lists; "" for all of it.
+        without: a folder in it that is not packaged; "" for none.
     """
 
     folder: str
     variable: str
     scripts: bool | None
     within: str = ""
+    without: str = ""
 
 
 FILE_LISTS = (
@@ -36,7 +38,7 @@ FILE_LISTS = (
     FileList("DosePrediction", "MODULE_PYTHON_RESOURCES", scripts=False, within="Resources"),
     FileList("DosePredictionLib", "MODULE_PYTHON_SCRIPTS", scripts=True),
     FileList("DosePredictionLib", "MODULE_PYTHON_RESOURCES", scripts=False),
-    FileList("Resources", "RESOURCE_FILES", scripts=None),
+    FileList("Resources", "RESOURCE_FILES", scripts=None, without="Screenshots"),  # for README.md alone
 )
 
 
@@ -47,6 +49,8 @@ def files_in(file_list: FileList, root: Path = ROOT) -> list[str]:
     for path in (folder / file_list.within).rglob("*"):
         name = path.relative_to(folder)
         if not path.is_file() or path.name == "CMakeLists.txt":
+            continue
+        if file_list.without and name.parts[0] == file_list.without:
             continue
         if any(part == "__pycache__" or part.startswith(".") for part in name.parts):
             continue

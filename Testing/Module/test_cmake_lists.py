@@ -22,6 +22,11 @@ def test_the_lists_are_of_this_extension() -> None:
     assert "Goals/head-and-neck.json" in files_in(FILE_LISTS[-1])
 
 
+def test_pictures_that_only_the_readme_shows_are_not_packaged() -> None:
+    assert (ROOT / "Resources" / "Screenshots").is_dir()
+    assert not [name for file_list in FILE_LISTS for name in files_in(file_list) if "Screenshots" in name]
+
+
 @pytest.fixture
 def small_copy(tmp_path: Path) -> Path:
     for file_list in FILE_LISTS:

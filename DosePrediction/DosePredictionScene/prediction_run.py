@@ -290,6 +290,7 @@ class PredictionRun:
         predictor = self._warm_predictor()
         while predictor.busy:  # with a prediction that was cancelled
             yield WAITING
+            predictor = self._warm_predictor()  # the model may have been changed meanwhile
         self._patient = patient
         self._number = predictor.submit(patient, samples=request.samples, steps=request.steps, seed=request.seed)
         return None

@@ -9,7 +9,8 @@ from pathlib import Path
 from DosePredictionLib.errors import InputError
 from DosePredictionLib.json_file import read_json
 from DosePredictionLib.patient.cases import Case
-from DosePredictionLib.patient.made_by_model import PREDICTION, is_sampled_modality
+from DosePredictionLib.patient.made_by_model import PREDICTION, holds_prediction, is_sampled_modality
+from DosePredictionLib.patient.reader_dicom import holds_dicom_case
 from DosePredictionLib.patient.reader_folder import is_patient_folder, patient_images
 from DosePredictionLib.whole_file import whole_file
 
@@ -38,14 +39,16 @@ def result_folders(cases: Sequence[Case], output: Path) -> list[Path]:
                 f"{folder} is the folder of a case itself, whose clinical dose.nrrd and other files the results would "
                 "overwrite or be taken for; give another folder with -o."
             )
-        if not (folder / PROVENANCE).exists() and _holds_a_patient(folder):
+        if holds_prediction(folder):
+            continue
+        if _holds_a_patient(folder):
             raise InputError(
                 f"{folder} holds a patient, whose own dose the results would be taken for; give another folder with -o."
             )
-        strange = [folder / name for name in DOSES if (folder / name).exists()]
-        if strange and not (folder / PROVENANCE).exists():
+        strange = [folder / name for name in (*DOSES, PROVENANCE) if (folder / name).exists()]
+        if strange:
             raise InputError(
-                f"{strange[0]} was left by no prediction (no {PROVENANCE} is beside it) and would be overwritten; "
+                f"{strange[0]} was left by no prediction (no {PROVENANCE} of one is there) and would be overwritten; "
                 "give another folder with -o, or take it away."
             )
     return folders
@@ -55,9 +58,13 @@ def check_modality_files(folders: Iterable[Path], modality: str) -> None:
     """Refuse to overwrite an image that ``predict --target`` did not leave, such as a planning CT.
 
     Raises:
-        InputError: there is one.
+        InputError: there is one, or a CT would come to lie beside a DICOM case, whose own CT it is not.
     """
     for folder in folders:
+        if modality == "ct" and folder.is_dir() and holds_dicom_case(folder):
+            raise InputError(
+                f"{folder} holds a DICOM case, whose CT it would be taken for; give another folder with -o."
+            )
         image, made = folder / f"{modality}.nrrd", folder / f"{modality}.json"
         for path in (image, made):
             if path.exists() and not is_sampled_modality(image):
@@ -106,7 +113,7 @@ def remove_earlier_prediction(folder: Path, openkbp_table: Path | None = None) -
     Raises:
         InputError: something there can't be removed.
     """
-    if not (folder / PROVENANCE).exists():
+    if not holds_prediction(folder):
         return
     tables = [openkbp_table] if openkbp_table is not None and _wrote_a_table(folder) else []
     for path in (*(folder / name for name in _SOMETIMES), *tables):

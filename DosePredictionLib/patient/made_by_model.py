@@ -12,15 +12,20 @@ from DosePredictionLib.patient.image_file import image_stem
 PREDICTION = "prediction.json"
 
 
+def holds_prediction(folder: Path) -> bool:
+    """Whether a prediction left its ``prediction.json`` in a folder; another program's file of that name is none."""
+    return "weights" in _said(folder / PREDICTION)
+
+
 def is_predicted_dose(dose: Path) -> bool:
     """Whether a prediction's ``prediction.json`` lies beside a file ``dose.nrrd`` (or ``dose.nii.gz``, ...)."""
-    return image_stem(dose).lower() == "dose" and "weights" in _said(dose.with_name(PREDICTION))
+    return image_stem(dose).lower() == "dose" and holds_prediction(dose.parent)
 
 
 def is_sampled_modality(image: Path) -> bool:
     """Whether an image was sampled by ``predict --target``, as ``ct.json`` beside ``ct.nrrd`` says."""
     modality = image_stem(image)
-    return _said(image.with_name(f"{modality}.json")).get("modality") == modality
+    return image.suffix == ".nrrd" and _said(image.with_name(f"{modality}.json")).get("modality") == modality
 
 
 def _said(path: Path) -> dict[str, object]:

@@ -90,9 +90,10 @@ def is_patient_folder(path: Path) -> bool:
     return (path / _PLAN_FILE).is_file() and bool(structures)
 
 
-def holds_ct_image(path: Path) -> bool:
-    """Whether a folder holds a CT as an image file."""
-    return any(image_stem(entry).lower() == "ct" for entry in _images(path))
+def holds_ct_image(path: Path, sampled: bool = True) -> bool:
+    """Whether a folder holds a CT as an image file; without ``sampled``, one that no model made."""
+    images = (entry for entry in _images(path) if image_stem(entry).lower() == "ct")
+    return any(sampled or not is_sampled_modality(entry) for entry in images)
 
 
 def structure_images(path: Path) -> list[Path]:
@@ -142,7 +143,8 @@ def read_patient_folder(path: Path) -> Patient:
         )
     if files.ct is not None and is_sampled_modality(files.ct):
         warnings.append(
-            f"{files.ct.name} was sampled by a model, as ct.json beside it says; put the planning CT in its place."
+            f"{files.ct.name} was sampled by a model, as ct.json beside it says; put the planning CT in its place and "
+            "take ct.json away."
         )
     dose = None
     if files.dose is not None and is_predicted_dose(files.dose):

@@ -35,10 +35,10 @@ class PatientFormat:
 def _is_image_case(path: Path) -> bool:
     """Whether a folder is a patient of image files; without a CT among them, not when it holds a DICOM case.
 
-    A segmentation that was saved beside the DICOM files must not cost the patient CT, plan and dose. A lone RTDOSE or
-    RTPLAN beside image files is no patient.
+    A segmentation or a sampled CT that was saved beside the DICOM files must not cost the patient CT, plan and dose. A
+    lone RTDOSE or RTPLAN beside image files is no patient.
     """
-    return is_patient_folder(path) and (holds_ct_image(path) or not holds_dicom_case(path))
+    return is_patient_folder(path) and (holds_ct_image(path, sampled=False) or not holds_dicom_case(path))
 
 
 #: In the order in which they are tried. A new format is a file of its own with these two functions.

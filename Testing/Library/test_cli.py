@@ -317,7 +317,7 @@ def test_a_table_in_the_challenges_layout_is_only_replaced_by_its_own_successor(
         assert table.exists()
         with pytest.raises(InputError, match="was left by no prediction"):
             check_openkbp_tables([Case(tmp_path / "x", "ball")], [folder], tmp_path)
-    (folder / "prediction.json").write_text('{"format": "openkbp"}')
+    (folder / "prediction.json").write_text('{"format": "openkbp", "weights": "default.safetensors"}')
     check_openkbp_tables([Case(tmp_path / "x", "ball")], [folder], tmp_path)
     remove_earlier_prediction(folder, table)
     assert not table.exists()

@@ -7,9 +7,11 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from dicom_phantom import Study
 from phantom import ball_dose, ball_patient
 from test_cli import refused
 from test_cli_batches import modality_weights
+from test_dicom_case import write_study
 from tiny import tiny_weights
 
 from DosePredictionLib.cli.main import main
@@ -42,7 +44,7 @@ def test_nothing_is_written_into_another_patients_folder(target, case, tmp_path,
 def test_an_image_that_was_not_sampled_is_not_overwritten(there, case, tmp_path, capsys):
     out = tmp_path / "out"
     out.mkdir()
-    (out / "prediction.json").write_text("{}")  # even beside a prediction
+    (out / "prediction.json").write_text('{"weights": "any.safetensors"}')  # even beside a prediction
     (out / there).write_text("{}")
     before = contents(out)
     command = ["predict", str(case), "-o", str(out), "--target", "ct"]
@@ -95,7 +97,32 @@ def test_a_predicted_dose_in_a_case_is_not_its_reference(command, case, tmp_path
 
 
 @pytest.mark.parametrize("other_programs", ["[]", "no JSON", '{"dose": "mine"}'])
-def test_another_programs_file_makes_no_prediction_of_a_clinical_dose(other_programs, case):
-    ball_dose().write(case / "dose.nrrd")
-    (case / "prediction.json").write_text(other_programs)
-    assert read_patient(case).reference_dose is not None
+@pytest.mark.parametrize("patients_too", [True, False])
+def test_another_programs_file_makes_no_prediction_of_a_clinical_dose(
+    other_programs, patients_too, case, tmp_path, capsys
+):
+    other = tmp_path / "other"
+    other.mkdir()
+    if patients_too:
+        write_patient_folder(ball_patient(), other)
+    ball_dose().write(other / "dose.nrrd")
+    (other / "prediction.json").write_text(other_programs)
+    assert not patients_too or read_patient(other).reference_dose is not None
+    before = contents(other)
+    command = ["predict", str(case), "-o", str(other), "--weights", str(tiny_weights(tmp_path / "tiny.safetensors"))]
+    assert ("holds a patient" if patients_too else "was left by no prediction") in refused(command, capsys)
+    assert contents(other) == before
+
+
+def test_a_sampled_ct_costs_a_dicom_case_nothing(tmp_path, capsys):
+    study = tmp_path / "study"
+    write_study(study, Study())
+    weights = modality_weights(tmp_path / "any.safetensors")
+    command = ["predict", str(study), "-o", str(study), "--target", "ct", "--weights", str(weights)]
+    assert "study holds a DICOM case, whose CT it would be taken for" in refused(command, capsys)
+    of_dicom = read_patient(study)
+    of_dicom.ct.write(study / "ct.nrrd")
+    (study / "ct.json").write_text('{"modality": "ct"}')
+    again = read_patient(study)
+    assert [s.name for s in again.structures] == [s.name for s in of_dicom.structures] != []
+    assert again.geometry == of_dicom.geometry

@@ -48,6 +48,7 @@ def argument_parser() -> argparse.ArgumentParser:
 def main(arguments: list[str] | None = None) -> int:
     """Carry the command out; 0, or 2 with one sentence on standard error."""
     _find_packages()
+    from DosePredictionLib.cli.termination import ended_by_sigterm
     from DosePredictionLib.errors import InputError
 
     options = argument_parser().parse_args(arguments)
@@ -55,8 +56,9 @@ def main(arguments: list[str] | None = None) -> int:
         from DosePredictionScene.headless_application import start_headless_application
         from DosePredictionScene.headless_case import predict_case
 
-        start_headless_application()
-        predict_case(options)
+        with ended_by_sigterm():
+            start_headless_application()
+            predict_case(options)
     except InputError as error:
         print(f"headless.py: {error}", file=sys.stderr)
         return 2

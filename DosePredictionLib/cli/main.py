@@ -3,12 +3,8 @@
 from __future__ import annotations
 
 import argparse
-import signal
 import sys
-import threading
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from types import FrameType
+from collections.abc import Sequence
 
 from DosePredictionLib.cli import (
     compare,
@@ -23,6 +19,7 @@ from DosePredictionLib.cli import (
     train,
 )
 from DosePredictionLib.cli.streams import flushed_output, open_streams
+from DosePredictionLib.cli.termination import ended_by_sigterm
 from DosePredictionLib.errors import InputError
 from DosePredictionLib.worker.predictor import PredictionFailed
 
@@ -62,7 +59,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _run(arguments: Sequence[str] | None) -> int:
     chosen = parser().parse_args(arguments)
     try:
-        with _ended_by_sigterm():
+        with ended_by_sigterm():
             return int(chosen.run(chosen) or 0)
     except (InputError, PredictionFailed) as error:
         print(f"dose-predict: {error}", file=sys.stderr)
@@ -70,21 +67,3 @@ def _run(arguments: Sequence[str] | None) -> int:
     except KeyboardInterrupt:
         print("dose-predict: stopped; nothing was left half-written.", file=sys.stderr)
         return 130
-
-
-@contextmanager
-def _ended_by_sigterm() -> Iterator[None]:
-    """SIGTERM ends the command as an exception does, so that the prediction process and its files go with it."""
-    in_main_thread = threading.current_thread() is threading.main_thread()
-    if not in_main_thread or signal.getsignal(signal.SIGTERM) is not signal.SIG_DFL:
-        yield
-        return
-
-    def end(number: int, _frame: FrameType | None) -> None:
-        raise SystemExit(128 + number)
-
-    signal.signal(signal.SIGTERM, end)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, signal.SIG_DFL)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from slicer.i18n import tr as _
 
+from DosePredictionLib.dosimetry.named_dose import is_calibrated
 from DosePredictionLib.inference.options import Provenance
 from DosePredictionLib.review.review_warning import ReviewWarning
 
@@ -35,6 +36,6 @@ def uncertainty_note(provenance: Provenance | None) -> str:
 
 def uncertainty_legend(provenance: Provenance | None) -> str:
     """What the values of an uncertainty's map are: the half-width of a 68 % interval where they are calibrated."""
-    if provenance is not None and provenance.uncertainty.startswith("calibrated"):
+    if provenance is not None and is_calibrated(provenance.uncertainty):
         return _("Uncertainty, 68 % [Gy]")
     return _("Standard deviation [Gy]")

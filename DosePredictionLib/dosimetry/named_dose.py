@@ -9,6 +9,18 @@ from typing import Any
 from DosePredictionLib.errors import InputError
 from DosePredictionLib.patient.volume import Volume
 
+#: What a provenance's sentence on the uncertainty begins with where it is calibrated.
+CALIBRATED = "calibrated"
+
+
+def is_calibrated(uncertainty: str) -> bool:
+    """Whether a ``dose_std`` holds half-widths of 68 % intervals, and not the standard deviation of the samples.
+
+    Args:
+        uncertainty: what the provenance says that it is worth.
+    """
+    return uncertainty.startswith(CALIBRATED)
+
 
 @dataclass(frozen=True)
 class NamedDose:

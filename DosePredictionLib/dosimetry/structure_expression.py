@@ -22,15 +22,14 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 
 from DosePredictionLib.dosimetry.derived import combined, expanded, intersection, minus, ring_inside, ring_outside
 from DosePredictionLib.dosimetry.goal import EACH_TARGET, HIGHEST_TARGET, OR
 from DosePredictionLib.errors import InputError
-from DosePredictionLib.patient.name_words import name_table
 from DosePredictionLib.patient.naming import match_structure_name
+from DosePredictionLib.patient.organ_table import Organ, organs
 from DosePredictionLib.patient.patient import Patient
 from DosePredictionLib.patient.structure import Structure, StructureRole
 
@@ -140,8 +139,8 @@ def _left_and_right(name: str, patient: Patient) -> list[Structure | None]:
 def _in_one(name: str, patient: Patient) -> Structure | None:
     """Left and right in one structure (``Eyes``, ``Optic nerves``), or one whose name tells no side; None for none."""
     organ = _organ_in(name)
-    entry = _paired(organ) or {}
-    for called in dict.fromkeys((organ, str(entry.get("both") or organ))):
+    paired = _paired(organ)
+    for called in dict.fromkeys((organ, (paired and paired.both) or organ)):
         try:
             return _one(f"{called}{name[len(organ) :]}", patient)
         except NotThereError:
@@ -293,17 +292,15 @@ def _volumes_of_kind(name: str, patient: Patient) -> list[Structure]:
 
 def _pair_of(name: str) -> tuple[str, str] | None:
     """``Lungs`` are ``Lung_L`` and ``Lung_R``; None for the name of anything else."""
-    entry = _paired(name)
-    return None if entry is None else (f"{entry['name']}_L", f"{entry['name']}_R")
+    organ = _paired(name)
+    return None if organ is None else (f"{organ.name}_L", f"{organ.name}_R")
 
 
-def _paired(name: str) -> dict[str, Any] | None:
-    """What the table of names says of a paired organ, whether it is called by the name of one or of both."""
+def _paired(name: str) -> Organ | None:
+    """A paired organ, whether it is called by the name of one or of both."""
     standard = (match_structure_name(name).standard_name or name).lower()
-    for entry in name_table()["structures"]:
-        if entry.get("paired") and standard in (str(entry.get("both", "")).lower(), entry["name"].lower()):
-            return dict(entry)
-    return None
+    paired = (organ for organ in organs() if organ.paired)
+    return next((organ for organ in paired if standard in ((organ.both or "").lower(), organ.name.lower())), None)
 
 
 def _on_side(side: str, name: str, patient: Patient) -> Structure:

@@ -13,6 +13,7 @@ import torch
 
 from DosePredictionLib.conditioning.channels import ModelInput, model_input
 from DosePredictionLib.conditioning.way_back import WayBack
+from DosePredictionLib.dosimetry.named_dose import CALIBRATED
 from DosePredictionLib.errors import InputError
 from DosePredictionLib.inference.calibration import DoseCalibration, load_calibration, shipped_calibration
 from DosePredictionLib.inference.device import choose_device, describe_device
@@ -240,7 +241,7 @@ class PredictionEngine:
         if self.calibration is None:
             return "not calibrated: the spread of the samples"
         recommended = self.loaded.header.recommended
-        said = f"calibrated on {self.calibration.patients} validation patients"
+        said = f"{CALIBRATED} on {self.calibration.patients} validation patients"
         if self.dose_calibration is not None:
             said += " without the dose calibration, so only roughly right for the calibrated dose"
         if (samples, steps) == (recommended.get("samples"), recommended.get("steps")):

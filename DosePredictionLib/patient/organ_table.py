@@ -107,7 +107,7 @@ def names_in_languages() -> tuple[LanguageNames, ...]:
 @cache
 def role_of_standard_name(standard_name: str) -> StructureRole | None:
     """The role of a structure with this TG-263 name; None when the table doesn't know it."""
-    for organ in _organs():
+    for organ in organs():
         names = {organ.name, organ.both}
         if organ.paired:
             names |= {f"{organ.name}_L", f"{organ.name}_R"}
@@ -117,7 +117,8 @@ def role_of_standard_name(standard_name: str) -> StructureRole | None:
 
 
 @cache
-def _organs() -> tuple[Organ, ...]:
+def organs() -> tuple[Organ, ...]:
+    """Every structure of the table."""
     return tuple(
         Organ(entry["name"], StructureRole(entry.get("role", "oar")), entry.get("paired", False), entry.get("both"))
         for entry in name_table()["structures"]
@@ -125,7 +126,7 @@ def _organs() -> tuple[Organ, ...]:
 
 
 def _of_the_standard() -> Iterator[KnownName]:
-    for organ, entry in zip(_organs(), name_table()["structures"], strict=True):
+    for organ, entry in zip(organs(), name_table()["structures"], strict=True):
         for spelling in (organ.name, *entry["synonyms"]):
             yield KnownName(organ, spelling, of_both=False)
         if organ.both is not None and organ.both != organ.name:
@@ -141,9 +142,8 @@ def _language_table() -> dict[str, Any]:
 
 @cache
 def _by_language() -> dict[str, tuple[KnownName, ...]]:
-    organs = {organ.name: (organ, False) for organ in _organs()}
-    of_both = {organ.both: (organ, True) for organ in _organs() if organ.both is not None}
-    organ_of = {**of_both, **organs}
+    of_both = {organ.both: (organ, True) for organ in organs() if organ.both is not None}
+    organ_of = {**of_both, **{organ.name: (organ, False) for organ in organs()}}
     return {
         language: tuple(
             KnownName(organ_of[standard][0], spelling, organ_of[standard][1])

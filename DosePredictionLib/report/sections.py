@@ -14,7 +14,7 @@ from DosePredictionLib.dosimetry.comparison_tables import label_of
 from DosePredictionLib.dosimetry.dose_difference import dose_difference
 from DosePredictionLib.dosimetry.dvh import compute_dvh
 from DosePredictionLib.dosimetry.goals import GoalResult, GoalSet, Verdict, format_value
-from DosePredictionLib.dosimetry.named_dose import NamedDose
+from DosePredictionLib.dosimetry.named_dose import NamedDose, is_calibrated
 from DosePredictionLib.dosimetry.partial_voxels import inside_cc
 from DosePredictionLib.dosimetry.tables import not_applicable
 from DosePredictionLib.patient.patient import Patient
@@ -322,7 +322,7 @@ def uncertainty_section(patient: Patient, shown: NamedDose, colours: Mapping[str
     samples = (shown.provenance or {}).get("samples")
     of = f" over {samples} samples" if samples else ""
     said = str((shown.provenance or {}).get("uncertainty") or "not calibrated against the error")
-    calibrated = said.startswith("calibrated")
+    calibrated = is_calibrated(said)
     what = "Uncertainty" if calibrated else "Standard deviation"
     return section(
         "Uncertainty",

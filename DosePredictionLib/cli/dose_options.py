@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 from DosePredictionLib.cli.goal_options import TakenGoals, add_goals_option, goals_for, named_goals
-from DosePredictionLib.cli.result_folders import PROVENANCE
 from DosePredictionLib.dosimetry.comparison import GAMMA_POINTS, DoseComparison, compare_doses
 from DosePredictionLib.dosimetry.dose_file import is_zero, read_dose_file
 from DosePredictionLib.dosimetry.gamma import NOT_AVAILABLE, gamma_is_available
@@ -21,6 +20,7 @@ from DosePredictionLib.errors import InputError
 from DosePredictionLib.json_file import read_json
 from DosePredictionLib.patient.checks import without_what_lies_outside
 from DosePredictionLib.patient.image_file import image_stem, image_suffix
+from DosePredictionLib.patient.made_by_model import PREDICTION
 from DosePredictionLib.patient.patient import Patient
 from DosePredictionLib.patient.patient_digest import ct_digest
 from DosePredictionLib.patient.reading import read_patient
@@ -158,7 +158,7 @@ def named_dose(given: str, patient: Patient, made_by: Path | None = None) -> Nam
 
 def provenance_beside(dose: Path) -> Path | None:
     """The prediction.json of a dose that `predict` wrote; None for any other dose."""
-    path = dose.with_name(PROVENANCE)
+    path = dose.with_name(PREDICTION)
     return path if image_stem(dose) == "dose" and path.exists() else None
 
 

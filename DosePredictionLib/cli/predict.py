@@ -14,7 +14,6 @@ from DosePredictionLib.cli.goal_options import add_goals_option, goals_for, name
 from DosePredictionLib.cli.progress_bar import ProgressBar
 from DosePredictionLib.cli.result_folders import (
     OPENKBP,
-    PROVENANCE,
     check_modality_files,
     check_openkbp_tables,
     check_writable,
@@ -28,6 +27,7 @@ from DosePredictionLib.inference.modality_provenance import ModalityProvenance
 from DosePredictionLib.inference.options import PredictionOptions
 from DosePredictionLib.patient.cases import Case, named_cases
 from DosePredictionLib.patient.dicom_reference import DicomReference
+from DosePredictionLib.patient.made_by_model import PREDICTION
 from DosePredictionLib.patient.patient import Patient
 from DosePredictionLib.patient.volume import Volume
 from DosePredictionLib.patient.writer_dicom_dose import write_rtdose
@@ -206,7 +206,7 @@ def write_outputs(prediction: Prediction, folder: Path, goals: GoalSet, dose_for
     """Write dose, its standard deviation, the dose before calibration, DVHs, goals and provenance of a prediction."""
     # First: by it a folder is known as a prediction's.
     replace(prediction, provenance=replace(prediction.provenance, format=dose_format)).write_provenance(
-        folder / PROVENANCE
+        folder / PREDICTION
     )
     suffix = FORMATS[dose_format]
     prediction.dose.write(folder / f"dose{suffix}")

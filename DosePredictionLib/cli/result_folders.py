@@ -14,7 +14,6 @@ from DosePredictionLib.patient.reader_dicom import holds_dicom_case
 from DosePredictionLib.patient.reader_folder import is_patient_folder, patient_images
 from DosePredictionLib.whole_file import whole_file
 
-PROVENANCE = PREDICTION
 #: The format whose predictions leave PATIENT.csv, too.
 OPENKBP = "openkbp"
 DOSES = tuple(
@@ -45,10 +44,10 @@ def result_folders(cases: Sequence[Case], output: Path) -> list[Path]:
             raise InputError(
                 f"{folder} holds a patient, whose own dose the results would be taken for; give another folder with -o."
             )
-        strange = [folder / name for name in (*DOSES, PROVENANCE) if (folder / name).exists()]
+        strange = [folder / name for name in (*DOSES, PREDICTION) if (folder / name).exists()]
         if strange:
             raise InputError(
-                f"{strange[0]} was left by no prediction (no {PROVENANCE} of one is there) and would be overwritten; "
+                f"{strange[0]} was left by no prediction (no {PREDICTION} of one is there) and would be overwritten; "
                 "give another folder with -o, or take it away."
             )
     return folders
@@ -97,7 +96,7 @@ def check_openkbp_tables(cases: Sequence[Case], folders: Sequence[Path], output:
 def _wrote_a_table(folder: Path) -> bool:
     """Whether the prediction in a folder came with a table in the challenge's layout."""
     try:
-        made = read_json(folder / PROVENANCE, "how a dose was made")
+        made = read_json(folder / PREDICTION, "how a dose was made")
     except InputError:
         return False
     return isinstance(made, dict) and made.get("format") == OPENKBP

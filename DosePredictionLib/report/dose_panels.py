@@ -75,7 +75,7 @@ def draw_dose_panels(
             axes.set_yticks([])
             ink = "white" if row < 2 else "black"
             _outline(axes, patient, plane, ink)
-            _letter(axes, plane, ink)
+            _draw_letters(axes, plane, ink)
             if column == 0:
                 axes.set_ylabel(("Reference", "Prediction", "Reference - prediction")[row], fontsize=8)
             if column == len(doses) - 1:
@@ -159,7 +159,7 @@ def _outline(axes: Any, patient: Patient, plane: Plane, colour: str) -> None:
             axes.contour(inside, levels=[0.5], colors=colour, linewidths=0.5)
 
 
-def _letter(axes: Any, plane: Plane, colour: str) -> None:
+def _draw_letters(axes: Any, plane: Plane, colour: str) -> None:
     """Letters at the edges: which way the patient lies."""
     places = ((0.05, 0.5), (0.95, 0.5), (0.5, 0.95), (0.5, 0.05))
     for letter, (x, y) in zip(plane.edge_letters, places, strict=True):

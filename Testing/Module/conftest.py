@@ -17,7 +17,9 @@ sys.path.append(str(Path(__file__).parent))  # what the tests share
 
 start_headless_application()
 
+from DosePredictionScene.prediction_run import PredictionRun  # noqa: E402
 from panel_session import session  # noqa: E402, F401
+from phantom_scene import SphericalPredictor  # noqa: E402
 from standin.fixtures import standin, standin_without_window  # noqa: E402, F401
 
 
@@ -41,3 +43,15 @@ def empty_scene() -> Iterator[None]:
     tree = slicer.vtkMRMLSubjectHierarchyNode.GetSubjectHierarchyNode(slicer.mrmlScene)
     tree.RemoveItemChildren(tree.GetSceneItemID(), False, True)
     slicer.mrmlScene.Clear(False)
+
+
+@pytest.fixture
+def predictor() -> SphericalPredictor:
+    """A predictor without a process, whose doses are spherical."""
+    return SphericalPredictor()
+
+
+@pytest.fixture
+def run(predictor: SphericalPredictor) -> PredictionRun:
+    """Predictions on nodes by `predictor`."""
+    return PredictionRun(lambda: predictor)

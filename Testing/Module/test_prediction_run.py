@@ -21,16 +21,6 @@ from DosePredictionLib.worker.events import Advanced, Failed, Finished, Stopped
 from DosePredictionLib.worker.predictor import PredictionFailed, PredictionStopped
 
 
-@pytest.fixture
-def predictor() -> SphericalPredictor:
-    return SphericalPredictor()
-
-
-@pytest.fixture
-def run(predictor: SphericalPredictor) -> PredictionRun:
-    return PredictionRun(lambda: predictor)
-
-
 def begin(run: PredictionRun, ct: Any, segmentation: Any) -> None:
     """Start, and read the patient to the end."""
     run.start(Request(ct, segmentation))

@@ -14,16 +14,6 @@ from DosePredictionLib.worker.predictor import PredictionStopped
 
 
 @pytest.fixture
-def predictor() -> SphericalPredictor:
-    return SphericalPredictor()
-
-
-@pytest.fixture
-def run(predictor: SphericalPredictor) -> PredictionRun:
-    return PredictionRun(lambda: predictor)
-
-
-@pytest.fixture
 def request_on_nodes() -> Request:
     return Request(*phantom_nodes())
 

@@ -19,12 +19,13 @@ ROOT = Path(__file__).resolve().parents[2]
 MODULE = ROOT / "DosePrediction" / "DosePrediction.py"
 
 
-#: Of one turn of the event loop: the main thread's own work, and what a clock shows where other processes run too.
-LONGEST_TURN_CPU_S, LONGEST_TURN_WALL_S = 0.1, 0.5
+#: Of one turn of the event loop: the main thread's own work, and what a clock shows where other processes run too. The
+#: work is 0.02 to 0.05 s here; a virtual machine counts as work what others took from it, up to 0.13 s so far.
+LONGEST_TURN_CPU_S, LONGEST_TURN_WALL_S = 0.25, 1.0
 
 
 def assert_never_stood_still(longest: LongestPause) -> None:
-    """The main thread was never kept for longer than a tenth of a second."""
+    """The main thread was never kept for longer than a quarter of a second."""
     assert longest.cpu_s < LONGEST_TURN_CPU_S, f"the main thread worked {longest.cpu_s:.3f} s at a stretch"
     assert longest.wall_s < LONGEST_TURN_WALL_S, f"the panel stood still for {longest.wall_s:.3f} s"
 

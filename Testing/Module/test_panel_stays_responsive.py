@@ -1,4 +1,4 @@
-"""The main thread is never kept for longer than a tenth of a second: on the sample patient and on a large CT."""
+"""The main thread is never kept for longer than a quarter of a second: on the sample patient and on a large CT."""
 
 from __future__ import annotations
 

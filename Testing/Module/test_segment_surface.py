@@ -236,7 +236,10 @@ def test_a_prediction_of_it_is_measured_by_it() -> None:
 
 
 def test_a_fine_surface_does_not_keep_the_main_thread() -> None:
-    """Half a million triangles: only copying them is the main thread's, and its longest turn is its own CPU time."""
+    """Half a million triangles: only copying them is the main thread's, and its longest turn is its own CPU time.
+
+    Done there as a whole they would take it 0.7 s.
+    """
     ct, fine = ct_node(), vtk.vtkSphereSource()
     fine.SetRadius(25.0)
     fine.SetThetaResolution(500)
@@ -257,7 +260,7 @@ def test_a_fine_surface_does_not_keep_the_main_thread() -> None:
             longest_s = max(longest_s, time.thread_time() - begin)
         time.sleep(0.001)
     assert inside_cc(occupancy) == pytest.approx(ball_cc(25.0), rel=0.005)
-    assert longest_s < 0.1
+    assert longest_s < 0.25
 
 
 def test_reading_surfaces_leaves_scene_and_surface_as_they_were() -> None:

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from DosePredictionLib.patient.reading import read_patient
     from DosePredictionLib.patient.structure import Structure, StructureRole
     from DosePredictionLib.patient.volume import Volume
+    from DosePredictionLib.patient.writer_folder import write_patient_folder
     from DosePredictionLib.worker.predictor import Prediction, PredictionFailed, PredictionStopped, Predictor
 
 __all__ = [
@@ -37,6 +38,7 @@ __all__ = [
     "StructureRole",
     "Volume",
     "read_patient",
+    "write_patient_folder",
 ]
 
 _HOMES = {
@@ -51,6 +53,7 @@ _HOMES = {
     "StructureRole": "DosePredictionLib.patient.structure",
     "Volume": "DosePredictionLib.patient.volume",
     "read_patient": "DosePredictionLib.patient.reading",
+    "write_patient_folder": "DosePredictionLib.patient.writer_folder",
 }
 
 

@@ -11,13 +11,14 @@ import DosePredictionLib
 ROOT = Path(__file__).resolve().parents[2]
 OFFERED = {
     "Geometry", "InputError", "Patient", "Prediction", "PredictionFailed", "PredictionStopped", "Predictor",
-    "Structure", "StructureRole", "Volume", "read_patient",
+    "Structure", "StructureRole", "Volume", "read_patient", "write_patient_folder",
 }  # fmt: skip
 
 
 def test_the_library_lists_what_it_offers_and_gives_it() -> None:
     assert OFFERED == set(DosePredictionLib.__all__)
-    listed = {name for name in dir(DosePredictionLib) if name[0].isupper() or name == "read_patient"}
+    functions = {"read_patient", "write_patient_folder"}
+    listed = {name for name in dir(DosePredictionLib) if name[0].isupper() or name in functions}
     assert listed == OFFERED
     assert not {"_HOMES", "import_module"} & set(dir(DosePredictionLib))
     for name in OFFERED:

@@ -11,7 +11,7 @@ from DosePredictionLib.patient.geometry import Geometry
 from DosePredictionLib.patient.volume import Volume
 from DosePredictionScene.node_geometry import ras_matrix, world_matrix
 from DosePredictionScene.owned_nodes import default_display_node, owned_node
-from DosePredictionScene.pieces import Pieces, in_background, in_one_go
+from DosePredictionScene.pieces import Pieces, in_background
 from DosePredictionScene.subject_hierarchy import hierarchy, item_of, place, require_gray, study_of
 from DosePredictionScene.voxels import image_in_pieces
 
@@ -26,11 +26,6 @@ INTENDED_USE = "Predicted dose. Research use, not for clinical decisions."
 def predicted_dose_node(ct_node: Any) -> Any:
     """The dose predicted on a CT; None when there is none."""
     return ct_node.GetNodeReference(DOSE_ROLE)
-
-
-def update_dose_node(ct_node: Any, dose: Volume) -> Any:
-    """As `dose_node_in_pieces`, for scripts."""
-    return in_one_go(dose_node_in_pieces(ct_node, dose))
 
 
 def dose_node_in_pieces(ct_node: Any, dose: Volume) -> Pieces[Any]:

@@ -10,7 +10,7 @@ import slicer
 
 from DosePredictionLib.dosimetry.dvh import BIN_WIDTH_GY, Dvh
 from DosePredictionScene.owned_nodes import new_node, owned_node, remove_node
-from DosePredictionScene.pieces import Pieces, in_background, in_one_go
+from DosePredictionScene.pieces import Pieces, in_background
 from DosePredictionScene.subject_hierarchy import item_of, place
 from DosePredictionScene.table_columns import set_columns
 
@@ -28,18 +28,6 @@ NEW_ROLE = "DosePrediction.NewSeries"
 #: For a structure whose colour nobody has said.
 GREY = (0.5, 0.5, 0.5)
 Colour = tuple[float, float, float]
-
-
-def update_dvh_chart(
-    dose_node: Any,
-    dvhs: Mapping[str, Dvh],
-    colours: Mapping[str, Colour | None],
-    reference_dvhs: Mapping[str, Dvh] | None = None,
-    title: str = "DVH of the predicted dose",
-    band_dvhs: Mapping[str, tuple[Dvh, Dvh]] | None = None,
-) -> Any:
-    """As `dvh_chart_in_pieces`, for scripts."""
-    return in_one_go(dvh_chart_in_pieces(dose_node, dvhs, colours, reference_dvhs, title, band_dvhs))
 
 
 def dvh_chart_in_pieces(

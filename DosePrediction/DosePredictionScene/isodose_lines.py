@@ -15,7 +15,7 @@ from DosePredictionLib.dosimetry.sampling import occupied_box
 from DosePredictionLib.report.isodose_scale import IsodoseScale
 from DosePredictionScene.colours import COLOUR_TABLE_ROLE
 from DosePredictionScene.owned_nodes import default_display_node, owned_node
-from DosePredictionScene.pieces import Pieces, in_background, in_one_go
+from DosePredictionScene.pieces import Pieces, in_background
 from DosePredictionScene.subject_hierarchy import item_of, place
 from DosePredictionScene.voxels import voxels_in_pieces
 
@@ -32,17 +32,14 @@ VOXELS_AT_ONCE = 1_000_000
 LEVELS_ATTRIBUTE = "DosePrediction.IsodoseLevels"
 
 
-def update_isodose_lines(dose_node: Any, scale: IsodoseScale) -> Any:
+def isodose_lines_in_pieces(dose_node: Any, scale: IsodoseScale) -> Pieces[Any]:
     """The isodose surfaces of a dose as a model that shows its lines in the slice views and, when new, nothing in 3D.
+
+    A piece a level and slab.
 
     Returns:
         The vtkMRMLModelNode. Its point data ``isolevels`` say the level in Gy.
     """
-    return in_one_go(isodose_lines_in_pieces(dose_node, scale))
-
-
-def isodose_lines_in_pieces(dose_node: Any, scale: IsodoseScale) -> Pieces[Any]:
-    """As `update_isodose_lines`, a piece a level and slab."""
     surfaces = yield from _surfaces(dose_node, scale)
     first_time = dose_node.GetNodeReference(ISODOSE_ROLE) is None
     name = f"{dose_node.GetName()} isodoses"
@@ -67,12 +64,8 @@ def isodose_lines_in_pieces(dose_node: Any, scale: IsodoseScale) -> Pieces[Any]:
     return node
 
 
-def isodose_surfaces(dose_node: Any, scale: IsodoseScale) -> Any:
-    """A vtkPolyData in the dose node's own RAS, all levels, each point with its level in Gy."""
-    return in_one_go(_surfaces(dose_node, scale))
-
-
 def _surfaces(dose_node: Any, scale: IsodoseScale) -> Pieces[Any]:
+    """A vtkPolyData in the dose node's own RAS, all levels, each point with its level in Gy."""
     steps = [max(1, int(COARSEST_USEFUL_SPACING_MM // spacing)) for spacing in dose_node.GetSpacing()]
     matrix = vtk.vtkMatrix4x4()
     dose_node.GetIJKToRASMatrix(matrix)

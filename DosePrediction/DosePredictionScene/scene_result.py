@@ -15,26 +15,17 @@ from DosePredictionLib.patient.patient import Patient
 from DosePredictionLib.patient.volume import Volume
 from DosePredictionLib.report.isodose_scale import IsodoseScale
 from DosePredictionLib.worker.predictor import Prediction, patient_dvhs
-from DosePredictionScene.colours import COLOUR_TABLE_ROLE, show_dose_colours, update_legend
+from DosePredictionScene.colours import show_dose_colours, update_legend
 from DosePredictionScene.dose_maps import DIFFERENCE_ROLE, colour_uncertainty, remove_map
 from DosePredictionScene.dose_node import (
-    DOSE_ROLE,
     DOSE_STD_ROLE,
     dose_node_in_pieces,
     dose_std_node_in_pieces,
     predicted_dose_node,
 )
-from DosePredictionScene.dvh_chart import (
-    CHART_ROLE,
-    METRICS_ROLE,
-    TABLE_ROLE,
-    dvh_chart_in_pieces,
-    series_nodes,
-    update_metrics_table,
-)
-from DosePredictionScene.goals_table import TABLE_ROLE as GOALS_ROLE
+from DosePredictionScene.dvh_chart import dvh_chart_in_pieces, update_metrics_table
 from DosePredictionScene.goals_table import update_goals_table
-from DosePredictionScene.isodose_lines import ISODOSE_ROLE, LEVELS_ATTRIBUTE, isodose_lines_in_pieces
+from DosePredictionScene.isodose_lines import LEVELS_ATTRIBUTE, isodose_lines_in_pieces
 from DosePredictionScene.layout import (
     fit_slices_to,
     four_up_with_plot_and_table,
@@ -43,9 +34,9 @@ from DosePredictionScene.layout import (
     show_layers,
 )
 from DosePredictionScene.measured import Measured
-from DosePredictionScene.owned_nodes import remove_node, remove_owned
+from DosePredictionScene.owned_nodes import remove_owned
 from DosePredictionScene.pieces import Pieces, in_background, in_one_go, while_in_scene
-from DosePredictionScene.provenance_node import PROVENANCE_ROLE, update_provenance
+from DosePredictionScene.provenance_node import update_provenance
 from DosePredictionScene.scorecard_table import TABLE_ROLE as SCORECARD_ROLE
 
 #: Of a predicted dose: the highest prescription, which percentages refer to.
@@ -202,25 +193,6 @@ def _chart_and_goals(
     table = update_goals_table(dose, measured.goals, measured.reference_goals, measured.reference_label)
     yield None
     return chart, table
-
-
-def remove_prediction(ct_node: Any) -> None:
-    """Take all that shows the prediction of a CT out of the scene."""
-    dose = predicted_dose_node(ct_node)
-    remove_map(ct_node, DOSE_STD_ROLE)
-    remove_map(ct_node, DIFFERENCE_ROLE)
-    if dose is None:
-        return
-    chart = dose.GetNodeReference(CHART_ROLE)
-    for series in series_nodes(chart) if chart is not None else []:
-        remove_node(series)
-    isodose_table = dose.GetNodeReference(COLOUR_TABLE_ROLE)
-    if isodose_table is not None:
-        remove_owned(isodose_table, COLOUR_TABLE_ROLE)
-    tables = (TABLE_ROLE, METRICS_ROLE, GOALS_ROLE, SCORECARD_ROLE)
-    for role in (CHART_ROLE, *tables, ISODOSE_ROLE, PROVENANCE_ROLE, COLOUR_TABLE_ROLE):
-        remove_owned(dose, role)
-    remove_owned(ct_node, DOSE_ROLE)
 
 
 def dose_centre(patient: Patient, dose: Volume) -> np.ndarray:

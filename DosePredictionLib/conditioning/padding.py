@@ -15,9 +15,9 @@ def window(shape: tuple[int, ...], offset: tuple[int, ...]) -> tuple[slice, ...]
     return tuple(slice(first, first + size) for first, size in zip(offset, shape, strict=True))
 
 
-def pad_to(array: np.ndarray, shape: tuple[int, ...], offset: tuple[int, ...], fill: float = 0.0) -> np.ndarray:
-    """Lay ``array`` into a larger array of ``shape`` at ``offset``; the rest is ``fill``."""
-    result = np.full(shape, fill, dtype=array.dtype)
+def pad_to(array: np.ndarray, shape: tuple[int, ...], offset: tuple[int, ...]) -> np.ndarray:
+    """Lay ``array`` into a larger array of ``shape`` at ``offset``; the rest is 0."""
+    result = np.zeros(shape, dtype=array.dtype)
     result[window(array.shape, offset)] = array
     return result
 

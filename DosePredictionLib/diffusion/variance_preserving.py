@@ -53,11 +53,6 @@ class VarianceSchedule:
         )
         return signal, noise
 
-    def signal_to_noise(self, time: Tensor) -> Tensor:
-        """(N,) ratio of the variances of clean sample and noise; infinite at step 0."""
-        kept = self.kept_variance
-        return (kept / (1 - kept)).float().to(time.device)[time.long()]
-
     def noisy(self, clean: Tensor, noise: Tensor, time: Tensor) -> Tensor:
         """The clean sample at a step (Ho et al., eq. 4).
 
@@ -117,7 +112,8 @@ class VarianceSchedule:
             denoiser: see `StepDenoiser`.
             noise: (N, ...) standard normal.
             steps: denoiser calls, from 1 to T.
-            eta: 0 draws no further noise, 1 as much as ancestral sampling.
+            eta: 0 draws no further noise, 1 as much as ancestral sampling, which it is on all T steps (Ho et al.,
+                algorithm 2, with the posterior's variance).
             prediction: what the denoiser says.
             known: corrects a clean sample: clips it to possible values, sets the voxels that are known. The noise is
                 then what the corrected sample leaves of the noisy one.
@@ -145,21 +141,3 @@ class VarianceSchedule:
             if on_step is not None:
                 on_step(done)
         return clean
-
-    def ancestral_sample(
-        self,
-        denoiser: StepDenoiser,
-        noise: Tensor,
-        *,
-        prediction: Prediction = "epsilon",
-        known: Callable[[Tensor], Tensor] | None = None,
-        on_step: Callable[[int], None] | None = None,
-        generator: torch.Generator | None = None,
-    ) -> Tensor:
-        """All T steps with fresh noise after each (Ho et al., algorithm 2, with the posterior's variance).
-
-        This is `ddim_sample` with ``eta`` 1 on every step, where both are the same.
-        """
-        return self.ddim_sample(
-            denoiser, noise, self.steps, 1.0, prediction=prediction, known=known, on_step=on_step, generator=generator
-        )

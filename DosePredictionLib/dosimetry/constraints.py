@@ -41,7 +41,6 @@ class Constraint:
         limit_of_prescription: whether the limit is in percent of the prescription rather than in Gy.
         upper: whether the value should stay below the limit.
         priority: from 1.
-        any_of: whether the structure names several of which one has to comply.
         in_loss: whether a loss uses it; others are judged only.
     """
 
@@ -53,7 +52,6 @@ class Constraint:
     limit_of_prescription: bool
     upper: bool
     priority: int
-    any_of: bool
     in_loss: bool = True
 
     @property
@@ -91,7 +89,6 @@ def _constraint(goal: Goal) -> Constraint | None:
         limit_of_prescription=metric.unit == PERCENT_OF_PRESCRIPTION,
         upper=upper,
         priority=goal.priority,
-        any_of=" or " in goal.structure,
         in_loss=goal.in_loss,
     )
 

@@ -31,12 +31,10 @@ class ScorePoint:
     Attributes:
         value: of the metric, in the template's output unit.
         score: points at this value.
-        is_variation: whether this value is the limit of what is acceptable.
     """
 
     value: float
     score: float
-    is_variation: bool = False
 
 
 @dataclass(frozen=True)

@@ -56,8 +56,8 @@ def read_scorecard(path: str | Path) -> Scorecard:
 
     Read are TemplateName, Site, Creator, DosePerFraction, NumberOfFractions and ScoreTemplates; of each of these
     Structure (StructureId, TemplateStructureId, StructureComment), MetricType, InputValue, InputUnit, OutputUnit,
-    HI_HiValue, HI_LowValue, HI_Target, HI_TargetUnit, MetricComment and ScorePoints (PointX, Score, Variation). What
-    else there is (colours, ranks) is passed over. Doses in cGy become Gy.
+    HI_HiValue, HI_LowValue, HI_Target, HI_TargetUnit, MetricComment and ScorePoints (PointX, Score). What else there is
+    (colours, ranks, which point is a variation) is passed over. Doses in cGy become Gy.
 
     Raises:
         InputError: the file can't be read or something in it is wrong; the message says which template and what.
@@ -134,9 +134,7 @@ def _points(entry: dict[str, Any], where: str, factor: float) -> tuple[ScorePoin
         at = f"Score point {number} of {where[0].lower()}{where[1:]}"
         if not isinstance(point, dict):
             raise InputError(f'{at} is no object; write it as {{"PointX": ..., "Score": ...}}.')
-        points.append(
-            ScorePoint(_number(point, "PointX", at) * factor, _number(point, "Score", at), bool(point.get("Variation")))
-        )
+        points.append(ScorePoint(_number(point, "PointX", at) * factor, _number(point, "Score", at)))
     points.sort(key=lambda point: point.value)
     for one, other in zip(points, points[1:], strict=False):
         if one.value == other.value:

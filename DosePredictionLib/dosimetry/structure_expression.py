@@ -20,7 +20,6 @@ A structure that the patient's data hold under the very name goes before one tha
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -351,15 +350,3 @@ def _centre_mm(structure: Structure) -> np.ndarray:
     counts = [inside.sum(axis=tuple(other for other in range(3) if other != axis)) for axis in range(3)]
     index = np.array([np.average(np.arange(count.size), weights=count) for count in counts])
     return structure.mask.geometry.lps_of_index(index)
-
-
-def names_in(expressions: Sequence[str]) -> list[str]:
-    """The plain structure names in a list of expressions, for forms that offer them; in order, each once."""
-    found: list[str] = []
-    for text in expressions:
-        for name in text.split(OR):
-            bare = name.strip()
-            ring, side = _RING.fullmatch(bare), _SIDE.fullmatch(bare)
-            bare = ring["name"] if ring else side["name"] if side else bare
-            found += [part.strip().removeprefix(EACH) for part in _MINUS.split(bare)]
-    return list(dict.fromkeys(found))

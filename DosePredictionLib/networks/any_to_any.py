@@ -3,33 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Protocol
 
 import torch
 import torch.nn.functional as functional
 from torch import Tensor, nn
 
 
-class Codec(Protocol):
-    """From volumes to latents and back; a module without anything to train."""
-
-    #: Voxels (z, y, x) of a latent voxel.
-    stride: tuple[int, int, int]
-    #: Latent layers before those that the volume's own slices fill.
-    leading: int
-
-    def encode(self, modality: str, volume: Tensor) -> Tensor:
-        """(N, C, Z, Y, X) between -1 and +1 to the modality's latent."""
-
-    def decode(self, modality: str, latent: Tensor) -> Tensor:
-        """The modality's volume."""
-
-
 class AnyToAnyNetwork(nn.Module):
     """What a weights file holds.
 
     Args:
-        codec: its parameters, if any, are frozen.
+        codec: ``encode(modality, volume)`` takes (N, C, Z, Y, X) between -1 and +1 to the modality's latent and
+            ``decode(modality, latent)`` back; ``stride`` is the voxels (z, y, x) of a latent voxel, ``leading`` the
+            latent layers before those that the volume's own slices fill. Its parameters, if any, are frozen.
         denoiser: ``denoiser(noisy, time, target, conditions, occupied)`` on latents.
         starts: modality to what a linear map of the conditions already says of it; the denoiser restores what this
             leaves, from the noisy latent without it. The noise is then as large as what is not known yet. For a

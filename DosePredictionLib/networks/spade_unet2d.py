@@ -126,7 +126,6 @@ class SpadeUNet2d(nn.Module):
         self._levels = tuple(level for level, _, _ in (*down, *up))
         self.blocks = nn.ModuleList(SliceBlock(inputs, outputs, embedding) for _, inputs, outputs in (*down, *up))
         self.modulation = nn.ModuleList(SpatialModulation(hidden, outputs) for _, _, outputs in (*down, *up))
-        self._encoder_blocks = len(down)
         self.downsample = nn.ModuleList(
             nn.Conv2d(widths[level], widths[level + 1], 2, stride=2) for level in range(levels - 1)
         )

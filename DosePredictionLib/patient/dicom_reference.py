@@ -11,6 +11,7 @@ import numpy as np
 
 from DosePredictionLib.errors import InputError
 from DosePredictionLib.patient.dicom_case import choose_case
+from DosePredictionLib.patient.dicom_contours import SAME_PLANE_MM
 from DosePredictionLib.patient.dicom_files import is_dicom
 
 if TYPE_CHECKING:
@@ -127,19 +128,16 @@ class DicomReference:
         case = choose_case(path)
         return cls.of_ct_files([file.path for file in case.ct], case.structure_set.path)
 
-    def slice_at(
-        self, position_mm: np.ndarray, normal: np.ndarray, tolerance_mm: float = 0.1
-    ) -> ReferencedObject | None:
-        """The CT slice in whose plane a point lies, or None.
+    def slice_at(self, position_mm: np.ndarray, normal: np.ndarray) -> ReferencedObject | None:
+        """The CT slice in whose plane a point lies, within `SAME_PLANE_MM`, or None.
 
         Args:
             position_mm: the point, LPS.
             normal: the slices' unit normal.
-            tolerance_mm: how far from the plane the point may be.
         """
         heights = np.array([position for _, position in self.slices]) @ normal - float(np.dot(position_mm, normal))
         nearest = int(np.argmin(np.abs(heights)))
-        return self.slices[nearest][0] if abs(heights[nearest]) <= tolerance_mm else None
+        return self.slices[nearest][0] if abs(heights[nearest]) <= SAME_PLANE_MM else None
 
 
 def _slice(header: Dataset) -> tuple[ReferencedObject, tuple[float, float, float]]:

@@ -60,20 +60,6 @@ class Level:
     optimised: str
 
 
-@dataclass(frozen=True)
-class BeamPlates:
-    """What the challenge gives of the beams' geometry beside the angles.
-
-    Attributes:
-        beam_plate: rays from the source through the target's surface with their inverse square, summed over the beams,
-            on the CT's grid; None when the file has none.
-        angle_plate: (y, x), lines of the gantry angles through the isocentre; None when the file has none.
-    """
-
-    beam_plate: Volume | None
-    angle_plate: np.ndarray | None
-
-
 def is_gdp_hmm(path: Path) -> bool:
     """Whether this is a patient of the challenge."""
     return path.suffix == ".npz" and path.is_file() and holds_object_array(path)
@@ -112,21 +98,6 @@ def read_gdp_hmm(path: Path) -> Patient:
         patient_identifier(path), geometry, Volume(ct, geometry), structures, technique=_technique(content),
         site=_site(masks), beams=_beams(content, geometry, path),
         reference_dose=_dose(content, geometry, levels, masks, path), warnings=tuple(warnings),
-    )  # fmt: skip
-
-
-def read_beam_plates(path: Path) -> BeamPlates:
-    """Read the beam plates of a patient.
-
-    Raises:
-        InputError: as `read_gdp_hmm`.
-    """
-    content, geometry = _content(path)
-    beam, angle = content.get("beam_plate"), content.get("angle_plate")
-    return BeamPlates(
-        Volume(beam.astype(np.float32), geometry)
-        if isinstance(beam, np.ndarray) and beam.shape == geometry.shape else None,
-        angle.astype(np.float32) if isinstance(angle, np.ndarray) and angle.ndim == 2 else None,
     )  # fmt: skip
 
 

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import json
 import math
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from DosePredictionLib.errors import InputError
@@ -148,10 +147,6 @@ class TrainingConfig:
             raise InputError(
                 f"The training configuration {path} has a field that is missing or unknown: {error}."
             ) from error
-
-    def to_json(self) -> str:
-        """The configuration as JSON text."""
-        return json.dumps(asdict(self), indent=2)
 
     def learning_rate_at(self, step: int) -> float:
         """Learning rate of a step, counted from 0."""

@@ -9,7 +9,7 @@ from phantom import AXIAL, ball
 from DosePredictionLib.dosimetry.goal import Goal, GoalSet
 from DosePredictionLib.dosimetry.goals import Verdict, evaluate_goals
 from DosePredictionLib.dosimetry.metric import Metric
-from DosePredictionLib.dosimetry.structure_expression import NotThereError, check_expression, names_in, structures_named
+from DosePredictionLib.dosimetry.structure_expression import NotThereError, check_expression, structures_named
 from DosePredictionLib.errors import InputError
 from DosePredictionLib.patient.patient import Patient
 from DosePredictionLib.patient.structure import Structure, StructureRole
@@ -163,11 +163,6 @@ def test_what_is_not_there_is_named(text: str, lacking: str) -> None:
 def test_expressions_that_mean_nothing_are_refused(text: str, sentence: str) -> None:
     with pytest.raises(InputError, match=sentence):
         check_expression(text)
-
-
-def test_names_for_a_form() -> None:
-    asked = ["Parotid_L or Parotid_R", "Lungs-GTV", "ring 5-10 mm around highest target", "each Lens", "Parotid_L"]
-    assert names_in(asked) == ["Parotid_L", "Parotid_R", "Lungs", "GTV", "highest target", "Lens"]
 
 
 def test_goals_for_structures_that_are_made() -> None:

@@ -17,7 +17,7 @@ import pytest
 from DosePredictionLib.cli.main import main
 from DosePredictionLib.dosimetry.gdp_hmm_score import gdp_hmm_mae
 from DosePredictionLib.errors import InputError
-from DosePredictionLib.patient.reader_gdp_hmm import read_beam_plates, read_levels
+from DosePredictionLib.patient.reader_gdp_hmm import read_levels
 from DosePredictionLib.patient.reading import find_cases, read_patient
 from DosePredictionLib.patient.restricted_unpickler import RefusedPickle, load_object_array, unpickle
 from DosePredictionLib.patient.structure import StructureRole
@@ -101,16 +101,6 @@ def test_the_dose_is_scaled_as_the_challenge_does(case):
     assert np.abs(patient.reference_dose.array - wanted).max() < 1e-4
     inside = patient.reference_dose.array[values["PTVHighOPT"] > 0]
     assert np.percentile(inside, 3) == pytest.approx(70.0, abs=1e-3), "D97 is the prescription"
-
-
-def test_beam_plates(case):
-    plates = read_beam_plates(case)
-    assert plates.beam_plate.array == pytest.approx(0.25) and plates.beam_plate.geometry.origin_mm == (
-        10.0,
-        -20.0,
-        30.0,
-    )
-    assert np.array_equal(plates.angle_plate, np.eye(30, 36))
 
 
 def test_arcs_are_thinned(tmp_path):

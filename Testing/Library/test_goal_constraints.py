@@ -25,7 +25,7 @@ def test_constraints_are_plain_numbers() -> None:
     target = by_name["each target", ConstraintKind.VOLUME_PERCENT_AT_DOSE, 100.0]
     assert (target.limit, target.amount_of_prescription, target.upper) == (95.0, True, False)
     assert by_name["highest target", ConstraintKind.DOSE_AT_VOLUME_PERCENT, 95.0].limit_of_prescription
-    assert by_name["Glnd_Submand_L or Glnd_Submand_R", ConstraintKind.MEAN_DOSE, None].any_of
+    assert ("Glnd_Submand_L or Glnd_Submand_R", ConstraintKind.MEAN_DOSE, None) in by_name
     kinds = {c.kind for c in constraints_of(bundled_goals("tg-101").goals)}
     assert kinds == {ConstraintKind.DOSE_AT_VOLUME_CC, ConstraintKind.DOSE_AT_VOLUME_PERCENT}
 

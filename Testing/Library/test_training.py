@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
@@ -345,7 +345,7 @@ def test_two_processes_share_a_training(tmp_path):
         patient = replace(patient, identifier=f"case{index}", reference_dose=Volume(dose.astype(np.float32), AXIAL))
         write_patient_folder(patient, tmp_path / "train" / patient.identifier)
     told = config(tmp_path / "two", train=str(tmp_path / "train"), validation=str(tmp_path / "train"), steps=2, batch=1)
-    (tmp_path / "run.json").write_text(told.to_json())
+    (tmp_path / "run.json").write_text(json.dumps(asdict(told)))
     ran = subprocess.run(
         [sys.executable, "-m", "DosePredictionLib", "train", str(tmp_path / "run.json"), "--devices", "2", "--strategy",
          "ddp"], capture_output=True, text=True, cwd=Path(__file__).parents[2], timeout=240,

@@ -103,7 +103,8 @@ def test_ancestral_steps_have_the_posterior_s_mean_and_variance():
             after_one.append(noisy)
         return said
 
-    short.ancestral_sample(say, start, prediction="x0", generator=torch.Generator().manual_seed(2))
+    drawing = torch.Generator().manual_seed(2)
+    short.ddim_sample(say, start, short.steps, 1.0, prediction="x0", generator=drawing)
     kept = short.kept_variance
     beta, kept_1, kept_2 = 0.6, float(kept[1]), float(kept[2])
     mean = kept_1**0.5 * beta / (1 - kept_2) * said + (1 - beta) ** 0.5 * (1 - kept_1) / (1 - kept_2) * start

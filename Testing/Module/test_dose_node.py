@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import slicer
 import vtk
-from DosePredictionScene.dose_node import dose_std_node_in_pieces, update_dose_node
+from DosePredictionScene.dose_node import dose_node_in_pieces, dose_std_node_in_pieces
 from DosePredictionScene.patient_from_nodes import patient_from_nodes
 from DosePredictionScene.pieces import in_one_go
 from DosePredictionScene.self_test import phantom_nodes, spherical_dose
@@ -41,7 +41,7 @@ def dose_on(ct, segmentation) -> Volume:
 
 def test_the_attributes_are_slicerrts_to_the_letter() -> None:
     ct, segmentation = oblique_ct()
-    node = update_dose_node(ct, dose_on(ct, segmentation))
+    node = in_one_go(dose_node_in_pieces(ct, dose_on(ct, segmentation)))
     assert node.GetAttribute("DicomRtImport.DoseVolume") == "1"
     study = study_item(node)
     assert study != 0
@@ -65,7 +65,7 @@ def test_the_mark_is_set_before_the_scene_sees_the_node() -> None:
             seen.append(node.GetAttribute("DicomRtImport.DoseVolume"))
 
     tag = slicer.mrmlScene.AddObserver(slicer.vtkMRMLScene.NodeAddedEvent, look)
-    update_dose_node(ct, dose)
+    in_one_go(dose_node_in_pieces(ct, dose))
     slicer.mrmlScene.RemoveObserver(tag)
     assert seen == ["1"]
 
@@ -73,7 +73,7 @@ def test_the_mark_is_set_before_the_scene_sees_the_node() -> None:
 def test_every_dose_lies_at_its_voxel_of_the_ct() -> None:
     ct, segmentation = oblique_ct()
     dose = dose_on(ct, segmentation)
-    node = update_dose_node(ct, dose)
+    node = in_one_go(dose_node_in_pieces(ct, dose))
     assert np.array_equal(slicer.util.arrayFromVolume(node), dose.array)
     assert slicer.util.arrayFromVolume(node).dtype == np.float32
     for voxel in [(0, 0, 0), (4, 5, 6), (1, 3, 2)]:
@@ -88,7 +88,7 @@ def test_the_dose_lies_and_moves_with_a_transformed_ct() -> None:
     transform = transform_node(matrix)
     for node in (ct, segmentation):
         node.SetAndObserveTransformNodeID(transform.GetID())
-    dose = update_dose_node(ct, dose_on(ct, segmentation))
+    dose = in_one_go(dose_node_in_pieces(ct, dose_on(ct, segmentation)))
     assert dose.GetParentTransformNode() is transform
     assert np.allclose(ras_of_voxel(dose, 4, 1, 2), ras_of_voxel(ct, 4, 1, 2), atol=1e-6)
     matrix[:3, 3] = 0.0
@@ -100,7 +100,7 @@ def test_a_dose_on_another_grid_keeps_its_own() -> None:
     ct, segmentation = phantom_nodes()
     prediction = spherical_dose(patient_from_nodes(ct, segmentation))
     coarse = prediction.dose.geometry.cropped((2, 3, 4), (10, 12, 14))
-    node = update_dose_node(ct, prediction.dose.on_grid(coarse))
+    node = in_one_go(dose_node_in_pieces(ct, prediction.dose.on_grid(coarse)))
     assert np.allclose(ras_of_voxel(node, 0, 0, 0), ras_of_voxel(ct, 2, 3, 4), atol=1e-6)
     assert slicer.util.arrayFromVolume(node).shape == (10, 12, 14)
 
@@ -108,14 +108,14 @@ def test_a_dose_on_another_grid_keeps_its_own() -> None:
 def test_negative_doses_become_zero() -> None:
     ct, segmentation = oblique_ct()
     dose = dose_on(ct, segmentation)
-    node = update_dose_node(ct, Volume(dose.array - 5.0, dose.geometry))
+    node = in_one_go(dose_node_in_pieces(ct, Volume(dose.array - 5.0, dose.geometry)))
     array = slicer.util.arrayFromVolume(node)
     assert array.min() == 0.0 and array.max() == dose.array.max() - 5.0
 
 
 def test_without_a_study_one_is_made_around_the_ct() -> None:
     ct, segmentation = oblique_ct()
-    node = update_dose_node(ct, dose_on(ct, segmentation))
+    node = in_one_go(dose_node_in_pieces(ct, dose_on(ct, segmentation)))
     assert study_item(node) == study_item(ct) != 0
     subject = tree().GetItemParent(study_item(ct))
     assert tree().GetItemLevel(subject) == "Patient"
@@ -128,7 +128,7 @@ def test_the_ct_study_is_taken_even_through_a_folder() -> None:
     study = tree().CreateStudyItem(subject, "Planning")
     folder = tree().CreateFolderItem(study, "CTs")
     tree().CreateItem(folder, ct)
-    node = update_dose_node(ct, dose_on(ct, segmentation))
+    node = in_one_go(dose_node_in_pieces(ct, dose_on(ct, segmentation)))
     assert tree().GetItemParent(tree().GetItemByDataNode(node)) == study
     assert tree().GetItemParent(tree().GetItemByDataNode(ct)) == folder
 
@@ -140,7 +140,7 @@ def test_a_unit_that_is_there_stays(unit: str) -> None:
     tree().CreateItem(study, ct)
     tree().SetItemAttribute(study, UNIT_NAME, unit)
     tree().SetItemAttribute(study, UNIT_VALUE, "4.2e-05")  # the grid scaling of an imported dose
-    update_dose_node(ct, dose_on(ct, segmentation))
+    in_one_go(dose_node_in_pieces(ct, dose_on(ct, segmentation)))
     assert tree().GetItemAttribute(study, UNIT_NAME) == unit
     assert tree().GetItemAttribute(study, UNIT_VALUE) == "4.2e-05"
 
@@ -153,7 +153,7 @@ def test_another_unit_is_refused_and_nothing_changes(unit: str) -> None:
     tree().SetItemAttribute(study, UNIT_NAME, unit)
     dose, before = dose_on(ct, segmentation), scene_nodes()
     with pytest.raises(InputError, match=f"The doses of the study Imported are in {unit}"):
-        update_dose_node(ct, dose)
+        in_one_go(dose_node_in_pieces(ct, dose))
     assert scene_nodes() == before
     assert tree().GetItemAttribute(study, UNIT_NAME) == unit
     assert tree().GetItemAttribute(study, UNIT_VALUE) == ""
@@ -162,7 +162,7 @@ def test_another_unit_is_refused_and_nothing_changes(unit: str) -> None:
 def test_the_standard_deviation_is_no_dose_to_slicerrt() -> None:
     ct, segmentation = oblique_ct()
     dose = dose_on(ct, segmentation)
-    update_dose_node(ct, dose)
+    in_one_go(dose_node_in_pieces(ct, dose))
     node = in_one_go(dose_std_node_in_pieces(ct, Volume(dose.array * 0.1, dose.geometry)))
     assert node.GetAttribute("DicomRtImport.DoseVolume") is None
     assert study_item(node) == study_item(ct)

@@ -7,8 +7,9 @@ import dataclasses
 import numpy as np
 import pytest
 import slicer
-from DosePredictionScene.dvh_chart import update_dvh_chart
+from DosePredictionScene.dvh_chart import dvh_chart_in_pieces
 from DosePredictionScene.goals_table import update_goals_table
+from DosePredictionScene.pieces import in_one_go
 from phantom_scene import show, shown_phantom
 
 from DosePredictionLib.dosimetry.goals import GoalResult, Verdict, bundled_goals
@@ -69,7 +70,7 @@ def test_predicted_is_solid_and_reference_is_dashed_in_the_same_colour() -> None
 def test_a_structure_that_is_gone_takes_its_curve_with_it() -> None:
     _, _, prediction, shown = shown_phantom()
     dvhs = {name: dvh for name, dvh in prediction.dvhs.items() if name != "BODY"}
-    chart = update_dvh_chart(shown.dose, dvhs, {})
+    chart = in_one_go(dvh_chart_in_pieces(shown.dose, dvhs, {}))
     assert chart is shown.chart
     assert set(series_of(chart)) == {"PTV70", "SpinalCord"}
     assert len(slicer.util.getNodesByClass("vtkMRMLPlotSeriesNode")) == 2

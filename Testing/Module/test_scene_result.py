@@ -1,4 +1,4 @@
-"""Showing a prediction: once, twice, undone, removed, closed."""
+"""Showing a prediction: once, twice, undone, closed."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from collections import Counter
 import numpy as np
 import pytest
 import slicer
-from DosePredictionScene.scene_result import dose_centre, remove_prediction
+from DosePredictionScene.scene_result import dose_centre
 from DosePredictionScene.self_test import check_scene, phantom_nodes
 from phantom_scene import dangling_references, hierarchy_names, scene_nodes, show, shown_phantom
 
@@ -84,20 +84,6 @@ def test_a_second_prediction_leaves_the_users_views_alone() -> None:
     shown_phantom(ct, segmentation)
     assert layout.GetViewArrangement() == slicer.vtkMRMLLayoutNode.SlicerLayoutOneUpRedSliceView
     assert red.GetSliceOffset() == -33.0
-
-
-def test_removing_a_prediction_leaves_the_scene_as_it_was() -> None:
-    ct, segmentation = phantom_nodes()
-    slicer.mrmlScene.GetFirstNodeByClass("vtkMRMLLayoutNode").SetViewArrangement(38)  # its view nodes stay
-    slicer.vtkMRMLSubjectHierarchyNode.GetSubjectHierarchyNode(slicer.mrmlScene)  # made where there is none
-    before = scene_nodes()
-    shown_phantom(ct, segmentation)
-    assert len(scene_nodes()) > len(before) + 10
-    remove_prediction(ct)
-    assert scene_nodes() == before
-    assert dangling_references() == []
-    assert hierarchy_names() == sorted(["Patient", "Study", "Phantom CT"])
-    remove_prediction(ct)  # nothing left to remove
 
 
 def test_closing_the_scene_leaves_no_orphans() -> None:

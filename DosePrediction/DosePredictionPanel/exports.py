@@ -9,13 +9,14 @@ from typing import Any
 
 import qt
 from DosePredictionScene.dicom_source import ct_files, structure_set_file
-from DosePredictionScene.measured import Measured, goal_set
+from DosePredictionScene.measured import Measured
 from DosePredictionScene.pieces import Pieces, in_background
 from DosePredictionScene.prediction_request import Request
 from DosePredictionScene.scored import Scored
 from DosePredictionScene.voxels import volume_in_pieces
 from slicer.i18n import tr as _
 
+from DosePredictionLib.dosimetry.goals import goals_of
 from DosePredictionLib.dosimetry.named_dose import NamedDose
 from DosePredictionLib.dosimetry.scorecard_table import write_scorecard_csv
 from DosePredictionLib.dosimetry.tables import write_dvh_csv, write_dvh_summary_csv, write_goals_csv
@@ -94,7 +95,7 @@ class Exports:
             self._write(path, self._dicom_file(path))
 
     def _report(self, path: str) -> Pieces[None]:
-        goals = goal_set(self._goals())
+        goals = goals_of(self._goals())
         measured = yield from self._measured()
         prediction = measured.prediction
         dose = NamedDose(

@@ -9,6 +9,7 @@ from DosePredictionScene.patient_from_nodes import PlanContext
 from slicer.i18n import tr as _
 
 from DosePredictionLib.dosimetry.goal_choice import GoalSetChoice, suitable_goal_sets
+from DosePredictionLib.dosimetry.goal_reading import has_goals_ending
 from DosePredictionPanel.parameters import Parameters
 
 FROM_FILE = "file"
@@ -33,7 +34,8 @@ class GoalChoices:
             technique=parameters.technique or None,
             site=parameters.site or None,
         )
-        files = sorted((path.name, path.stat().st_mtime_ns) for path in self._own_folder.glob("*.json"))
+        own = filter(has_goals_ending, self._own_folder.iterdir() if self._own_folder.is_dir() else ())
+        files = sorted((path.name, path.stat().st_mtime_ns) for path in own)
         key = (plan, files)
         if key != self._key:
             self._key, self._known = key, suitable_goal_sets(plan, self._own_folder)

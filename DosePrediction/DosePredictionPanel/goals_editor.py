@@ -11,6 +11,7 @@ import slicer
 from slicer.i18n import tr as _
 
 from DosePredictionLib.dosimetry.goal_editing import GoalDraft, GoalLine, import_goals
+from DosePredictionLib.dosimetry.goal_reading import has_goals_ending
 from DosePredictionLib.errors import InputError
 from DosePredictionPanel.goal_lines import FIELDS, edited, own_draft
 from DosePredictionPanel.section import UI_FOLDER
@@ -155,7 +156,7 @@ class GoalsEditor:
         path = qt.QFileDialog.getSaveFileName(self.dialog, _("Save goals"), place, _("Planning goals (*.json)"))
         if not path:
             return
-        file = Path(str(path) if str(path).endswith(".json") else f"{path}.json")
+        file = Path(str(path) if has_goals_ending(str(path)) else f"{path}.json")
         try:
             replace(self._draft, name=file.stem).save(file)
         except InputError as error:

@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from DosePredictionScene.measured import Measured, goal_set
+from DosePredictionScene.measured import Measured
 from DosePredictionScene.measured_with import MeasuredWith, measured_with, remember_measured_with
 from DosePredictionScene.pieces import Pieces, unless
 from DosePredictionScene.predicted_plan import lost_structures
@@ -17,6 +17,7 @@ from DosePredictionScene.restored import measured_again_in_pieces, restored_in_p
 from DosePredictionScene.scene_result import measures_updated_in_pieces
 from slicer.i18n import tr as _
 
+from DosePredictionLib.dosimetry.goal_reading import goals_of, is_goals_file
 from DosePredictionLib.errors import InputError
 from DosePredictionPanel.comparison import compared_dose
 from DosePredictionPanel.jobs import Jobs
@@ -66,7 +67,7 @@ class Measurement:
         goals = self._goals()
         if lost_structures(dose):
             return  # its figures stay as they were
-        if dose is None or self._busy() or not goals or (goals.endswith(".json") and not Path(goals).is_file()):
+        if dose is None or self._busy() or not goals or (is_goals_file(goals) and not Path(goals).is_file()):
             return
         wanted = self._wanted(parameters)
         before = measured_with(dose)
@@ -95,7 +96,7 @@ class Measurement:
             self._tell(_("Measuring the dose of the scene..."))
             dose = self._dose
             wanted = None if self._parameters is None else self._wanted(self._parameters)
-            measured = yield from restored_in_pieces(self._request(), goal_set(self._goals()))
+            measured = yield from restored_in_pieces(self._request(), goals_of(self._goals()))
             self._know(dose, measured, "" if wanted is None else wanted.structures)
         assert self._known is not None
         return self._known
@@ -112,7 +113,7 @@ class Measurement:
     def _measured_anew(self, dose: Any, wanted: MeasuredWith) -> Pieces[bool]:
         if not self._is_chosen(dose, wanted):
             return False
-        request, goals = self._request(), goal_set(wanted.goals)
+        request, goals = self._request(), goals_of(wanted.goals)
         if self._known is not None and self._known_dose is dose and self._known_structures == wanted.structures:
             measured = yield from measured_again_in_pieces(self._known, request, goals)
         else:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from slicer.i18n import tr as _
 
+from DosePredictionLib.dosimetry.goal_reading import is_goals_file
 from DosePredictionLib.errors import InputError
 from DosePredictionPanel.parameters import Parameters
 from DosePredictionPanel.plan_fields import beam_angles
@@ -40,7 +41,7 @@ def _beam_problem(parameters: Parameters) -> str:
 
 
 def _goals_problem(parameters: Parameters) -> str:
-    if parameters.goals.endswith(".json") and not Path(parameters.goals).is_file():
+    if is_goals_file(parameters.goals) and not Path(parameters.goals).is_file():
         return _("The goals {name} are not on this computer; choose others.").format(name=Path(parameters.goals).stem)
     if parameters.goals != "file" or Path(parameters.goals_path).is_file():
         return ""

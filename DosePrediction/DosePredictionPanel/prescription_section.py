@@ -9,11 +9,11 @@ from typing import Any
 import ctk
 import qt
 import slicer
-from DosePredictionScene.measured import goal_set
 from slicer.i18n import tr as _
 
 from DosePredictionLib.dosimetry.goal_choice import GoalSetChoice
 from DosePredictionLib.dosimetry.goal_editing import GoalDraft
+from DosePredictionLib.dosimetry.goal_reading import goals_of
 from DosePredictionLib.errors import InputError
 from DosePredictionLib.patient.structure import StructureRole
 from DosePredictionPanel.bindings import Bindings
@@ -97,7 +97,7 @@ class PrescriptionSection(Section):
             return
         chosen = parameters.goals_path if parameters.goals == FROM_FILE else parameters.goals
         try:
-            draft = GoalDraft.of(goal_set(chosen))
+            draft = GoalDraft.of(goals_of(chosen))
         except InputError as error:
             self._tell(str(error))
             return

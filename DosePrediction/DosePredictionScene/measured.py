@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 
 from DosePredictionLib.dosimetry.dvh import Dvh
-from DosePredictionLib.dosimetry.goals import GoalResult, GoalSet, bundled_goals, evaluate_goals, read_goals
+from DosePredictionLib.dosimetry.goals import GoalResult, GoalSet, evaluate_goals
 from DosePredictionLib.worker.predictor import Prediction, patient_dvhs
 from DosePredictionScene.pieces import Pieces, in_background
 
@@ -32,15 +31,6 @@ class Measured:
     reference_dvhs: Mapping[str, Dvh] | None = None
     reference_goals: tuple[GoalResult, ...] | None = None
     reference_label: str = CLINICAL
-
-
-def goal_set(name: str | Path) -> GoalSet:
-    """Goals by the name of a bundled set, or from a JSON file.
-
-    Raises:
-        InputError: there is no such set, or the file is not valid.
-    """
-    return read_goals(name) if str(name).endswith(".json") else bundled_goals(str(name))
 
 
 def measured_in_pieces(prediction: Prediction, goals: GoalSet, *, reference_label: str = CLINICAL) -> Pieces[Measured]:

@@ -12,7 +12,7 @@ from typing import Any
 
 import slicer
 
-from DosePredictionLib.dosimetry.goals import GoalSet
+from DosePredictionLib.dosimetry.goals import GoalSet, goals_of
 from DosePredictionLib.errors import InputError
 from DosePredictionLib.inference.progress import Progress
 from DosePredictionLib.patient.checks import check_patient
@@ -26,7 +26,7 @@ from DosePredictionLib.worker.predictor import (
     prediction_of,
 )
 from DosePredictionScene.known_outlines import with_known_outlines
-from DosePredictionScene.measured import Measured, goal_set, measured_in_pieces
+from DosePredictionScene.measured import Measured, measured_in_pieces
 from DosePredictionScene.measured_with import MeasuredWith, remember_measured_with
 from DosePredictionScene.node_geometry import volume_geometry
 from DosePredictionScene.patient_from_nodes import patient_in_pieces
@@ -212,7 +212,7 @@ class PredictionRun:
         Raises:
             InputError: there is no such set, or the file is not valid.
         """
-        return goal_set(self._goals_name)
+        return goals_of(self._goals_name)
 
     def _warm_predictor(self) -> Predictor:
         if self._predictor is None:

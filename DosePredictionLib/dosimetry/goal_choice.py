@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Protocol
 
 from DosePredictionLib.dosimetry.goal import FractionRange, GoalSet
-from DosePredictionLib.dosimetry.goal_reading import bundled_goal_names, bundled_goals, read_goals
+from DosePredictionLib.dosimetry.goal_reading import bundled_goal_names, bundled_goals, has_goals_ending, read_goals
 from DosePredictionLib.errors import InputError
 
 #: What comes first of sets that suit equally well.
@@ -80,7 +80,7 @@ def suitable_goal_sets(patient: KnownOfPlan, own_folder: str | Path | None = Non
     """
     choices = [(bundled_goals(name), name) for name in bundled_goal_names()]
     if own_folder is not None and Path(own_folder).is_dir():
-        for path in sorted(Path(own_folder).glob("*.json")):
+        for path in sorted(filter(has_goals_ending, Path(own_folder).iterdir())):
             try:
                 choices.append((read_goals(path), str(path)))
             except InputError:

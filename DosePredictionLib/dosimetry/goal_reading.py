@@ -45,13 +45,23 @@ def bundled_goals(name: str) -> GoalSet:
     return read_goals(resource_root() / "Goals" / f"{name}.json")
 
 
+def is_goals_file(name_or_path: str | Path) -> bool:
+    """Whether this means a file, there or not, and no bundled set's name: whatever ends in .json or is a file."""
+    return has_goals_ending(name_or_path) or Path(name_or_path).is_file()
+
+
+def has_goals_ending(path: str | Path) -> bool:
+    """Whether a file is called as files of goals are: .json, in capitals too."""
+    return str(path).lower().endswith(".json")
+
+
 def goals_of(name_or_path: str | Path) -> GoalSet:
-    """A bundled set by its name, or a set from a file: whatever ends in .json or is a file.
+    """A bundled set by its name, or a set from a file; `is_goals_file` tells them apart.
 
     Raises:
         InputError: there is no such set, or the file can't be read; the message names the bundled sets.
     """
-    if str(name_or_path).lower().endswith(".json") or Path(name_or_path).is_file():
+    if is_goals_file(name_or_path):
         return read_goals(name_or_path)
     return bundled_goals(str(name_or_path))
 

@@ -212,6 +212,34 @@ def test_own_goals_that_are_gone_keep_from_predicting_and_say_so(opened: Session
     assert opened.panel.run.ui.predictButton.enabled
 
 
+@pytest.mark.parametrize("name", ["GOALS.JSON", "our goals"])
+def test_goals_from_a_file_are_those_that_the_command_line_reads(opened: Session, tmp_path: Path, name: str) -> None:
+    """A file is known by being one, or by its ending, in capitals too."""
+    opened.predict()
+    goal = {"structure": "SpinalCord", "metric": "D0.03cc", "comparator": "<=", "limit": 12.0, "source": "own"}
+    (tmp_path / name).write_text(json.dumps({"name": "ours", "goals": [goal]}))
+    opened.panel.parameters.goals, opened.panel.parameters.goals_path = "file", str(tmp_path / name)
+    opened.settle()
+    ((verdict, structure, asked, _),) = rows(opened)
+    assert (verdict, structure, asked) == ("fail", "SpinalCord", "D0.03cc \N{LESS-THAN OR EQUAL TO} 12 Gy")
+    assert opened.panel.run.ui.predictButton.enabled
+    opened.panel.parameters.goals = str(tmp_path / "GONE.JSON")
+    opened.settle()
+    assert "GONE are not on this computer" in opened.panel.run.ui.predictButton.toolTip
+    assert len(rows(opened)) == 1, "what was measured stays"
+
+
+def test_own_goals_in_capitals_are_offered(opened: Session) -> None:
+    folder = opened.panel.prescription._own_folder()
+    folder.mkdir(parents=True, exist_ok=True)
+    GoalDraft("ours", "Ours", lines=(CORD,)).save(folder / "OURS.JSON")
+    opened.panel.parameters.site = "thorax"
+    opened.settle()
+    choose(opened.panel.prescription.ui.goalsSelector, "Ours")
+    opened.settle()
+    assert opened.panel.parameters.goals == str(folder / "OURS.JSON")
+
+
 def test_the_table_that_addiff_dose_is_trained_with_is_judged_in_the_panel(opened: Session) -> None:
     """Its rings and margins are made on the fly; the phantom's dose is a formula of the distance from the centre."""
     opened.predict()

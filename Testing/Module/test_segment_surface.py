@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import slicer
 import vtk
-from DosePredictionScene.measured import goal_set, measured_in_pieces
+from DosePredictionScene.measured import measured_in_pieces
 from DosePredictionScene.node_geometry import volume_geometry
 from DosePredictionScene.patient_from_nodes import patient_from_nodes
 from DosePredictionScene.pieces import in_one_go
@@ -19,6 +19,7 @@ from DosePredictionScene.self_test import spherical_dose
 from phantom_scene import rotation, scene_nodes, transform_node, volume_node
 
 from DosePredictionLib.dosimetry.dvh import compute_dvh
+from DosePredictionLib.dosimetry.goals import bundled_goals
 from DosePredictionLib.dosimetry.partial_voxels import inside_cc
 from DosePredictionLib.patient.checks import without_what_lies_outside
 from DosePredictionLib.patient.outlined_mask import OutlinedMask
@@ -227,7 +228,7 @@ def test_contours_without_any_surface_leave_the_labelmap() -> None:
 def test_a_prediction_of_it_is_measured_by_it() -> None:
     """From the scene over the predicted dose to DVHs and goals, as the panel and the command line do it."""
     patient = read(PTV70=sphere(12.0, (0.0, 0.0, 0.0)), Lens_L=sphere(7.5))
-    measured = in_one_go(measured_in_pieces(spherical_dose(patient), goal_set("head-and-neck")))
+    measured = in_one_go(measured_in_pieces(spherical_dose(patient), bundled_goals("head-and-neck")))
     volumes = {name: dvh.volume_cc for name, dvh in measured.prediction.dvhs.items()}
     assert volumes == pytest.approx({"PTV70": ball_cc(12.0), "Lens_L": ball_cc(7.5)}, rel=0.005)
     d95 = measured.prediction.dvhs["PTV70"].dose_at_volume_percent(95.0)

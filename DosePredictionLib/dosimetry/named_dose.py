@@ -29,7 +29,8 @@ class NamedDose:
     Attributes:
         name: what it is called in legends ("Predicted", "Clinical", "seed 3").
         dose: Gy, on any grid.
-        std: standard deviation over samples in Gy, on any grid; None when there is none.
+        std: its uncertainty in Gy, on any grid; of which kind, the provenance says (`is_calibrated`). None when there
+            is none.
         provenance: the content of its prediction.json; None for a dose that wasn't predicted.
         warnings: what was odd about its file, one sentence each.
     """

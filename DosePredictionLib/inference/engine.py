@@ -37,7 +37,8 @@ class PredictedDose:
 
     Attributes:
         dose: mean of the samples, Gy.
-        dose_std: their standard deviation, Gy, calibrated where the weights say how; None for a single sample.
+        dose_std: the half-width of the 68 % interval, Gy, where the weights have a calibration, else the standard
+            deviation over the samples; None for a single sample.
         provenance: how it was made.
         uncalibrated: the mean of the samples before the dose calibration; None where there was none.
     """

@@ -29,12 +29,13 @@ def review_prediction(
     Args:
         patient: a patient with targets and prescriptions.
         dose: Gy, on any grid.
-        dose_std: standard deviation over the samples, Gy, on any grid; None when there is none.
+        dose_std: its uncertainty, Gy, on any grid: the half-width of the 68 % interval where it is calibrated, else the
+            standard deviation over the samples; None when there is none.
         trained_on: the weights' description of their training data; None when nothing predicted is looked at, and then
             nothing is said about what the weights have seen.
         channels: the weights' channels; organs that are none of them are not missed.
         thresholds: None takes those that ship.
-        unusual_percent: mean standard deviation (`measures.mean_std_percent`) from which a prediction of these weights
+        unusual_percent: mean uncertainty (`measures.mean_std_percent`) from which a prediction of these weights
             is less certain than usual; None takes the threshold, which is that of the default system's weights.
 
     Returns:

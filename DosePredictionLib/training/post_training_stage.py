@@ -53,7 +53,7 @@ class PostTrainingStage:
     frozen; low-rank changes are learnt (`low_rank`), and added to the weights on release.
     """
 
-    #: Every step asks for one modality: the others' parts of the network get no gradient.
+    #: Every step asks for the dose: of a network for several modalities the others' parts get no gradient.
     leaves_parameters_unused = True
     score_name = "validation_dose_score_gy"
 

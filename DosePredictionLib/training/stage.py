@@ -48,8 +48,13 @@ class StageLoss:
 class Stage(Protocol):
     """One stage of a system's training; the loop knows nothing else of the system.
 
-    A stage may have ``prepare(network, cases)``, too: what a run from its beginning does to a network that is on its
-    device, once it knows the training cases.
+    A stage may have more, which the loop and the export ask for:
+
+    - ``prepare(network, cases)``: what a run from its beginning does to a network that is on its device, once it knows
+      the training cases.
+    - ``leaves_parameters_unused``: True where not every step uses all of the network, which "ddp" must be told.
+    - ``released``: what the weights file is of, where that is not the configuration's system: the weights' own, or the
+      calibration of one.
     """
 
     #: What `score` returns, as the curves and the log name it; lower is better.

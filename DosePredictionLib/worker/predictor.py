@@ -44,7 +44,8 @@ class Prediction:
     Attributes:
         patient: whose dose it is.
         dose: Gy on the patient's grid.
-        dose_std: standard deviation over the samples, Gy; None for one sample.
+        dose_std: its uncertainty, Gy: the half-width of the 68 % interval where the weights have a calibration, else
+            the standard deviation over the samples; None for one sample.
         provenance: how it was made.
         uncalibrated: the dose before its calibration, Gy; None where there was none.
     """

@@ -29,7 +29,7 @@ from DosePredictionScene.predicted_plan import predicted_plan
 from DosePredictionScene.prediction_request import Request
 from DosePredictionScene.prediction_run import Shown
 from DosePredictionScene.provenance_node import provenance_of
-from DosePredictionScene.scene_result import PRESCRIPTION_ATTRIBUTE
+from DosePredictionScene.scene_result import prescription_of
 from slicer.i18n import tr as _
 
 from DosePredictionLib.errors import InputError
@@ -229,7 +229,7 @@ class ResultsSection(Section):
         """Do what the settings say and has not been done."""
         ui = self.ui
         self._offer_overlays(parameters)
-        prescription = self._prescription_gy()
+        prescription = prescription_of(self._dose)
         other = compared_dose(parameters)
         scale_text = (parameters.isodose_levels, parameters.isodose_unit)
         self._once("levels", scale_text, lambda: self._use_levels(*scale_text, prescription))
@@ -284,7 +284,7 @@ class ResultsSection(Section):
             title = _("Clinical dose [Gy]") if other is parameters.clinical_dose else _("Compared dose [Gy]")
             self._put_over(other, title)
         elif kind == DIFFERENCE and other is not None:
-            work = difference_in_pieces(ct, self._dose, other, self._prescription_gy())
+            work = difference_in_pieces(ct, self._dose, other, prescription_of(self._dose))
             self._jobs.add(work, self._show_difference)
         elif kind == UNCERTAINTY and ct.GetNodeReference(DOSE_STD_ROLE) is not None:
             self._put_over(ct.GetNodeReference(DOSE_STD_ROLE), uncertainty_legend(provenance_of(self._dose)))
@@ -330,13 +330,13 @@ class ResultsSection(Section):
         show_dose_colours(dose, scale)
         dose.SetAttribute(LEVELS_ATTRIBUTE, wanted)
         if self._parameters is not None:
-            use_threshold(dose, self._parameters.threshold_percent / 100.0 * self._prescription_gy())
+            use_threshold(dose, self._parameters.threshold_percent / 100.0 * prescription_of(self._dose))
 
     def _on_unit(self, *_arguments: Any) -> None:
         """Levels that were typed keep their doses when the unit changes."""
         if self._parameters is not None and self._dose is not None and self._parameters.isodose_levels:
             levels, unit = self._parameters.isodose_levels, self._parameters.isodose_unit
-            self._parameters.isodose_levels = other_unit(levels, unit, self._prescription_gy())
+            self._parameters.isodose_levels = other_unit(levels, unit, prescription_of(self._dose))
 
     def _show_isodoses(self, lines: bool, surfaces: bool) -> None:
         model = self._dose.GetNodeReference(ISODOSE_ROLE)
@@ -346,9 +346,6 @@ class ResultsSection(Section):
             display.SetVisibility3D(surfaces)
             display.SetOpacity(0.3 if surfaces else 1.0)
             display.SetVisibility(lines or surfaces)
-
-    def _prescription_gy(self) -> float:
-        return float(self._dose.GetAttribute(PRESCRIPTION_ATTRIBUTE) or 0.0) or 70.0
 
     # Curves
 

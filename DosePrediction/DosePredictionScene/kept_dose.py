@@ -11,17 +11,17 @@ from DosePredictionScene.dose_maps import colour_uncertainty
 from DosePredictionScene.dose_node import DOSE_STD_ROLE, DOSE_VOLUME_ATTRIBUTE, INTENDED_USE, predicted_dose_node
 from DosePredictionScene.owned_nodes import default_display_node, new_node
 from DosePredictionScene.provenance_node import provenance_of, update_provenance
-from DosePredictionScene.scene_result import PRESCRIPTION_ATTRIBUTE
+from DosePredictionScene.scene_result import prescription_of
 from DosePredictionScene.subject_hierarchy import hierarchy, item_of, place, study_of
 
 #: Reference from a kept dose to the CT that it was predicted on.
 KEPT_FOR_ROLE = "DosePrediction.KeptFor"
-#: Reference from a kept dose to its standard deviation.
+#: Reference from a kept dose to its uncertainty.
 KEPT_STD_ROLE = "DosePrediction.KeptStandardDeviation"
 
 
 def keep_prediction(ct_node: Any) -> Any:
-    """Keep the dose predicted on a CT, and its standard deviation, under names of their own.
+    """Keep the dose predicted on a CT, and its uncertainty, under names of their own.
 
     The next prediction leaves them alone. The voxels are not copied: a new prediction gives the CT's nodes new ones.
 
@@ -40,7 +40,7 @@ def keep_prediction(ct_node: Any) -> Any:
     hierarchy().RequestOwnerPluginSearch(item_of(kept))
     if std is not None and std.GetImageData() is not None:
         kept_std = _kept_volume(ct_node, std, f"{kept.GetName()}, uncertainty", {})
-        colour_uncertainty(kept_std, float(dose.GetAttribute(PRESCRIPTION_ATTRIBUTE) or 70.0))
+        colour_uncertainty(kept_std, prescription_of(dose))
         kept.SetNodeReferenceID(KEPT_STD_ROLE, kept_std.GetID())
     provenance = provenance_of(dose)
     if provenance is not None:

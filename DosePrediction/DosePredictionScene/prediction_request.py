@@ -9,7 +9,8 @@ from typing import Any
 
 from DosePredictionLib.patient.patient import Patient
 from DosePredictionScene.measured import CLINICAL
-from DosePredictionScene.patient_from_nodes import PlanContext
+from DosePredictionScene.patient_from_nodes import PlanContext, patient_in_pieces
+from DosePredictionScene.pieces import Pieces
 from DosePredictionScene.segment_choices import SegmentChoice
 
 
@@ -50,3 +51,18 @@ class Request:
     seed: int = 0
     reference_label: str = CLINICAL
     source: Patient | None = None
+
+    def patient_in_pieces(self) -> Pieces[Patient]:
+        """The patient that the nodes hold, with the dose to compare with as its reference dose.
+
+        Raises:
+            InputError: see `patient_from_nodes`.
+        """
+        patient = yield from patient_in_pieces(
+            self.ct_node,
+            self.segmentation_node,
+            dose_node=self.reference_dose_node,
+            choices=self.choices,
+            plan=self.plan,
+        )
+        return patient

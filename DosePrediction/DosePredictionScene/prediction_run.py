@@ -29,7 +29,6 @@ from DosePredictionScene.known_outlines import with_known_outlines
 from DosePredictionScene.measured import Measured, measured_in_pieces
 from DosePredictionScene.measured_with import MeasuredWith, remember_measured_with
 from DosePredictionScene.node_geometry import volume_geometry
-from DosePredictionScene.patient_from_nodes import patient_in_pieces
 from DosePredictionScene.pieces import NAP_S, WAITING, Pieces, in_background
 from DosePredictionScene.predicted_plan import PredictedPlan, remember_predicted_plan
 from DosePredictionScene.prediction_request import ModelChoice, Request
@@ -276,13 +275,7 @@ class PredictionRun:
         if request.segmentation_node is not None:
             plan = PredictedPlan.of_request(request)
             structures = choices_digest(request.segmentation_node.GetSegmentation(), request.choices)
-        read = yield from patient_in_pieces(
-            request.ct_node,
-            request.segmentation_node,
-            dose_node=request.reference_dose_node,
-            choices=request.choices,
-            plan=request.plan,
-        )
+        read = yield from request.patient_in_pieces()
         if request.source is not None:
             read = yield from in_background(with_known_outlines, read, request.source)
         patient = yield from in_background(check_patient, read)

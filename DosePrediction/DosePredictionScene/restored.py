@@ -12,7 +12,7 @@ from DosePredictionLib.patient.checks import check_units
 from DosePredictionLib.worker.predictor import Prediction
 from DosePredictionScene.dose_node import DOSE_STD_ROLE, predicted_dose_node
 from DosePredictionScene.measured import Measured, measured_in_pieces
-from DosePredictionScene.patient_from_nodes import patient_in_pieces, reference_dose_in_pieces
+from DosePredictionScene.patient_from_nodes import reference_dose_in_pieces
 from DosePredictionScene.pieces import Pieces, in_background
 from DosePredictionScene.prediction_request import Request
 from DosePredictionScene.provenance_node import provenance_of
@@ -35,13 +35,7 @@ def restored_in_pieces(request: Request, goals: GoalSet) -> Pieces[Measured]:
     provenance = provenance_of(dose_node)
     if provenance is None:
         raise InputError(f"The scene does not say how {dose_node.GetName()} was made; predict it again.")
-    patient = yield from patient_in_pieces(
-        request.ct_node,
-        request.segmentation_node,
-        dose_node=request.reference_dose_node,
-        choices=request.choices,
-        plan=request.plan,
-    )
+    patient = yield from request.patient_in_pieces()
     yield from in_background(check_units, patient)
     dose = yield from volume_in_pieces(dose_node, np.float32)
     std_node, dose_std = request.ct_node.GetNodeReference(DOSE_STD_ROLE), None

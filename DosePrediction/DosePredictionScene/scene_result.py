@@ -41,6 +41,8 @@ from DosePredictionScene.scorecard_table import TABLE_ROLE as SCORECARD_ROLE
 
 #: Of a predicted dose: the highest prescription, which percentages refer to.
 PRESCRIPTION_ATTRIBUTE = "DosePrediction.PrescriptionGy"
+#: Taken for a dose that says none: the usual one of the head and neck.
+USUAL_PRESCRIPTION_GY = 70.0
 
 
 @dataclass(frozen=True)
@@ -49,7 +51,7 @@ class SceneResult:
 
     Attributes:
         dose: vtkMRMLScalarVolumeNode, Gy.
-        dose_std: likewise, standard deviation over the samples; None for one sample.
+        dose_std: likewise, its uncertainty (`Prediction.dose_std`); None for one sample.
         isodoses: vtkMRMLModelNode.
         chart: vtkMRMLPlotChartNode.
         metrics, goals: vtkMRMLTableNode.
@@ -63,6 +65,11 @@ class SceneResult:
     metrics: Any
     goals: Any
     provenance: Any
+
+
+def prescription_of(dose_node: Any) -> float:
+    """The highest prescription of a predicted dose, Gy, which percentages of it refer to."""
+    return float(dose_node.GetAttribute(PRESCRIPTION_ATTRIBUTE) or 0.0) or USUAL_PRESCRIPTION_GY
 
 
 def show_prediction(
@@ -101,10 +108,7 @@ def measured_shown_in_pieces(ct_node: Any, measured: Measured) -> Pieces[SceneRe
     """
     prediction = measured.prediction
     patient = prediction.patient
-    dvhs = yield from in_background(lambda: prediction.dvhs)
-    bands = None
-    if prediction.dose_std is not None:
-        bands = yield from in_background(_band_dvhs, prediction)
+    dvhs, bands = yield from _dvhs_and_bands(prediction)
     centre = yield from in_background(dose_centre, patient, prediction.dose)
     gone = "The CT was removed while its dose was measured, so the dose is not shown."
     first_time = slicer.mrmlScene.IsNodePresent(ct_node) and predicted_dose_node(ct_node) is None
@@ -176,10 +180,7 @@ def measures_updated_in_pieces(dose_node: Any, measured: Measured) -> Pieces[Non
 
 def _measures_updated(dose_node: Any, measured: Measured) -> Pieces[None]:
     prediction = measured.prediction
-    dvhs = yield from in_background(lambda: prediction.dvhs)
-    bands = None
-    if prediction.dose_std is not None:
-        bands = yield from in_background(_band_dvhs, prediction)
+    dvhs, bands = yield from _dvhs_and_bands(prediction)
     yield from _chart_and_goals(dose_node, measured, dvhs, bands)
 
 
@@ -208,6 +209,15 @@ def dose_centre(patient: Patient, dose: Volume) -> np.ndarray:
     if not weights.sum() > 0.0:
         weights = np.ones(len(inside))
     return mask.geometry.lps_of_index(np.average(inside, axis=0, weights=weights))
+
+
+def _dvhs_and_bands(prediction: Prediction) -> Pieces[tuple[dict[str, Dvh], dict[str, tuple[Dvh, Dvh]] | None]]:
+    """The curves of the dose and, where there is an uncertainty, those of `_band_dvhs`; in threads."""
+    dvhs = yield from in_background(lambda: prediction.dvhs)
+    if prediction.dose_std is None:
+        return dvhs, None
+    bands = yield from in_background(_band_dvhs, prediction)
+    return dvhs, bands
 
 
 def _band_dvhs(prediction: Prediction) -> dict[str, tuple[Dvh, Dvh]]:

@@ -11,7 +11,7 @@ from DosePredictionLib.errors import InputError
 from DosePredictionPanel.parameters import Parameters
 
 
-def measured_structures(dose: Any, parameters: Parameters) -> Any:
+def measured_segmentation(dose: Any, parameters: Parameters) -> Any:
     """The segmentation that a dose was predicted for, as another patient's may be chosen; None where that is gone.
 
     The chosen one where nothing says for which it was.
@@ -21,7 +21,7 @@ def measured_structures(dose: Any, parameters: Parameters) -> Any:
 
 def structures_digest(dose: Any, parameters: Parameters) -> str:
     """What its segments are taken for (`choices_digest`); "" where there are none, or one can't be understood."""
-    node = measured_structures(dose, parameters)
+    node = measured_segmentation(dose, parameters)
     try:
         return "" if node is None else choices_digest(node.GetSegmentation())
     except InputError:

@@ -41,7 +41,7 @@ from DosePredictionPanel.exports import Exports
 from DosePredictionPanel.goals_view import GoalsView
 from DosePredictionPanel.isodose_levels import GRAY, PERCENT, isodose_scale, other_unit, usual_levels
 from DosePredictionPanel.jobs import Jobs
-from DosePredictionPanel.measured_structures import measured_structures
+from DosePredictionPanel.measured_structures import measured_segmentation
 from DosePredictionPanel.measurement import Measurement
 from DosePredictionPanel.parameters import Parameters
 from DosePredictionPanel.plan_changes import plan_note
@@ -175,7 +175,7 @@ class ResultsSection(Section):
         """What is chosen, with the structures that the dose was predicted for: another patient's may be chosen."""
         request = self._request()
         assert self._parameters is not None
-        return replace(request, segmentation_node=measured_structures(self._dose, self._parameters))
+        return replace(request, segmentation_node=measured_segmentation(self._dose, self._parameters))
 
     def _on_measured(self) -> None:
         """Chart and goals are new."""
@@ -208,7 +208,7 @@ class ResultsSection(Section):
         self.warnings.show(provenance)
         ui.uncertaintyLabel.text = ui.uncertaintyLabel.toolTip = uncertainty_note(provenance)
         self._fill_curves()
-        self.goals.show(dose, None if self._parameters is None else measured_structures(dose, self._parameters))
+        self.goals.show(dose, None if self._parameters is None else measured_segmentation(dose, self._parameters))
         self.scorecard.show(dose)
         self.exports.show(dose, None if self._parameters is None else self._parameters.ct)
 

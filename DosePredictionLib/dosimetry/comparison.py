@@ -26,7 +26,7 @@ from DosePredictionLib.dosimetry.voxel_statistics import (
     voxel_statistics,
 )
 from DosePredictionLib.patient.patient import Patient
-from DosePredictionLib.patient.structure import Structure, StructureRole
+from DosePredictionLib.patient.structure import MEASURED_ROLES, Structure, StructureRole
 from DosePredictionLib.patient.volume import Volume
 
 #: Points that gamma looks at unless more are asked for: the pass rate is then good to 0.7 % (one standard error).
@@ -173,9 +173,8 @@ def _dvhs(patient: Patient, doses: Sequence[NamedDose]) -> dict[str, dict[str, D
 
 
 def measured_structures(patient: Patient) -> list[Structure]:
-    """Targets, organs, the external, others; in this order, without empty and ignored ones."""
-    order = (StructureRole.OAR, StructureRole.OTHER, StructureRole.EXTERNAL)
-    others = sorted((s for s in patient.structures if s.role in order), key=lambda s: order.index(s.role))
+    """Targets, highest prescription first, organs, others, the external (`MEASURED_ROLES`); without empty ones."""
+    others = (s for role in MEASURED_ROLES if role is not StructureRole.TARGET for s in patient.with_role(role))
     return [s for s in (*patient.targets, *others) if s.mask.array.any()]
 
 

@@ -24,6 +24,10 @@ class StructureRole(Enum):
     IGNORED = "ignored"
 
 
+#: Of what DVHs and figures are made, in the order of tables: not of where dose can be, nor of what was put aside.
+MEASURED_ROLES = (StructureRole.TARGET, StructureRole.OAR, StructureRole.OTHER, StructureRole.EXTERNAL)
+
+
 def structure_role(value: object, name: str) -> StructureRole:
     """A structure's role, which may be given by its word ("target").
 

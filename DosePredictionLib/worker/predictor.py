@@ -20,13 +20,11 @@ from DosePredictionLib.inference.options import PredictionOptions, Provenance
 from DosePredictionLib.inference.progress import Progress
 from DosePredictionLib.patient.checks import check_patient
 from DosePredictionLib.patient.patient import Patient
-from DosePredictionLib.patient.structure import StructureRole
+from DosePredictionLib.patient.structure import MEASURED_ROLES
 from DosePredictionLib.patient.volume import Volume
 from DosePredictionLib.whole_file import whole_file
 from DosePredictionLib.worker.client import WorkerClient
 from DosePredictionLib.worker.events import Advanced, Event, Failed, Finished, Stopped, Told
-
-NOT_MEASURED = (StructureRole.IGNORED, StructureRole.DOSE_REGION)
 
 
 class PredictionFailed(RuntimeError):
@@ -83,7 +81,7 @@ def patient_dvhs(patient: Patient, dose: Volume) -> dict[str, Dvh]:
     return {
         structure.name: compute_dvh(dose, structure)
         for structure in patient.structures
-        if structure.role not in NOT_MEASURED and structure.mask.array.any()
+        if structure.role in MEASURED_ROLES and structure.mask.array.any()
     }
 
 

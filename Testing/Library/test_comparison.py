@@ -16,7 +16,7 @@ from phantom import AXIAL, ball_patient, oblique_geometry, points_mm
 from DosePredictionLib.cli.dose_options import named_dose
 from DosePredictionLib.cli.main import main
 from DosePredictionLib.dosimetry import comparison as comparison_module
-from DosePredictionLib.dosimetry.comparison import compare_doses
+from DosePredictionLib.dosimetry.comparison import compare_doses, measured_structures
 from DosePredictionLib.dosimetry.dose_difference import dose_difference
 from DosePredictionLib.dosimetry.dose_file import read_dose_file
 from DosePredictionLib.dosimetry.dvh import compute_dvh
@@ -33,6 +33,7 @@ from DosePredictionLib.patient.structure import StructureRole
 from DosePredictionLib.patient.volume import Volume
 from DosePredictionLib.patient.writer_dicom_dose import write_rtdose
 from DosePredictionLib.patient.writer_folder import write_patient_folder
+from DosePredictionLib.worker.predictor import patient_dvhs
 
 GOALS = bundled_goals("head-and-neck")
 
@@ -53,6 +54,14 @@ def case(patient: Patient, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("comparison") / "ball"
     write_patient_folder(patient, folder)
     return folder
+
+
+def test_a_prediction_and_a_comparison_measure_the_same_structures(patient: Patient) -> None:
+    organ = next(s for s in patient.structures if s.role is StructureRole.OAR)
+    every_role = patient.with_structures(replace(organ, name=role.value, role=role) for role in StructureRole)
+    measured = [structure.name for structure in measured_structures(every_role)]
+    assert measured == ["target", "oar", "other", "external"]
+    assert set(patient_dvhs(every_role, dose_gy())) == set(measured)
 
 
 def test_voxel_statistics_of_known_differences(patient: Patient) -> None:

@@ -186,12 +186,15 @@ def test_evaluate_writes_the_figures_and_significance_compares_two(tmp_path, pat
 
 
 def test_pictures_show_every_dose(tmp_path, patient):
-    doses = [NamedDose("A", ball_dose(1.02)), NamedDose("B", ball_dose(1.1, 6.0))]
+    doses = [NamedDose("hotter", ball_dose(1.02)), NamedDose("shifted", ball_dose(1.1, 6.0))]
     draw_dose_panels(patient, doses, tmp_path / "doses.svg")
     draw_dvh_panels(patient, doses, tmp_path / "dvh.svg")
-    for name in ("doses.svg", "dvh.svg"):
-        picture = (tmp_path / name).read_text()
-        assert "<image" in picture or "<path" in picture
+    panels, curves = ((tmp_path / name).read_text() for name in ("doses.svg", "dvh.svg"))
+    for picture in (panels, curves):  # letters are drawn as curves, their text stands beside them
+        assert all(picture.count(f"<!-- {dose.name} -->") == 1 for dose in doses)
+    assert panels.count("<image") == 3 * 2 + 3, "reference, prediction and difference of each, and their colour bars"
+    assert panels.count("<!-- mean |difference| ") == 2
+    assert curves.count("stroke-dasharray") == 2 * 5, "a dashed curve of each dose for two targets and three organs"
     with pytest.raises(InputError, match="no reference dose"):
         draw_dvh_panels(ball_patient(), doses, tmp_path / "none.png")
 

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from importlib import metadata
+from pathlib import Path
 from unittest.mock import patch
 
 from panel_session import Session
 from standin.gestures import click
 
 OK, CANCEL = 0x400, 0x400000  # of QMessageBox
+PYPROJECT = Path(__file__).resolve().parents[2] / "pyproject.toml"
 
 
 def test_nothing_is_asked_when_all_is_there(session: Session) -> None:
@@ -16,6 +19,18 @@ def test_nothing_is_asked_when_all_is_there(session: Session) -> None:
     assert not session.panel.install.widget.isVisible()
     session.predict()
     assert session.standin.dialogs.shown == [] and session.standin.installer.asked == []
+
+
+def test_what_slicer_is_asked_for_is_what_the_library_needs(session: Session) -> None:
+    """Each package with the least version that pyproject.toml names, wherever it names it."""
+    from DosePredictionPanel.requirements import NEEDED_BY, SAFETENSORS, TORCH
+
+    declared = re.findall(r'"([A-Za-z][\w.-]*>=[\d.]+)(?=[";])', PYPROJECT.read_text(encoding="utf-8"))
+    for requirement in (TORCH, SAFETENSORS, *NEEDED_BY["addiff_dose"]):
+        name = requirement.partition(">=")[0]
+        assert {one for one in declared if one.partition(">=")[0] == name} == {requirement}
+    (extra,) = re.findall(r"^addiff = \[(.*)\]$", PYPROJECT.read_text(encoding="utf-8"), re.MULTILINE)
+    assert {f'"{one}"' for one in NEEDED_BY["addiff_dose"]} == set(extra.split(", "))
 
 
 def test_the_section_is_no_window_of_its_own_before_it_has_its_place(session: Session) -> None:

@@ -12,6 +12,7 @@ from DosePredictionLib.errors import InputError
 from DosePredictionLib.patient.dicom_files import DicomFile, read_whole
 from DosePredictionLib.patient.dicom_stack import WIDEST_GAP_MM, TooWideGap, even_stack, twins
 from DosePredictionLib.patient.geometry import Geometry, vector3
+from DosePredictionLib.patient.image_library import read_by_library
 from DosePredictionLib.patient.volume import Volume
 
 if TYPE_CHECKING:
@@ -153,7 +154,7 @@ def _by_image_library(path: Path) -> np.ndarray:
     import SimpleITK as sitk
 
     try:
-        return sitk.GetArrayFromImage(sitk.ReadImage(str(path)))[0]
+        return sitk.GetArrayFromImage(read_by_library(path))[0]
     except RuntimeError as error:
         raise InputError(
             f"The pixels of {path} cannot be read, they are truncated or compressed in an unknown way; export the CT "

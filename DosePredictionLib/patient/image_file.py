@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from DosePredictionLib.errors import InputError
+from DosePredictionLib.patient.image_library import read_by_library
 from DosePredictionLib.patient.volume import Volume
 
 if TYPE_CHECKING:
@@ -36,13 +37,11 @@ def read_image(path: Path) -> SimpleITK.Image:
     Raises:
         InputError: the file is missing, truncated, damaged or no image.
     """
-    import SimpleITK as sitk
-
     if not path.is_file():
         raise InputError(f"There is no file {path}; check the name.")
     _check_whole(path)
     try:
-        return sitk.ReadImage(str(path))
+        return read_by_library(path)
     except RuntimeError as error:
         reason = str(error).strip().splitlines()[-1].split("] ")[-1]
         raise InputError(

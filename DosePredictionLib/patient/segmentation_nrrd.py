@@ -19,8 +19,8 @@ from scipy import ndimage
 from DosePredictionLib.errors import InputError
 from DosePredictionLib.patient.geometry import Geometry
 from DosePredictionLib.patient.image_file import read_image
+from DosePredictionLib.patient.image_library import write_by_library
 from DosePredictionLib.patient.volume import Volume
-from DosePredictionLib.whole_file import whole_file
 
 if TYPE_CHECKING:
     import SimpleITK
@@ -135,11 +135,7 @@ def write_segmentation(segments: Sequence[Segment], geometry: Geometry, path: st
     image.SetMetaData("Segmentation_MasterRepresentation", "Binary labelmap")
     image.SetMetaData("Segmentation_ContainedRepresentationNames", "Binary labelmap|")
     image.SetMetaData("Segmentation_ReferenceImageExtentOffset", "0 0 0")
-    with whole_file(path) as temporary:
-        try:
-            sitk.WriteImage(image, str(temporary), useCompression=True)
-        except RuntimeError as error:
-            raise OSError(str(error).strip().splitlines()[-1]) from error
+    write_by_library(image, path)
 
 
 def start_within(geometry: Geometry, part: Geometry, anywhere: bool = False) -> tuple[int, int, int] | None:

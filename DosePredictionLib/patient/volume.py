@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from DosePredictionLib.patient.geometry import Geometry, index3
-from DosePredictionLib.whole_file import whole_file
+from DosePredictionLib.patient.image_library import write_by_library
 
 if TYPE_CHECKING:
     import SimpleITK
@@ -93,10 +93,4 @@ class Volume:
         Raises:
             InputError: the folder cannot be written to.
         """
-        import SimpleITK as sitk
-
-        with whole_file(path) as temporary:
-            try:
-                sitk.WriteImage(self.to_image(), str(temporary), useCompression=True)
-            except RuntimeError as error:
-                raise OSError(str(error).strip().splitlines()[-1]) from error
+        write_by_library(self.to_image(), path)

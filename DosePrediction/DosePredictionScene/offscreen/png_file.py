@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import vtk
-from vtk.util.numpy_support import numpy_to_vtk
+from vtk.util.numpy_support import numpy_to_vtk, vtk_to_numpy
 
 from DosePredictionLib.whole_file import whole_file
 
@@ -23,6 +23,7 @@ def write_png(picture: np.ndarray, path: str | Path) -> None:
     image.GetPointData().SetScalars(numpy_to_vtk(np.ascontiguousarray(picture[::-1]).reshape(-1, 3), deep=True))
     writer = vtk.vtkPNGWriter()
     writer.SetInputData(image)
+    writer.WriteToMemoryOn()  # VTK opens no path that is no UTF-8
+    writer.Write()
     with whole_file(path) as temporary:
-        writer.SetFileName(str(temporary))
-        writer.Write()
+        temporary.write_bytes(vtk_to_numpy(writer.GetResult()).tobytes())

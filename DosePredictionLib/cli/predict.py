@@ -173,12 +173,12 @@ def run_modality(arguments: argparse.Namespace, options: PredictionOptions, case
         print(f"Warning: {warning}", file=sys.stderr)
     # What no case can be sampled with is told once.
     check_restores_modalities(loaded)
-    choose_device(arguments.device)
+    device = choose_device(arguments.device, lambda text: print(text, file=sys.stderr))
 
     def sampled(case: Case) -> tuple[Volume, ModalityProvenance]:
         patient = case.read()
         made = modality_provenance(loaded, patient, arguments.target, options)
-        return predict_modality(loaded, patient, arguments.target, options, arguments.device), made
+        return predict_modality(loaded, patient, arguments.target, options, str(device)), made
 
     failures: list[str] = []
     for case, (volume, made) in each_case(cases, sampled, failures):

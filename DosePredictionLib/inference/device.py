@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 
 from DosePredictionLib.errors import InputError
@@ -11,14 +13,23 @@ DEVICES = ("auto", "cpu", "cuda", "mps")
 _FIRST_TORCH_WITH_MPS = (2, 9)
 
 
-def choose_device(wanted: str) -> torch.device:
+def choose_device(wanted: str, tell: Callable[[str], None] = lambda message: None) -> torch.device:
     """The device for "auto", "cpu", "cuda", "cuda:1" or "mps"; "auto" takes the GPU when there is one that works.
+
+    Args:
+        wanted: its name.
+        tell: receives a sentence for the user where "auto" passes over a GPU that doesn't work.
 
     Raises:
         InputError: the wanted device isn't there, has no such name, or doesn't work with this PyTorch.
     """
     cuda, mps = torch.cuda.is_available(), torch.backends.mps.is_available()
     if wanted == "auto":
+        if cuda and (reason := _no_kernel_because(torch.device("cuda"))):
+            name = describe_device(torch.device("cuda"))
+            tell(f"PyTorch {torch.__version__} cannot compute on {name} ({reason}); going on with the processor, which "
+                 "is slower.")  # fmt: skip
+            return torch.device("cpu")
         return torch.device("cuda" if cuda else "mps" if mps and _knows_mps() else "cpu")
     family, _, number = wanted.partition(":")
     if family not in DEVICES or ":" in wanted and not (family == "cuda" and number.isdecimal()):
@@ -32,12 +43,38 @@ def choose_device(wanted: str) -> torch.device:
         )
     if number and int(number) >= torch.cuda.device_count():
         raise InputError(f"There is no {wanted}; this computer has {torch.cuda.device_count()} CUDA device(s).")
-    return torch.device(wanted)
+    device = torch.device(wanted)
+    if family == "cuda" and (reason := _no_kernel_because(device)):
+        raise InputError(
+            f"PyTorch {torch.__version__} cannot compute on {describe_device(device)} ({reason}); install a PyTorch "
+            "that supports this card, or choose --device cpu."
+        )
+    return device
 
 
 def describe_device(device: torch.device) -> str:
     """The device's name for people."""
     return torch.cuda.get_device_name(device) if device.type == "cuda" else device.type
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether a device's memory ran out: CUDA has an error of its own for that, Apple's GPUs have a sentence."""
+    return isinstance(error, torch.OutOfMemoryError) or (
+        isinstance(error, RuntimeError) and "out of memory" in str(error).lower()
+    )
+
+
+def _no_kernel_because(device: torch.device) -> str:
+    """Why nothing can be computed on a CUDA device; empty where it can.
+
+    A PyTorch that has no kernels for a card, as new ones have none for old cards, still calls CUDA available.
+    """
+    try:
+        torch.ones(1, device=device).add(1.0).item()
+    except RuntimeError as error:
+        # Full memory is met again, and answered, when the weights come.
+        return "" if is_out_of_memory(error) else str(error).strip().splitlines()[0].removeprefix("CUDA error: ")
+    return ""
 
 
 def _knows_mps() -> bool:

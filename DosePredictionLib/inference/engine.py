@@ -64,7 +64,8 @@ class PredictionEngine:
         self, system: str = "default", weights: str | Path | None = None, device: str = "auto",
         tell: Callable[[str], None] = lambda message: None, calibrate: bool | str | Path = False,
     ) -> None:  # fmt: skip
-        self.device = choose_device(device)
+        self._tell = tell
+        self.device = choose_device(device, tell)
         self.loaded: LoadedWeights = load_weights(weights if weights is not None else default_weights(system))
         header = self.loaded.header
         if header.training.get("stage") == ANY_TO_ANY and header.config.get("dose_share") == 0:
@@ -83,7 +84,6 @@ class PredictionEngine:
             self.dose_calibration = load_calibration(file, self.loaded)
             for sentence in self._foreign_calibration():
                 tell(sentence)
-        self._tell = tell
 
     def predict(
         self,

@@ -5,8 +5,9 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
@@ -16,7 +17,7 @@ from DosePredictionLib.conditioning.way_back import WayBack
 from DosePredictionLib.dosimetry.named_dose import CALIBRATED
 from DosePredictionLib.errors import InputError
 from DosePredictionLib.inference.calibration import DoseCalibration, load_calibration, shipped_calibration
-from DosePredictionLib.inference.device import choose_device, describe_device
+from DosePredictionLib.inference.device import choose_device, describe_device, is_out_of_memory
 from DosePredictionLib.inference.modality import ANY_TO_ANY
 from DosePredictionLib.inference.options import PredictionOptions, Provenance
 from DosePredictionLib.inference.package_versions import package_versions
@@ -29,6 +30,8 @@ from DosePredictionLib.patient.patient import Patient
 from DosePredictionLib.patient.patient_digest import ct_digest
 from DosePredictionLib.patient.volume import Volume
 from DosePredictionLib.review.review import review_prediction
+
+Done = TypeVar("Done")
 
 
 @dataclass(frozen=True)
@@ -74,8 +77,7 @@ class PredictionEngine:
                 "--target, or train the stage dose from it."
             )
         self.members = (self.loaded, *self.loaded.companions)
-        for member in self.members:
-            member.network.to(self.device)
+        self._with_enough_memory(self._networks_to_device)
         fitted: dict[str, Any] = self.loaded.header.uncertainty
         self.calibration = UncertaintyCalibration(**fitted) if fitted else None
         self.dose_calibration: DoseCalibration | None = None
@@ -119,7 +121,7 @@ class PredictionEngine:
         way_back, uncalibrated = WayBack(inputs.region, inputs.geometry, patient), None
         if self.dose_calibration is not None:
             uncalibrated = way_back.dose(mean)
-            mean = self.dose_calibration.apply(inputs, mean, self.device)
+            mean = self._with_enough_memory(partial(self._calibrated, self.dose_calibration, inputs, mean))
         dose = way_back.dose(mean)
         dose_std = None
         if deviation is not None:
@@ -184,19 +186,33 @@ class PredictionEngine:
         self, member: LoadedWeights, inputs: ModelInput, steps: int, seed: int, reporter: ProgressReporter
     ) -> np.ndarray:
         done = reporter.step
-        try:
+
+        def attempt() -> np.ndarray:
+            reporter.step = done
             return member.system.sample_dose(member.network, inputs, steps, seed, lambda _: reporter.advance())
-        except torch.OutOfMemoryError:
-            if self.device.type == "cpu":
+
+        return self._with_enough_memory(attempt)
+
+    def _calibrated(self, calibration: DoseCalibration, inputs: ModelInput, dose_gy: np.ndarray) -> np.ndarray:
+        return calibration.apply(inputs, dose_gy, self.device)
+
+    def _networks_to_device(self) -> None:
+        for member in self.members:
+            member.network.to(self.device)
+
+    def _with_enough_memory(self, work: Callable[[], Done]) -> Done:
+        """What ``work`` does on the device, or once more on the processor where the device's memory ran out."""
+        try:
+            return work()
+        except RuntimeError as error:
+            if self.device.type == "cpu" or not is_out_of_memory(error):
                 raise
         # Outside the handler, so that the failed attempt's tensors are free before the second one begins.
         name = describe_device(self.device)
         self._tell(f"The memory of {name} ran out; going on with the processor, which is slower.")
         self.device = torch.device("cpu")
-        for other in self.members:
-            other.network.to(self.device)
-        reporter.step = done
-        return member.system.sample_dose(member.network, inputs, steps, seed, lambda _: reporter.advance())
+        self._networks_to_device()
+        return work()
 
     def _provenance(
         self, patient: Patient, samples: int, steps: int, seed: int, seconds: dict[str, float]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ from tiny import tiny_weights
 
 from DosePredictionLib.conditioning.channels import model_input
 from DosePredictionLib.errors import InputError
+from DosePredictionLib.inference import engine as engine_module
 from DosePredictionLib.inference.device import choose_device
 from DosePredictionLib.inference.engine import PredictionEngine
 from DosePredictionLib.inference.options import PredictionOptions
@@ -91,7 +93,14 @@ def test_a_model_s_units_are_parts_of_the_prescription(value, part):
     assert (dose_gy[~inputs.region] == 0.0).all()
 
 
-def test_a_full_gpu_falls_back_to_the_processor_with_a_message(engine, monkeypatch):
+#: How memory runs out on NVIDIA's cards and on Apple's.
+FULL = pytest.mark.parametrize(
+    "full", [torch.OutOfMemoryError("no memory"), RuntimeError("MPS backend out of memory (MPS allocated: 9.0 GB).")]
+)
+
+
+@FULL
+def test_a_full_gpu_falls_back_to_the_processor_with_a_message(full, engine, monkeypatch):
     patient, told = ball_patient(), []
     wanted = engine.predict(patient, PredictionOptions(samples=2)).dose.array
     engine._tell = told.append
@@ -101,7 +110,7 @@ def test_a_full_gpu_falls_back_to_the_processor_with_a_message(engine, monkeypat
     def full_at_first(system, *arguments):
         attempts.append(engine.device.type)
         if engine.device.type != "cpu":
-            raise torch.OutOfMemoryError("no memory")
+            raise full
         return sample_dose(system, *arguments)
 
     monkeypatch.setattr(DefaultSystem, "sample_dose", full_at_first)
@@ -110,6 +119,54 @@ def test_a_full_gpu_falls_back_to_the_processor_with_a_message(engine, monkeypat
     assert len(told) == 1 and "ran out" in told[0]
     assert predicted.provenance.device == "cpu"
     assert np.array_equal(predicted.dose.array, wanted)
+
+
+def test_other_errors_of_a_gpu_are_not_taken_for_a_full_one(engine, monkeypatch):
+    engine.device = torch.device("mps")
+
+    def broken(*arguments):
+        raise RuntimeError("an illegal memory access was encountered")
+
+    monkeypatch.setattr(DefaultSystem, "sample_dose", broken)
+    with pytest.raises(RuntimeError, match="illegal"):
+        engine.predict(ball_patient(), PredictionOptions(samples=1))
+
+
+@FULL
+def test_a_gpu_too_small_for_the_weights_falls_back_too(full, tmp_path, monkeypatch):
+    told, moved = [], torch.nn.Module.to
+
+    def to(network, *device, **options):
+        if device and torch.device(device[0]).type != "cpu":
+            raise full
+        return moved(network, *device, **options)
+
+    monkeypatch.setattr(torch.nn.Module, "to", to)
+    monkeypatch.setattr(engine_module, "choose_device", lambda wanted, tell: torch.device("mps"))
+    engine = PredictionEngine("default", tiny_weights(tmp_path / "tiny.safetensors"), "mps", told.append)
+    assert engine.device == torch.device("cpu") and len(told) == 1 and "ran out" in told[0]
+
+
+@FULL
+def test_a_gpu_too_full_for_the_calibration_falls_back_too(full, engine):
+    told, attempts = [], []
+
+    class Calibration:
+        path, sha256 = Path("adc.safetensors"), ""
+
+        def apply(self, inputs, dose_gy, device):
+            attempts.append(device.type)
+            if device.type != "cpu":
+                raise full
+            return dose_gy + np.float32(1.0)
+
+        def belongs_to(self, weights):
+            return True
+
+    engine._tell, engine.dose_calibration, engine.device = told.append, Calibration(), torch.device("mps")
+    predicted = engine.predict(ball_patient(), PredictionOptions(samples=1))
+    assert attempts == ["mps", "cpu"] and len(told) == 1 and "ran out" in told[0]
+    assert predicted.dose.array.max() > predicted.uncalibrated.array.max()
 
 
 def test_devices_that_are_not_there_are_refused(monkeypatch):

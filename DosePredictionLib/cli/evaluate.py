@@ -49,8 +49,13 @@ from DosePredictionLib.patient.patient_digest import patient_digest
 from DosePredictionLib.patient.reader_gdp_hmm import is_gdp_hmm
 from DosePredictionLib.patient.volume import Volume
 from DosePredictionLib.resources import resource_path
+from DosePredictionLib.whole_file import check_replaceable
 from DosePredictionLib.worker.predictor import Predictor
 
+#: All that is written, some of it on request.
+_TABLES = (
+    "scores.csv", "structures.csv", "slices.csv", "summary.json", "plan_figures.csv", "plan_figures.json", PATIENT_TABLE
+)  # fmt: skip
 #: How a patient's dose is got.
 DoseOf = Callable[[Patient], EvaluatedDose]
 
@@ -108,6 +113,8 @@ def add_parser(commands: Any) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Carry the command out."""
     check_writable(arguments.output)
+    for name in _TABLES:
+        check_replaceable(arguments.output / name)
     options = PredictionOptions(arguments.samples, arguments.steps, arguments.seed)
     goals = None if arguments.plan_figures is None else goals_of(arguments.plan_figures)
     card = None if arguments.scorecard is None else find_scorecard(arguments.scorecard)

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from DosePredictionLib.cli.each_case import check_all_done, each_case
-from DosePredictionLib.cli.goal_options import add_goals_option, goals_for, named_goals
+from DosePredictionLib.cli.goal_options import TakenGoals, add_goals_option, goals_for, named_goals
 from DosePredictionLib.cli.progress_bar import ProgressBar
 from DosePredictionLib.cli.result_folders import (
     OPENKBP,
@@ -23,13 +23,11 @@ from DosePredictionLib.cli.result_folders import (
 from DosePredictionLib.dosimetry.goals import GoalSet, evaluate_goals
 from DosePredictionLib.dosimetry.tables import format_goals_table, write_dvh_csv, write_goals_csv
 from DosePredictionLib.errors import InputError
-from DosePredictionLib.inference.modality_provenance import ModalityProvenance
 from DosePredictionLib.inference.options import PredictionOptions
 from DosePredictionLib.patient.cases import Case, named_cases
 from DosePredictionLib.patient.dicom_reference import DicomReference
 from DosePredictionLib.patient.made_by_model import PREDICTION
 from DosePredictionLib.patient.patient import Patient
-from DosePredictionLib.patient.volume import Volume
 from DosePredictionLib.patient.writer_dicom_dose import write_rtdose
 from DosePredictionLib.patient.writer_dicom_isodose import isodose_levels_gy, write_isodose_contours
 from DosePredictionLib.patient.writer_openkbp_csv import check_openkbp_grid, write_openkbp_dose
@@ -118,15 +116,13 @@ def run(arguments: argparse.Namespace) -> int:
     with Predictor(arguments.system, arguments.weights, arguments.device, calibrate=calibrate) as predictor:
         predictor.start()
 
-        def predicted(case: Case) -> tuple[Prediction, DicomReference | None, tuple[float, ...]]:
+        def predicted(case: Case) -> tuple[Prediction, TakenGoals]:
             patient = case.read()
             if arguments.format == OPENKBP:
                 check_openkbp_grid(patient.geometry)
             reference = DicomReference.of_case(case.path) if arguments.format == "dicom" else None
             prediction = predict_with_bar(predictor, patient, options)
-            return prediction, reference, drawn_levels_gy(prediction) if arguments.isodose_contours else ()
-
-        for case, (prediction, reference, levels_gy) in each_case(cases, predicted, failures):
+            levels_gy = drawn_levels_gy(prediction) if arguments.isodose_contours else ()
             folder = folder_of[case]
             patient = prediction.patient  # without the organs that the model did not see
             taken = goals_for(patient, named)
@@ -138,6 +134,10 @@ def run(arguments: argparse.Namespace) -> int:
                 write_prediction_report(prediction, folder / "report.html", taken.goals, taken.reason)
             if arguments.format == OPENKBP:
                 write_openkbp_dose(prediction.dose, output / f"{patient.identifier}.csv")
+            return prediction, taken
+
+        for case, (prediction, taken) in each_case(cases, predicted, failures):
+            patient = prediction.patient
             if taken.sentence != told:
                 told = taken.sentence
                 print(told)
@@ -145,7 +145,7 @@ def run(arguments: argparse.Namespace) -> int:
                 print(format_goals_table(evaluate_goals(taken.goals, patient, prediction.dose, prediction.dvhs)))
             for warning in prediction.provenance.warnings:
                 print(f"Warning: {warning}", file=sys.stderr)
-            print(f"{patient.identifier}: {folder} ({prediction.provenance.seconds['total']:.1f} s)")
+            print(f"{patient.identifier}: {folder_of[case]} ({prediction.provenance.seconds['total']:.1f} s)")
     check_all_done(cases, failures, "predicted")
     return 0
 
@@ -175,16 +175,17 @@ def run_modality(arguments: argparse.Namespace, options: PredictionOptions, case
     check_restores_modalities(loaded)
     device = choose_device(arguments.device, lambda text: print(text, file=sys.stderr))
 
-    def sampled(case: Case) -> tuple[Volume, ModalityProvenance]:
+    def sampled(case: Case) -> Path:
         patient = case.read()
         made = modality_provenance(loaded, patient, arguments.target, options)
-        return predict_modality(loaded, patient, arguments.target, options, str(device)), made
-
-    failures: list[str] = []
-    for case, (volume, made) in each_case(cases, sampled, failures):
-        path = folder_of[case] / f"{arguments.target}.nrrd"
+        volume = predict_modality(loaded, patient, arguments.target, options, str(device))
+        path: Path = folder_of[case] / f"{arguments.target}.nrrd"
         made.write(path.with_suffix(".json"))  # first: by it the image is known as sampled
         volume.write(path)
+        return path
+
+    failures: list[str] = []
+    for case, path in each_case(cases, sampled, failures):
         print(f"{case.identifier}: {path} (research use, not for clinical decisions)")
     check_all_done(cases, failures, "sampled")
     return 0

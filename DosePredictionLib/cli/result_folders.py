@@ -12,15 +12,15 @@ from DosePredictionLib.patient.cases import Case
 from DosePredictionLib.patient.made_by_model import PREDICTION, holds_prediction, is_sampled_modality
 from DosePredictionLib.patient.reader_dicom import holds_dicom_case
 from DosePredictionLib.patient.reader_folder import is_patient_folder, patient_images
-from DosePredictionLib.whole_file import whole_file
+from DosePredictionLib.whole_file import check_replaceable, whole_file
 
 #: The format whose predictions leave PATIENT.csv, too.
 OPENKBP = "openkbp"
 DOSES = tuple(
     f"{name}{suffix}" for name in ("dose", "dose_std", "dose_uncalibrated") for suffix in (".nrrd", ".nii.gz")
 ) + ("dose.dcm",)
-#: What not every prediction leaves; an earlier one's would be taken for a part of the latest.
-_SOMETIMES = (*DOSES, "isodoses.dcm", "report.html", "scene.mrb", "views.png", "dvh.png")
+#: What a prediction leaves beside `PREDICTION`; an earlier one's would be taken for a part of the latest.
+_RESULTS = (*DOSES, "dvh.csv", "goals.csv", "isodoses.dcm", "report.html", "scene.mrb", "views.png", "dvh.png")
 
 
 def result_folders(cases: Sequence[Case], output: Path) -> list[Path]:
@@ -28,7 +28,8 @@ def result_folders(cases: Sequence[Case], output: Path) -> list[Path]:
 
     Raises:
         InputError: the results would come to lie among a case's own files, whose ``dose.nrrd`` is the clinical dose,
-            be it this case or another, or overwrite a dose that no prediction left.
+            be it this case or another, or overwrite a dose that no prediction left; or another program has an
+            earlier prediction's file open.
     """
     folders = [output] if len(cases) == 1 else [output / case.identifier for case in cases]
     read_from = {case.path.resolve() for case in cases if case.path.is_dir() and not case.is_dicom}
@@ -39,6 +40,7 @@ def result_folders(cases: Sequence[Case], output: Path) -> list[Path]:
                 "overwrite or be taken for; give another folder with -o."
             )
         if holds_prediction(folder):
+            _check_closed(folder)
             continue
         if _holds_a_patient(folder):
             raise InputError(
@@ -57,7 +59,8 @@ def check_modality_files(folders: Iterable[Path], modality: str) -> None:
     """Refuse to overwrite an image that ``predict --target`` did not leave, such as a planning CT.
 
     Raises:
-        InputError: there is one, or a CT would come to lie beside a DICOM case, whose own CT it is not.
+        InputError: there is one, or another program has it open, or a CT would come to lie beside a DICOM case, whose
+            own CT it is not.
     """
     for folder in folders:
         if modality == "ct" and folder.is_dir() and holds_dicom_case(folder):
@@ -71,6 +74,7 @@ def check_modality_files(folders: Iterable[Path], modality: str) -> None:
                     f"{path} was not left by predict --target (no {made.name} beside {image.name} says so) and would "
                     "be overwritten; give another folder with -o, or take it away."
                 )
+            check_replaceable(path)
 
 
 def _holds_a_patient(folder: Path) -> bool:
@@ -82,7 +86,7 @@ def check_openkbp_tables(cases: Sequence[Case], folders: Sequence[Path], output:
     """Refuse to overwrite a PATIENT.csv that no prediction left: it may be another model's.
 
     Raises:
-        InputError: there is one.
+        InputError: there is one, or another program has one open.
     """
     for case, folder in zip(cases, folders, strict=True):
         table = output / f"{case.identifier}.csv"
@@ -91,6 +95,7 @@ def check_openkbp_tables(cases: Sequence[Case], folders: Sequence[Path], output:
                 f"{table} was left by no prediction and would be overwritten; give another folder with -o, or take it "
                 "away."
             )
+        check_replaceable(table)
 
 
 def _wrote_a_table(folder: Path) -> bool:
@@ -110,12 +115,13 @@ def remove_earlier_prediction(folder: Path, openkbp_table: Path | None = None) -
         openkbp_table: the same dose in the challenge's layout, wherever that is; removed if the prediction wrote it.
 
     Raises:
-        InputError: something there can't be removed.
+        InputError: something there can't be removed; all is left where another program has a part of it open.
     """
     if not holds_prediction(folder):
         return
     tables = [openkbp_table] if openkbp_table is not None and _wrote_a_table(folder) else []
-    for path in (*(folder / name for name in _SOMETIMES), *tables):
+    _check_closed(folder, *tables)
+    for path in (*(folder / name for name in _RESULTS), *tables):
         try:
             path.unlink(missing_ok=True)
         except OSError as error:
@@ -123,6 +129,11 @@ def remove_earlier_prediction(folder: Path, openkbp_table: Path | None = None) -
                 f"Cannot remove {path}, which an earlier prediction left: {error.strerror or error}; close it, or give "
                 "another folder with -o."
             ) from error
+
+
+def _check_closed(folder: Path, *tables: Path) -> None:
+    for path in (*(folder / name for name in (*_RESULTS, PREDICTION)), *tables):
+        check_replaceable(path)
 
 
 def check_writable(folder: Path) -> None:

@@ -22,6 +22,7 @@ from DosePredictionLib.inference.progress import Progress
 from DosePredictionLib.patient.patient import Patient
 from DosePredictionLib.worker.events import FINAL_EVENTS, Advanced, Event, Failed, Finished, Ready, Stopped, Told
 from DosePredictionLib.worker.exchange import read_dose, write_patient
+from DosePredictionLib.worker.process_environment import process_environment
 
 ENTRY_SCRIPT = Path(__file__).resolve().with_name("process.py")
 #: After this long a cancelled prediction that hasn't stopped by itself is stopped by ending the process.
@@ -112,14 +113,13 @@ class WorkerClient:
         with self._lock:
             if self.process_id is not None:
                 return
-            environment = {**os.environ, "PYTHONUNBUFFERED": "1", "PYTHONIOENCODING": "utf-8"}
             groups: dict[str, Any] = (
                 {"creationflags": _WINDOWS_FLAGS} if sys.platform == "win32" else {"start_new_session": True}
             )
             try:
                 process = subprocess.Popen(
                     self._command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-                    encoding="utf-8", errors="replace", env=environment, **groups,
+                    encoding="utf-8", errors="replace", env=process_environment(os.environ), **groups,
                 )  # fmt: skip
             except OSError as error:
                 raise InputError(

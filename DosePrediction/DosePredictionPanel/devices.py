@@ -9,6 +9,8 @@ import subprocess
 from slicer.i18n import tr as _
 
 ASK_S = 5.0
+#: No console window flashes up; the name exists on Windows only.
+_NO_WINDOW = getattr(subprocess, "CREATE_NO_WINDOW", 0)
 
 
 def device_choices() -> dict[str, str]:
@@ -28,7 +30,9 @@ def _nvidia_gpus() -> list[tuple[str, str]]:
         return []
     command = [program, "--query-gpu=name,memory.free", "--format=csv,noheader,nounits"]
     try:
-        told = subprocess.run(command, capture_output=True, text=True, timeout=ASK_S, check=True).stdout
+        told = subprocess.run(
+            command, capture_output=True, text=True, timeout=ASK_S, check=True, creationflags=_NO_WINDOW
+        ).stdout
     except (OSError, subprocess.SubprocessError):
         return []
     return read_gpus(told)

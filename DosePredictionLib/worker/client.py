@@ -28,8 +28,9 @@ ENTRY_SCRIPT = Path(__file__).resolve().with_name("process.py")
 #: After this long a cancelled prediction that hasn't stopped by itself is stopped by ending the process.
 CANCEL_GRACE_S = 1.5
 CLOSE_GRACE_S = 2.0
-#: A process group of its own and no console window; the names exist on Windows only.
-_WINDOWS_FLAGS = getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0) | getattr(subprocess, "CREATE_NO_WINDOW", 0)
+#: No console window, and a process group of its own; the names exist on Windows only.
+_NO_WINDOW = getattr(subprocess, "CREATE_NO_WINDOW", 0)
+_WINDOWS_FLAGS = getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0) | _NO_WINDOW
 
 
 def python_executable() -> str:
@@ -339,7 +340,8 @@ def _kill_group(process: subprocess.Popen[str]) -> None:
         return
     try:
         if sys.platform == "win32":
-            subprocess.run(["taskkill", "/F", "/T", "/PID", str(process.pid)], capture_output=True, check=False)
+            command = ["taskkill", "/F", "/T", "/PID", str(process.pid)]
+            subprocess.run(command, capture_output=True, check=False, creationflags=_NO_WINDOW)
         else:
             os.killpg(process.pid, signal.SIGKILL)
         process.wait(CLOSE_GRACE_S)  # until then it may write, and on Windows its files can't be removed

@@ -14,6 +14,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -25,6 +26,7 @@ from DosePredictionLib.inference.options import PredictionOptions
 from DosePredictionLib.inference.progress import Progress
 from DosePredictionLib.patient.patient import Patient
 from DosePredictionLib.patient.volume import Volume
+from DosePredictionLib.worker import client as client_module
 from DosePredictionLib.worker.client import WorkerClient
 from DosePredictionLib.worker.events import FINAL_EVENTS, Advanced, Event, Failed, Finished, Stopped
 from DosePredictionLib.worker.exchange import write_patient
@@ -324,3 +326,13 @@ def test_a_cancelled_prediction_ends_as_stopped_even_when_its_dose_has_come(clie
     client.cancel()
     client._finish(request, Failed("too late", by_input=False))
     assert [event for event in client.poll() if isinstance(event, FINAL_EVENTS)] == [Stopped(request=1)]
+
+
+def test_ending_a_process_on_windows_opens_no_console_window(monkeypatch: pytest.MonkeyPatch) -> None:
+    ran: list[tuple[list[str], int]] = []
+    running = SimpleNamespace(pid=7, poll=lambda: None, wait=lambda timeout: 0)
+    monkeypatch.setattr(sys, "platform", "win32")
+    monkeypatch.setattr(client_module, "_NO_WINDOW", 0x08000000)
+    monkeypatch.setattr(subprocess, "run", lambda command, creationflags=0, **_: ran.append((command, creationflags)))
+    client_module._kill_group(running)
+    assert ran == [(["taskkill", "/F", "/T", "/PID", "7"], 0x08000000)]

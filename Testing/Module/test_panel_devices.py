@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
 import slicer
 from DosePredictionScene.self_test import phantom_nodes
 from panel_session import Session
@@ -40,6 +44,22 @@ def test_what_the_driver_says_is_understood(session: Session) -> None:
     assert read_gpus(told) == [
         ("NVIDIA RTX A4000", "14.6 GiB"), ("NVIDIA A100-SXM4-80GB", "79.1 GiB"), ("Tesla", "memory unknown")
     ]  # fmt: skip
+
+
+def test_asking_the_driver_opens_no_console_window(session: Session, monkeypatch: pytest.MonkeyPatch) -> None:
+    from DosePredictionPanel import devices
+
+    asked: list[int] = []
+
+    def run(command: list[str], creationflags: int = 0, **more: Any) -> SimpleNamespace:
+        asked.append(creationflags)
+        return SimpleNamespace(stdout="NVIDIA RTX A4000, 15000\n")
+
+    monkeypatch.setattr(devices.shutil, "which", lambda name: name)
+    monkeypatch.setattr(devices.subprocess, "run", run)
+    monkeypatch.setattr(devices, "_NO_WINDOW", 0x08000000, raising=False)
+    assert devices.device_choices()["cuda"] == "NVIDIA RTX A4000, 14.6 GiB free"
+    assert asked == [0x08000000]
 
 
 def test_two_nodes_of_one_name_are_told_apart(session: Session) -> None:

@@ -22,7 +22,7 @@ from DosePredictionLib.inference.progress import Progress
 from DosePredictionLib.patient.patient import Patient
 from DosePredictionLib.worker.events import FINAL_EVENTS, Advanced, Event, Failed, Finished, Ready, Stopped, Told
 from DosePredictionLib.worker.exchange import read_dose, write_patient
-from DosePredictionLib.worker.process_environment import process_environment
+from DosePredictionLib.worker.process_environment import GIVEN_PYTHON, process_environment
 
 ENTRY_SCRIPT = Path(__file__).resolve().with_name("process.py")
 #: After this long a cancelled prediction that hasn't stopped by itself is stopped by ending the process.
@@ -35,14 +35,14 @@ _WINDOWS_FLAGS = getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0) | _NO_WINDOW
 
 def python_executable() -> str:
     """The Python that runs the process: this one, or PythonSlicer inside Slicer."""
-    given = os.environ.get("DOSE_PREDICTION_PYTHON")
+    given = os.environ.get(GIVEN_PYTHON)
     if given:
         return given
     if "python" in Path(sys.executable or "").name.lower():
         return sys.executable
     found = shutil.which("PythonSlicer")
     if found is None:
-        raise InputError("Found no Python to predict with; set DOSE_PREDICTION_PYTHON to a Python that has torch.")
+        raise InputError(f"Found no Python to predict with; set {GIVEN_PYTHON} to a Python that has torch.")
     return found
 
 
@@ -125,7 +125,7 @@ class WorkerClient:
             except OSError as error:
                 raise InputError(
                     f"{self._command[0]} cannot be started ({error.strerror or error}); check the Python that predicts "
-                    "(the environment variable DOSE_PREDICTION_PYTHON, where it is set)."
+                    f"(the environment variable {GIVEN_PYTHON}, where it is set)."
                 ) from error
             self._process = process
             logger = threading.Thread(target=_collect_log, args=(process, self._log), daemon=True)

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from DosePredictionLib.errors import InputError
-from DosePredictionLib.patient.identifier import patient_identifier
+from DosePredictionLib.patient.identifier import joined_name, patient_identifier
 from DosePredictionLib.patient.patient import Patient
 from DosePredictionLib.patient.reading import find_cases, is_read_as_dicom, read_patient
 
@@ -76,6 +76,6 @@ def _whole_name(path: Path, others: list[Path]) -> str:
     bare = own if own.is_dir() else own.with_suffix("")
     try:
         above = os.path.commonpath([os.path.dirname(os.path.abspath(other)) for other in others])
-    except ValueError:  # on several of Windows' drives, whose letters tell them apart
-        return "_".join(part.strip("\\/:") for part in bare.parts)
-    return "_".join(bare.relative_to(above).parts)
+    except ValueError:  # on several of Windows' drives or shares, whose names tell them apart
+        return joined_name(bare.parts)
+    return joined_name(bare.relative_to(above).parts) or patient_identifier(path)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from pathlib import Path
+import re
+from pathlib import Path, PurePath
 
 
 def patient_identifier(path: Path) -> str:
@@ -13,5 +14,15 @@ def patient_identifier(path: Path) -> str:
     """
     path = Path(os.path.abspath(path))
     if path.is_dir():
-        return path.name
-    return path.stem if path.suffix.lower() == ".npz" else f"{path.parent.name}_{path.stem}"
+        return folder_name(path)
+    return path.stem if path.suffix.lower() == ".npz" else f"{folder_name(path.parent)}_{path.stem}"
+
+
+def folder_name(path: PurePath) -> str:
+    """A folder's name; of Windows' drives and network shares themselves the letter and the share's name."""
+    return path.name or re.split(r"[\\/:]+", path.anchor.rstrip("\\/:"))[-1]
+
+
+def joined_name(parts: tuple[str, ...]) -> str:
+    r"""A path's parts with underscores; the first one may be ``D:\`` or ``\\server\share\``."""
+    return "_".join(re.sub(r"[\\/:]+", "_", part.strip("\\/:")) for part in parts)

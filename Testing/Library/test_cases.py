@@ -9,7 +9,7 @@ import json
 import os
 import shutil
 from dataclasses import replace
-from pathlib import Path
+from pathlib import Path, PureWindowsPath
 
 import numpy as np
 import pytest
@@ -25,6 +25,7 @@ from DosePredictionLib.conditioning.channels import CHANNELS
 from DosePredictionLib.dosimetry.patient_scores import score_patient
 from DosePredictionLib.errors import InputError
 from DosePredictionLib.patient.cases import named_cases
+from DosePredictionLib.patient.identifier import folder_name, joined_name
 from DosePredictionLib.patient.patient_digest import ct_digest
 from DosePredictionLib.patient.reading import read_patient
 from DosePredictionLib.patient.structure import Structure, StructureRole
@@ -68,6 +69,13 @@ def test_cases_of_one_name_on_two_drives_are_told_apart(tmp_path, monkeypatch):
     names = [case.identifier for case in named_cases([tmp_path / "C" / "ball", tmp_path / "D" / "ball"])]
     assert [name.endswith(end) for name, end in zip(names, ("C_ball", "D_ball"), strict=True)] == [True, True]
     assert not set("".join(names)) & set("/\\:")
+
+
+def test_cases_on_network_shares_and_at_a_drives_root_have_names_for_files():
+    assert joined_name(PureWindowsPath(r"\\srv\a\p1\DICOM").parts) == "srv_a_p1_DICOM"
+    assert joined_name(PureWindowsPath(r"D:\p1\DICOM").parts) == "D_p1_DICOM"
+    roots = {r"D:\\": "D", "D:": "D", r"\\srv\lung_2024": "lung_2024", r"D:\p1": "p1", r"\\srv\a\p1": "p1"}
+    assert {path: folder_name(PureWindowsPath(path)) for path in roots} == roots
 
 
 def test_a_folder_that_may_not_be_read_is_no_case(tmp_path, monkeypatch, capsys):

@@ -15,14 +15,24 @@ def patient_identifier(path: Path) -> str:
     path = Path(os.path.abspath(path))
     if path.is_dir():
         return folder_name(path)
-    return path.stem if path.suffix.lower() == ".npz" else f"{folder_name(path.parent)}_{path.stem}"
+    stem = _writable(path.stem)
+    return stem if path.suffix.lower() == ".npz" else f"{folder_name(path.parent)}_{stem}"
 
 
 def folder_name(path: PurePath) -> str:
     """A folder's name; of Windows' drives and network shares themselves the letter and the share's name."""
-    return path.name or re.split(r"[\\/:]+", path.anchor.rstrip("\\/:"))[-1]
+    return _writable(path.name) or re.split(r"[\\/:]+", path.anchor.rstrip("\\/:"))[-1]
 
 
 def joined_name(parts: tuple[str, ...]) -> str:
     r"""A path's parts with underscores; the first one may be ``D:\`` or ``\\server\share\``."""
-    return "_".join(re.sub(r"[\\/:]+", "_", part.strip("\\/:")) for part in parts)
+    return "_".join(re.sub(r"[\\/:]+", "_", _writable(part).strip("\\/:")) for part in parts)
+
+
+def _writable(name: str) -> str:
+    """A name that tables and reports, which are UTF-8, can hold: others on the disk are taken for Latin-1."""
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return os.fsencode(name).decode("latin-1")
+    return name

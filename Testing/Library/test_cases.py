@@ -78,6 +78,15 @@ def test_cases_on_network_shares_and_at_a_drives_root_have_names_for_files():
     assert {path: folder_name(PureWindowsPath(path)) for path in roots} == roots
 
 
+def test_names_on_the_disk_that_are_no_utf8_become_names_that_tables_can_hold(tmp_path):
+    for folder in ("one", "two"):
+        write_balls(tmp_path / folder, os.fsdecode("Grün".encode("latin-1")))
+    write_balls(tmp_path, "Grün")
+    assert sorted(case.identifier for case in named_cases([tmp_path / "one"])) == ["Grün"]
+    cases = named_cases([tmp_path / "one", tmp_path / "two", tmp_path / "Grün"])
+    assert [case.identifier for case in cases] == ["one_Grün", "two_Grün", "Grün"]
+
+
 def test_a_folder_that_may_not_be_read_is_no_case(tmp_path, monkeypatch, capsys):
     write_balls(tmp_path, "ball")
     forbidden = tmp_path / "lost+found"

@@ -71,6 +71,7 @@ class Panel(VTKObservationMixin):
         self.addObserver(slicer.mrmlScene, slicer.mrmlScene.StartCloseEvent, self._on_scene_start_close)
         self.addObserver(slicer.mrmlScene, slicer.mrmlScene.EndCloseEvent, self._on_scene_end)
         self.addObserver(slicer.mrmlScene, slicer.mrmlScene.EndImportEvent, self._on_scene_end)
+        self.addObserver(slicer.mrmlScene, slicer.mrmlScene.EndBatchProcessEvent, self.refresh_soon)
         self.addObserver(slicer.mrmlScene, slicer.mrmlScene.NodeRemovedEvent, self.refresh_soon)
         self.addObserver(slicer.mrmlScene, slicer.mrmlScene.NodeAddedEvent, self._on_node_added)
         self._entered = False
@@ -171,9 +172,9 @@ class Panel(VTKObservationMixin):
         self._refresh_timer.start()
 
     def refresh(self, *_arguments: Any) -> None:
-        """Show everything as it is."""
+        """Show everything as it is, unless the scene is between two states; when it has come to one, it is shown."""
         parameters = self.parameters
-        if parameters is None or slicer.mrmlScene.IsClosing():
+        if parameters is None or _scene_is_changing():
             return
         self._observe_segments()
         self.inputs.show(parameters)
@@ -285,6 +286,8 @@ class Panel(VTKObservationMixin):
 
     def _on_tick(self) -> None:
         """Take in what the prediction process has said, and go on with what there is to do."""
+        if _scene_is_changing():
+            return  # the next tick asks again
         was_busy = self.logic.busy
         try:
             for event in self.logic.poll(BUDGET_S):
@@ -343,6 +346,15 @@ class Panel(VTKObservationMixin):
 
     def _tell(self, text: str) -> None:
         self.run.tell(text)
+
+
+def _scene_is_changing() -> bool:
+    """Whether the scene is being closed, imported, restored or changed in bulk: all of these are batch processing.
+
+    Slicer lets the application run at every node that comes. Until the last has come, their references lead nowhere and
+    their files have not been read; a display node that is missing by then is on its way.
+    """
+    return bool(slicer.mrmlScene.IsBatchProcessing())
 
 
 def _timer(interval_ms: int, timeout: Callable[[], None]) -> Any:

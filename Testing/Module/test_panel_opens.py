@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import gc
 import sys
+import time
+from collections.abc import Iterator
 from pathlib import Path
 
+import pytest
 import slicer
 from DosePredictionScene.self_test import phantom_nodes
 from panel_session import MODULE, Session
@@ -120,6 +123,27 @@ def test_adding_a_scene_keeps_the_choices(session: Session) -> None:
     choose(panel.inputs.ui.ctSelector, None)
     session.settle()
     assert panel.parameters.ct is None, "when the user says so"
+
+
+@pytest.mark.parametrize("state", ["ImportState", "RestoreState", "BatchProcessState"])
+def test_the_panel_waits_while_the_scene_is_changing(session: Session, state: str) -> None:
+    session.phantom()
+    pieces: list[str] = []
+
+    def work() -> Iterator[None]:
+        pieces.append("done")
+        yield None
+
+    slicer.mrmlScene.StartState(getattr(slicer.mrmlScene, state))
+    session.panel.jobs.add(work())
+    (segmentation,) = slicer.util.getNodesByClass("vtkMRMLSegmentationNode")
+    segmentation.GetSegmentation().AddEmptySegment("", "Mandible")
+    until = time.monotonic() + 0.1  # ticks come every 0.02 s
+    session.standin.process_events(until=lambda: time.monotonic() > until)
+    assert not pieces and "Mandible" not in [row.name for row in session.panel.structures.rows]
+    slicer.mrmlScene.EndState(getattr(slicer.mrmlScene, state))
+    session.settle()
+    assert pieces and "Mandible" in [row.name for row in session.panel.structures.rows]
 
 
 def test_a_closed_scene_leaves_no_structures_in_memory(session: Session) -> None:

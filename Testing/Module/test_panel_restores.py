@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import csv
 from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +15,7 @@ import SimpleITK as sitk
 import slicer
 from DosePredictionScene.headless_case import write_scene
 from panel_session import Session
+from PySide6 import QtCore, QtWidgets
 from standin.gestures import choose, click
 
 
@@ -66,11 +69,35 @@ def seen(session: Session) -> dict[str, Any]:
     }
 
 
-def load(path: Path, folder: Path) -> None:
-    """As Slicer loads a bundle, which in slicer-core asks for an application."""
+def load(path: Path, folder: Path, *, add: bool = False) -> None:
+    """As Slicer loads a bundle, which in slicer-core asks for an application: instead of what is open, or beside it."""
     folder.mkdir()
     slicer.mrmlScene.SetURL(slicer.mrmlScene.UnpackSlicerDataBundle(str(path), str(folder)))
-    assert slicer.mrmlScene.Connect()
+    assert slicer.mrmlScene.Import(None) if add else slicer.mrmlScene.Connect()
+
+
+@contextmanager
+def progress_dialog() -> Iterator[list[int]]:
+    """What Slicer shows while it loads: it counts nodes, and lets the application run at each; gives those counts."""
+    dialog = QtWidgets.QProgressDialog("Loading file ...", "", 0, 100)
+    dialog.setCancelButton(None)
+    dialog.setWindowModality(QtCore.Qt.WindowModality.WindowModal)
+    dialog.setMinimumDuration(0)  # Slicer's dialog comes after a second, which a large scene takes
+    dialog.setValue(0)
+    dialog.setValue(25)
+    counts: list[int] = []
+
+    def count(*_: Any) -> None:
+        counts.append(min(26 + len(counts), 99))
+        dialog.setValue(counts[-1])
+
+    tag = slicer.mrmlScene.AddObserver(slicer.mrmlScene.NodeAddedEvent, count)
+    try:
+        yield counts
+    finally:
+        slicer.mrmlScene.RemoveObserver(tag)
+        dialog.setValue(100)
+        dialog.deleteLater()
 
 
 def test_a_saved_scene_shows_the_prediction_as_it_was(session: Session, saved: Path, tmp_path: Path) -> None:
@@ -89,6 +116,42 @@ def test_a_saved_scene_shows_the_prediction_as_it_was(session: Session, saved: P
     session.predict()
     assert "Dose predicted" in session.status, "and it can be predicted again"
     assert seen(session)["goals"] == before["goals"]
+
+
+def test_a_scene_opened_with_the_panel_in_sight_is_left_alone_until_all_of_it_is_there(
+    session: Session, saved: Path, tmp_path: Path
+) -> None:
+    before = seen(session)
+    with progress_dialog() as counts:
+        load(saved, tmp_path / "unpacked")
+    assert len(counts) > 20, "the application ran at every node"
+    session.settle()
+    after = seen(session)
+    assert after.pop("dose") == pytest.approx(before.pop("dose"), rel=1e-6)
+    assert after == before
+    dose = session.panel.parameters.ct.GetNodeReference("DosePrediction.Dose")
+    kinds = [dose.GetNthDisplayNode(number).GetClassName() for number in range(dose.GetNumberOfDisplayNodes())]
+    assert sorted(kinds) == ["vtkMRMLColorLegendDisplayNode", "vtkMRMLScalarVolumeDisplayNode"]
+    assert "does not say" not in session.panel.run.ui.logEdit.plainText
+
+
+def test_a_dose_does_not_lie_over_the_ct_of_a_scene_that_is_added(session: Session, tmp_path: Path) -> None:
+    composites = slicer.util.getNodesByClass("vtkMRMLSliceCompositeNode")
+    other = slicer.util.addVolumeFromArray(np.zeros((4, 4, 4), np.int16), name="Other CT")
+    for node in composites:
+        node.SetBackgroundVolumeID(other.GetID())
+    slicer.mrmlScene.RemoveNode(session.panel.parameters.node)
+    write_scene(tmp_path / "other.mrb")
+    slicer.mrmlScene.Clear(False)
+    session.settle()
+    session.phantom()
+    session.predict()
+    with progress_dialog():
+        load(tmp_path / "other.mrb", tmp_path / "unpacked", add=True)
+    session.settle()
+    other = slicer.mrmlScene.GetFirstNodeByName("Other CT")
+    assert {node.GetBackgroundVolumeID() for node in composites} == {other.GetID()}
+    assert {node.GetForegroundVolumeID() for node in composites} == {None}
 
 
 def test_what_was_loaded_can_be_exported(session: Session, saved: Path, tmp_path: Path) -> None:

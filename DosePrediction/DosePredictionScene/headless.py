@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+import traceback
 from pathlib import Path
 
 MODULE_FOLDER = Path(__file__).resolve().parents[1]
@@ -66,15 +67,17 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _leave(code: int) -> None:
-    """End with an exit code, in Slicer by way of its event loop."""
-    import slicer
-
-    from DosePredictionScene.headless_application import is_headless_application
-
-    if is_headless_application() or not hasattr(slicer, "app"):
+    """End with an exit code, in Slicer by way of its event loop. Imports nothing: that may be what went wrong."""
+    slicer = sys.modules.get("slicer")
+    if not hasattr(getattr(slicer, "app", None), "exit"):  # slicer-core has no event loop
         sys.exit(code)
     slicer.util.exit(code)
 
 
 if __name__ == "__main__":
-    _leave(main())
+    try:
+        code = main()
+    except Exception:  # Slicer prints what a script raises, and goes on without it
+        traceback.print_exc()
+        code = 1
+    _leave(code)

@@ -6,7 +6,6 @@ import csv
 import json
 import os
 import re
-import signal
 import subprocess
 import sys
 import xml.etree.ElementTree as ElementTree
@@ -19,7 +18,7 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 from dicom_phantom import Study, circle, write_ct, write_structures
-from DosePredictionScene.headless import argument_parser, main
+from DosePredictionScene.headless import argument_parser
 from DosePredictionScene.headless_case import CONTENTS, predict_case, write_scene
 from DosePredictionScene.known_outlines import with_known_outlines
 from DosePredictionScene.nodes_from_patient import nodes_from_patient
@@ -388,18 +387,3 @@ def test_a_case_that_is_none_ends_with_one_sentence(tmp_path: Path) -> None:
     assert "nobody" in asked.stderr
     assert "Traceback" not in asked.stderr
     assert len(asked.stderr.strip().splitlines()) == 1
-
-
-def test_a_script_told_to_end_tidies_up(case: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    tidied = []
-
-    def told(_options: object) -> None:
-        try:
-            signal.raise_signal(signal.SIGTERM)
-        finally:
-            tidied.append("the prediction process")
-
-    monkeypatch.setattr("DosePredictionScene.headless_case.predict_case", told)
-    with pytest.raises(SystemExit) as ended:
-        main([str(case), "-o", str(tmp_path / "out")])
-    assert ended.value.code == 143 and tidied

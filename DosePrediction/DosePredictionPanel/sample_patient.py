@@ -23,21 +23,29 @@ def sample_in_pieces() -> Pieces[tuple[Patient, PatientNodes]]:
 
 
 def load_sample(_source: Any = None) -> list[Any]:
-    """Load the sample patient and wait: for the Sample Data module."""
+    """Load the sample patient and wait: for the Sample Data module, and for scripts.
+
+    Returns:
+        CT, segmentation with roles and prescriptions, clinical dose.
+    """
     _patient, nodes = in_one_go(sample_in_pieces())
     return [node for node in (nodes.ct, nodes.segmentation, nodes.reference_dose) if node is not None]
 
 
 def register_sample(thumbnail: str) -> None:
-    """List the sample patient in the Sample Data module."""
+    """List the sample patient in the Sample Data module.
+
+    Its button calls `load_sample`. `SampleData.downloadSamples` goes by URLs alone and finds none: files would come
+    without the roles and prescriptions of the structures, and the dose without its unit.
+    """
     import SampleData
 
     SampleData.SampleDataLogic.registerCustomSampleDataSource(
         category=CATEGORY,
         sampleName=SAMPLE_NAME,
-        uris="",
-        fileNames="",
-        nodeNames="",
+        uris=[],
+        fileNames=[],
+        nodeNames=[],
         thumbnailFileName=thumbnail,
         customDownloader=load_sample,
     )

@@ -234,5 +234,9 @@ def test_the_sample_patient_is_a_click_away_and_in_sample_data(session: Session)
     slicer.app.startupCompleted.emit()
     import SampleData
 
-    nodes = SampleData.SampleDataLogic().downloadSamples("DosePredictionHeadAndNeck")
-    assert [node.GetClassName() for node in nodes][:2] == ["vtkMRMLScalarVolumeNode", "vtkMRMLSegmentationNode"]
+    logic = SampleData.SampleDataLogic()
+    source = logic.sourceForSampleName("DosePredictionHeadAndNeck")
+    ct, structures, dose = source.customDownloader(source)  # as its button does
+    assert ct.IsA("vtkMRMLScalarVolumeNode") and structures.IsA("vtkMRMLSegmentationNode")
+    assert dose.GetAttribute("DicomRtImport.DoseVolume") == "1"
+    assert logic.downloadSamples(source.sampleName) == [], "which loads files by their URLs: scripts take load_sample"

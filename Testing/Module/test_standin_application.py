@@ -262,7 +262,11 @@ def test_a_sample_is_registered_and_loaded(standin: Standin, slicer: Any) -> Non
             customDownloader=lambda source: [source.sampleName],
         )
     assert len(slicer.modules.sampleDataSources["Radiotherapy"]) == 1, "registered once"
-    assert SampleData.SampleDataLogic().downloadSamples("Head and neck") == ["Head and neck"]
+    logic = SampleData.SampleDataLogic()
+    source = logic.sourceForSampleName("Head and neck")
+    assert source.customDownloader(source) == ["Head and neck"], "as its button does"
+    with pytest.raises(NotImplementedError):
+        logic.downloadSamples("Head and neck")
 
 
 def test_a_parameter_node_is_kept_through_a_closed_scene(slicer: Any) -> None:

@@ -107,6 +107,22 @@ def test_reloading_keeps_the_choices(session: Session) -> None:
     assert session.panel.parameters.ct is ct
 
 
+def test_reloading_takes_in_every_file_of_the_module(session: Session) -> None:
+    names = ("DosePredictionPanel.panel", "DosePredictionScene.prediction_run", "DosePredictionLib.worker.predictor")
+    before, numpy = [sys.modules[name] for name in names], sys.modules["numpy"]
+    session.phantom()
+    click(session.panel.run.ui.predictButton)
+    session.standin.process_events(until=lambda: session.predictor.busy)
+    session.host.reload()
+    session.settle()
+    session.standin.process_events(until=lambda: session.predictor.closed)
+    panel, run, library = [sys.modules[name] for name in names]
+    assert panel is not before[0] and run is not before[1] and library is not before[2]
+    assert type(session.panel) is panel.Panel and type(session.panel.logic._run) is run.PredictionRun
+    assert run.Predictor is library.Predictor and sys.modules["numpy"] is numpy
+    assert session.panel.run.ui.predictButton.enabled, session.status
+
+
 def test_adding_a_scene_keeps_the_choices(session: Session) -> None:
     ct, segmentation = session.phantom()
     slicer.mrmlScene.StartState(slicer.mrmlScene.ImportState)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import slicer
@@ -30,6 +32,7 @@ class ModuleHost:
         QtWidgets.QVBoxLayout(contents).setContentsMargins(0, 0, 0, 0)
         self._scroll_area.setFrameShape(QtWidgets.QFrame.Shape.NoFrame)
         self._scroll_area.setWidget(contents)
+        self._before_reload: dict[str, ModuleType] = {}
 
     @property
     def widget(self) -> Any:
@@ -62,8 +65,9 @@ class ModuleHost:
         representation.setParent(None)
 
     def reload(self) -> Any:
-        """Developer mode's Reload."""
-        slicer.util.reloadScriptedModule(self.module.name)
+        """Developer mode's Reload. When the module is closed, what it imports is again what it was."""
+        self._before_reload = self._before_reload or dict(sys.modules)
+        self.widget.onReload()
         slicer.app.processEvents()
         return self.widget
 
@@ -101,3 +105,12 @@ class ModuleHost:
         self._scroll_area.deleteLater()
         slicer.app.processEvents()
         delete_what_is_to_be_deleted()
+        _put_back(self._before_reload)
+
+
+def _put_back(before: dict[str, ModuleType]) -> None:
+    """Bring packages that were reloaded to what they were: other tests hold their classes."""
+    reloaded = {n for n, module in before.items() if "." not in n and sys.modules.get(n, module) is not module}
+    for name in [name for name in sys.modules if name.partition(".")[0] in reloaded]:
+        del sys.modules[name]
+    sys.modules.update({name: module for name, module in before.items() if name.partition(".")[0] in reloaded})

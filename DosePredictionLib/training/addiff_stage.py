@@ -30,6 +30,7 @@ from DosePredictionLib.training.losses import dose_error_gy
 from DosePredictionLib.training.mixup import draw_share, mixed
 from DosePredictionLib.training.stage import StageLoss, map_tensors
 from DosePredictionLib.training.start_weights import network_to_train
+from DosePredictionLib.training.system_stage import SystemStage
 
 GOALS = "addiff-dose"
 #: Denoiser calls of a validation.
@@ -68,7 +69,7 @@ class AddiffBatch:
     structures: tuple[tuple[StructureVoxels, ...], ...]
 
 
-class AddiffStage:
+class AddiffStage(SystemStage[AddiffDoseSystem]):
     """Noise (or velocity, or clean dose) of patches, plus the constraints on the whole dose that they stand for.
 
     L = 1.0 L_mse + 0.5 L_cond with the CT encoder of the first stage, unchanged. Where the text can't be followed:
@@ -100,11 +101,6 @@ class AddiffStage:
         self.masks = ConstraintMasks(bundled_goals(GOALS))
         if config.mixup and config.batch < 2:
             raise InputError("Mixup mixes the patients of a batch: set batch to 2 or more, or mixup to 0.")
-
-    @property
-    def channels(self) -> tuple[str, ...]:
-        """The system's."""
-        return self.system.channels
 
     def build_network(self) -> nn.Module:
         """The system's networks: as finished weights have them, or the CT encoder as the first stage left it.
@@ -236,14 +232,9 @@ class AddiffStage:
         known = self.masks.of(case)
         return {
             self.score_name: missed_percent(torch.from_numpy(predicted), known.constraints, known.structures),
-            "validation_dose_score_gy":
-                float(np.abs(predicted - case.dose_gy.astype(np.float32))[case.inputs.region].mean()),
-        }  # fmt: skip
+            "validation_dose_score_gy": case.mean_error_gy(predicted),
+        }
 
     @property
     def _validation_steps(self) -> int:
         return VALIDATION_STEPS if self.system.prediction == "x0" else VALIDATION_STEPS_OF_NOISE
-
-    def release_state(self, average: dict[str, Tensor]) -> dict[str, Tensor]:
-        """The averaged weights are the system's."""
-        return average

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from DosePredictionLib.conditioning.dose_units import gy_per_unit, in_model_units
 from DosePredictionLib.conditioning.modalities import DOSE, MODALITY_CHANNELS, modalities_of, modality_volume
-from DosePredictionLib.conditioning.padding import window
+from DosePredictionLib.conditioning.padding import pad_to
 from DosePredictionLib.networks.any_to_any import AnyToAnyNetwork
 from DosePredictionLib.networks.low_rank import add_low_rank, merged_state
 from DosePredictionLib.patient.geometry import index3
@@ -23,13 +23,14 @@ from DosePredictionLib.training.backbone_weights import start_from
 from DosePredictionLib.training.case_cache import TrainingCase
 from DosePredictionLib.training.config import TrainingConfig
 from DosePredictionLib.training.config_checks import check_canvas
-from DosePredictionLib.training.draw import augmented, cut, scored_structures
-from DosePredictionLib.training.losses import StructureDoses, dose_error_gy, dvh_errors_gy, structure_doses
+from DosePredictionLib.training.dose_loss import dose_and_dvh_loss
+from DosePredictionLib.training.draw import augmented, cut, random_place, scored_structures
+from DosePredictionLib.training.losses import StructureDoses, structure_doses
 from DosePredictionLib.training.stage import StageLoss
+from DosePredictionLib.training.system_stage import SystemStage
 from DosePredictionLib.training.untrained_parts import measure_and_solve
+from DosePredictionLib.training.unwrapped import unwrapped
 
-#: Losses in Gy are divided by this, so that gradients are those of a loss in model units at 70 Gy.
-TYPICAL_GY_PER_UNIT = 35.0
 #: Where low-rank changes are learnt.
 LOW_RANK_PARTS = ("denoiser.blocks.", "denoiser.unet.")
 CT = "ct"
@@ -66,7 +67,7 @@ class AnyToAnyBatch:
     structures: StructureDoses
 
 
-class AnyToAnyStage:
+class AnyToAnyStage(SystemStage[DiffKT3DSystem]):
     """Draws a target modality and the conditions that are shown, and restores the one from the others.
 
     In the stage "any-to-any" the target is random, the dose with the system's ``dose_share``, and each condition (the
@@ -91,11 +92,6 @@ class AnyToAnyStage:
         if config.stage == "any-to-any" and self.system.dose_share == 0:
             self.score_name = CT_SCORE
 
-    @property
-    def channels(self) -> tuple[str, ...]:
-        """The system's."""
-        return self.system.channels
-
     def build_network(self) -> nn.Module:
         """The system's networks, with fresh weights or with those that the configuration starts from."""
         network = self.system.build_network()
@@ -109,7 +105,7 @@ class AnyToAnyStage:
     def prepare(self, network: nn.Module, cases: Sequence[TrainingCase]) -> None:
         """Measure and solve what isn't trained; earlier weights bring it along."""
         if self.config.from_weights is None:
-            measure_and_solve(_of(network), self.system, cases, self.config.seed)
+            measure_and_solve(cast(AnyToAnyNetwork, unwrapped(network)), self.system, cases, self.config.seed)
 
     def draw(self, cases: Sequence[TrainingCase], seeds: Sequence[tuple[int, ...]]) -> AnyToAnyBatch:
         """Augmented patients at a random place of the padded volume; all of them with one target and one choice."""
@@ -123,24 +119,19 @@ class AnyToAnyStage:
         clean, conditions, region, structures, doses = [], [], [], [], []
         for case, rng in zip(drawn, generators, strict=True):
             inputs, dose = cut(case.inputs, case.dose_gy, shape, rng)
-            offset = index3(
-                rng.integers(0, large - small + 1) for small, large in zip(inputs.region.shape, shape, strict=True)
-            )
+            offset = random_place(inputs.region.shape, shape, rng)
             channels = inputs.padded_channels(shape, offset)
-            inside = np.zeros((1, *shape), dtype=bool)
-            padded = np.zeros((1, *shape), dtype=np.float32)
-            z, y, x = window(inputs.region.shape, offset)
-            inside[0, z, y, x], padded[0, z, y, x] = inputs.region, dose
-
+            padded_dose = pad_to(dose.astype(np.float32), shape, offset)
             volumes = {
-                name: in_model_units(padded, inputs) if name == DOSE else modality_volume(name, inputs.names, channels)
+                name: in_model_units(padded_dose[None], inputs) if name == DOSE
+                else modality_volume(name, inputs.names, channels)
                 for name in (target, *visible)
-            }
+            }  # fmt: skip
             clean.append(torch.from_numpy(volumes[target]))
             conditions.append(torch.from_numpy(np.concatenate([volumes[name] for name in visible])))
-            region.append(torch.from_numpy(inside))
+            region.append(torch.from_numpy(pad_to(inputs.region, shape, offset)))
             structures.append(scored_structures(inputs, channels) if target == DOSE else ())
-            doses.append(padded[0])
+            doses.append(padded_dose)
         generator = torch.Generator().manual_seed(int(generators[0].integers(2**62)))
         time = self.system.noise_process.draw_time(torch.rand(len(drawn), generator=generator))
         pure = torch.rand(len(drawn), generator=generator) < self.system.pure_noise
@@ -149,7 +140,7 @@ class AnyToAnyStage:
             clean=torch.stack(clean),
             visible=visible,
             conditions=torch.stack(conditions),
-            region=torch.stack(region),
+            region=torch.stack(region)[:, None],
             time=torch.where(pure, torch.ones(len(drawn)), time),
             gy_per_unit=torch.tensor(units, dtype=torch.float32),
             noise_seed=int(generators[0].integers(2**62)),
@@ -183,7 +174,7 @@ class AnyToAnyStage:
         are known: what the absolute error makes of that is the median, soft tissue everywhere, at every step of a
         sample; the squared error makes it the mean, which is what a sampler's steps stand for.
         """
-        whole = _of(network)
+        whole = cast(AnyToAnyNetwork, unwrapped(network))
         conditions, first = {}, 0
         for name in batch.visible:
             count = len(MODALITY_CHANNELS[name])
@@ -205,13 +196,7 @@ class AnyToAnyStage:
             apart = predicted - batch.clean
             logged = {f"error_{batch.target}": apart.detach().abs().mean(dim=1, keepdim=True)[batch.region].mean()}
             return StageLoss(apart.square().mean(dim=1, keepdim=True)[batch.region].mean(), logged)
-        error = dose_error_gy(predicted, batch.clean, batch.region, batch.gy_per_unit)
-        logged, total = {"loss_gy": error.detach()}, error
-        if (self.config.curve_weight or self.config.criteria_weight) and len(batch.structures.count):
-            curve, criteria = dvh_errors_gy(predicted, batch.structures)
-            total = total + self.config.curve_weight * curve + self.config.criteria_weight * criteria
-            logged |= {"curve_gy": curve.detach(), "criteria_gy": criteria.detach()}
-        return StageLoss(total / TYPICAL_GY_PER_UNIT, logged)
+        return dose_and_dvh_loss(predicted, batch, self.config)
 
     def score(self, network: nn.Module, case: TrainingCase, seed: int) -> float:
         """Mean absolute error in the dose region, sampled with the system's own number of steps.
@@ -226,15 +211,8 @@ class AnyToAnyStage:
             own = inputs.channels[inputs.names.index(CT)].astype(np.float32)
             return 1000.0 * float(np.abs(ct - own)[inputs.region].mean())
         predicted = self.system.sample_dose(network, case.inputs, self.system.sampling_steps, seed)
-        return float(np.abs(predicted - case.dose_gy.astype(np.float32))[case.inputs.region].mean())
+        return case.mean_error_gy(predicted)
 
     def release_state(self, average: dict[str, Tensor]) -> dict[str, Tensor]:
         """The averaged weights are the system's, low-rank changes added."""
         return merged_state(average)
-
-
-def _of(network: nn.Module) -> AnyToAnyNetwork:
-    """The network itself, out of what Fabric or the compiler wrapped around it."""
-    while not isinstance(network, AnyToAnyNetwork):
-        network = network.module if hasattr(network, "module") else network._orig_mod  # type: ignore[assignment]
-    return network

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import cast
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -15,11 +14,12 @@ from DosePredictionLib.systems.baseline import SIZE_MULTIPLE, BaselineSystem
 from DosePredictionLib.systems.registry import system_from_config
 from DosePredictionLib.training.case_cache import TrainingCase
 from DosePredictionLib.training.config import TrainingConfig
-from DosePredictionLib.training.dose_stage import TYPICAL_GY_PER_UNIT
+from DosePredictionLib.training.dose_loss import TYPICAL_GY_PER_UNIT
 from DosePredictionLib.training.draw import Batch, draw_batch
 from DosePredictionLib.training.losses import dose_error_gy
 from DosePredictionLib.training.stage import StageLoss
 from DosePredictionLib.training.start_weights import network_to_train
+from DosePredictionLib.training.system_stage import SystemStage
 
 #: Weight of the adversarial loss beside the dose error in model units: pix2pix has 100 for its L1 and 1 for this.
 ADVERSARIAL_WEIGHT = 0.01
@@ -55,7 +55,7 @@ class AdversarialPair(nn.Module):
         return predicted, (fooled.float() - 1).square().mean(), told_apart
 
 
-class BaselineStage:
+class BaselineStage(SystemStage[BaselineSystem]):
     """The dose error in the dose region; for pix2pix also what its discriminator makes of it.
 
     Drawn, augmented and judged as the other systems are, so that equal steps are an equal budget. Patients are cut or
@@ -74,11 +74,6 @@ class BaselineStage:
             raise InputError(f"A baseline is trained on what it sees, {seen}, and not on the canvas {config.canvas}; "
                              "leave the canvas out, or give it as the system's field_of_view.")  # fmt: skip
         self.config = replace(config, canvas=seen)
-
-    @property
-    def channels(self) -> tuple[str, ...]:
-        """The system's."""
-        return self.system.channels
 
     def build_network(self) -> nn.Module:
         """The system's network, fresh or with the weights to start from; for pix2pix with a fresh discriminator."""
@@ -110,8 +105,7 @@ class BaselineStage:
 
     def score(self, network: nn.Module, case: TrainingCase, seed: int) -> float:
         """Mean absolute error in the dose region, Gy."""
-        predicted = self.system.sample_dose(network, case.inputs, 1, seed)
-        return float(np.abs(predicted - case.dose_gy.astype(np.float32))[case.inputs.region].mean())
+        return case.mean_error_gy(self.system.sample_dose(network, case.inputs, 1, seed))
 
     def release_state(self, average: dict[str, Tensor]) -> dict[str, Tensor]:
         """The predicting network's weights."""

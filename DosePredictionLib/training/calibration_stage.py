@@ -21,7 +21,7 @@ from DosePredictionLib.systems.default import DefaultSystem
 from DosePredictionLib.training.case_cache import TrainingCase
 from DosePredictionLib.training.case_digest import inputs_digest
 from DosePredictionLib.training.config import TrainingConfig
-from DosePredictionLib.training.dose_stage import TYPICAL_GY_PER_UNIT
+from DosePredictionLib.training.dose_loss import TYPICAL_GY_PER_UNIT
 from DosePredictionLib.training.draw import Batch, draw_batch, scored_structures
 from DosePredictionLib.training.losses import dvh_errors_gy, structure_errors_gy
 from DosePredictionLib.training.stage import StageLoss

@@ -44,6 +44,10 @@ class TrainingCase:
         padded = pad_to(self.dose_gy.astype(np.float32), shape, offset)
         return in_model_units(padded, self.inputs)
 
+    def mean_error_gy(self, predicted_gy: np.ndarray) -> float:
+        """Mean absolute error of another dose of the case, float32 (Z, Y, X), in the dose region."""
+        return float(np.abs(predicted_gy - self.dose_gy.astype(np.float32))[self.inputs.region].mean())
+
 
 def training_case(patient: Patient, channels: Sequence[str]) -> TrainingCase:
     """Condition a patient for training, exactly as for prediction.

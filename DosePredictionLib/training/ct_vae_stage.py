@@ -22,6 +22,7 @@ from DosePredictionLib.training.draw import draw_batch
 from DosePredictionLib.training.earlier_weights import earlier_weights
 from DosePredictionLib.training.mixup import draw_share, mixed
 from DosePredictionLib.training.stage import StageLoss
+from DosePredictionLib.training.system_stage import SystemStage
 
 #: Weight of the KL divergence at the end of its annealing: the paper's lambda 3.
 KL_WEIGHT = 0.001
@@ -49,7 +50,7 @@ class CTBatch:
     kl_weight: float
 
 
-class CTAutoencoderStage:
+class CTAutoencoderStage(SystemStage[AddiffDoseSystem]):
     """L1 plus annealed KL, on mixed CTs (Xie et al., section 2.1 and stage 1 of section 2.4).
 
     Where the text can't be followed:
@@ -81,11 +82,6 @@ class CTAutoencoderStage:
         check_canvas(config, (stride, stride, stride))
         if config.mixup and config.batch < 2:
             raise InputError("Mixup mixes the patients of a batch: set batch to 2 or more, or mixup to 0.")
-
-    @property
-    def channels(self) -> tuple[str, ...]:
-        """The system's."""
-        return self.system.channels
 
     def build_network(self) -> nn.Module:
         """The autoencoder, with fresh weights or those of an earlier run of this stage.

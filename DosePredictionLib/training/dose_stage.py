@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import cast
 
-import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from DosePredictionLib.diffusion.interpolation import noisy_sample
 from DosePredictionLib.systems.default import DefaultSystem
@@ -15,16 +14,14 @@ from DosePredictionLib.systems.registry import system_from_config
 from DosePredictionLib.training.case_cache import TrainingCase
 from DosePredictionLib.training.config import TrainingConfig
 from DosePredictionLib.training.config_checks import check_canvas
+from DosePredictionLib.training.dose_loss import dose_and_dvh_loss
 from DosePredictionLib.training.draw import Batch, draw_batch
-from DosePredictionLib.training.losses import dose_error_gy, dvh_errors_gy
 from DosePredictionLib.training.stage import StageLoss
 from DosePredictionLib.training.start_weights import network_to_train
-
-#: Losses in Gy are divided by this, so that gradients are those of a loss in model units at 70 Gy.
-TYPICAL_GY_PER_UNIT = 35.0
+from DosePredictionLib.training.system_stage import SystemStage
 
 
-class DoseStage:
+class DoseStage(SystemStage[DefaultSystem]):
     """Noisy dose to clean dose: the dose error, and the errors of the dose-volume curves and of their scored points."""
 
     score_name = "validation_dose_score_gy"
@@ -34,11 +31,6 @@ class DoseStage:
         self.system = cast(DefaultSystem, system_from_config(config.system, config.system_config))
         self._multiple = 2 ** len(self.system.widths)
         check_canvas(config, (self._multiple, self._multiple, self._multiple))
-
-    @property
-    def channels(self) -> tuple[str, ...]:
-        """The system's."""
-        return self.system.channels
 
     def build_network(self) -> nn.Module:
         """The system's denoiser, with fresh weights or with those that the configuration starts from."""
@@ -54,20 +46,8 @@ class DoseStage:
         noise = torch.randn(batch.clean.shape, generator=generator, device=batch.clean.device)
         noisy = noisy_sample(batch.clean, noise, batch.time)
         predicted = network(noisy, batch.conditions, batch.time, batch.scalars).float()
-        error = dose_error_gy(predicted, batch.clean, batch.region, batch.gy_per_unit)
-        logged = {"loss_gy": error.detach()}
-        total = error
-        if (self.config.curve_weight or self.config.criteria_weight) and len(batch.structures.count):
-            curve, criteria = dvh_errors_gy(predicted, batch.structures)
-            total = total + self.config.curve_weight * curve + self.config.criteria_weight * criteria
-            logged |= {"curve_gy": curve.detach(), "criteria_gy": criteria.detach()}
-        return StageLoss(total / TYPICAL_GY_PER_UNIT, logged)
+        return dose_and_dvh_loss(predicted, batch, self.config)
 
     def score(self, network: nn.Module, case: TrainingCase, seed: int) -> float:
         """Mean absolute error in the dose region, one step from noise, in Gy."""
-        predicted = self.system.sample_dose(network, case.inputs, 1, seed)
-        return float(np.abs(predicted - case.dose_gy.astype(np.float32))[case.inputs.region].mean())
-
-    def release_state(self, average: dict[str, Tensor]) -> dict[str, Tensor]:
-        """The averaged weights are the system's."""
-        return average
+        return case.mean_error_gy(self.system.sample_dose(network, case.inputs, 1, seed))

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from DosePredictionLib.conditioning.channels import OAR_CHANNELS, ModelInput
 from DosePredictionLib.conditioning.dose_units import gy_per_unit, in_model_units
-from DosePredictionLib.conditioning.padding import padded_shape, window
+from DosePredictionLib.conditioning.padding import pad_to, padded_shape, window
 from DosePredictionLib.diffusion.interpolation import draw_time
 from DosePredictionLib.inference.views import View
 from DosePredictionLib.patient.geometry import index3
@@ -112,17 +112,11 @@ def draw_batch(
     clean, region, conditions, structures, doses = [], [], [], [], []
     for case, rng in zip(drawn, generators, strict=True):
         inputs, dose = cut(case.inputs, case.dose_gy, shape, rng)
-        offset = tuple(
-            int(rng.integers(0, large - small + 1)) for small, large in zip(inputs.region.shape, shape, strict=True)
-        )
-        place = window(inputs.region.shape, offset)
-        padded_dose = np.zeros(shape, dtype=np.float32)
-        padded_dose[place] = dose
-        padded_region = np.zeros(shape, dtype=bool)
-        padded_region[place] = inputs.region
+        offset = random_place(inputs.region.shape, shape, rng)
+        padded_dose = pad_to(dose.astype(np.float32), shape, offset)
         channels = inputs.padded_channels(shape, offset)
         clean.append(torch.from_numpy(in_model_units(padded_dose, inputs)))
-        region.append(torch.from_numpy(padded_region))
+        region.append(torch.from_numpy(pad_to(inputs.region, shape, offset)))
         conditions.append(torch.from_numpy(channels))
         structures.append(scored_structures(inputs, channels) if with_structures else ())
         doses.append(padded_dose)
@@ -153,6 +147,11 @@ def scored_structures(inputs: ModelInput, padded: np.ndarray) -> tuple[ScoredStr
     return tuple(ScoredStructure(np.flatnonzero(mask), is_target, volume_cc) for mask, is_target in masks if mask.any())
 
 
+def random_place(shape: tuple[int, ...], within: tuple[int, ...], rng: np.random.Generator) -> tuple[int, ...]:
+    """Where an array of ``shape`` begins in one of ``within``, every place equally often; one draw an axis."""
+    return tuple(int(rng.integers(0, large - small + 1)) for small, large in zip(shape, within, strict=True))
+
+
 def cut(
     inputs: ModelInput, dose: np.ndarray, shape: tuple[int, ...], rng: np.random.Generator
 ) -> tuple[ModelInput, np.ndarray]:
@@ -160,5 +159,5 @@ def cut(
     size = index3(np.minimum(inputs.region.shape, shape))
     if size == inputs.region.shape:
         return inputs, dose
-    start = index3(rng.integers(0, have - kept + 1) for have, kept in zip(inputs.region.shape, size, strict=True))
+    start = index3(random_place(size, inputs.region.shape, rng))
     return inputs.cropped(start, size), dose[window(size, start)]

@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import cast
 
-import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from DosePredictionLib.networks.slice_blocks import slices_of
 from DosePredictionLib.networks.spade_unet2d import SpadeUNet2d
@@ -16,17 +15,18 @@ from DosePredictionLib.systems.registry import system_from_config
 from DosePredictionLib.training.case_cache import TrainingCase
 from DosePredictionLib.training.config import TrainingConfig
 from DosePredictionLib.training.config_checks import check_canvas
-from DosePredictionLib.training.dose_stage import TYPICAL_GY_PER_UNIT
-from DosePredictionLib.training.losses import dose_error_gy, dvh_errors_gy
+from DosePredictionLib.training.dose_loss import dose_and_dvh_loss
+from DosePredictionLib.training.losses import dose_error_gy
 from DosePredictionLib.training.slab_draw import SlabBatch, draw_slabs
 from DosePredictionLib.training.stage import StageLoss
 from DosePredictionLib.training.start_weights import network_to_train
+from DosePredictionLib.training.system_stage import SystemStage
 
 #: Denoiser calls of a validation: the end of the noise process counts most, but not alone.
 VALIDATION_STEPS = 2
 
 
-class MagdiffStage:
+class MagdiffStage(SystemStage[MagdiffAdcSystem]):
     """Noisy slices to what the system's denoiser says of them.
 
     A denoiser of the clean dose learns by its absolute error in the dose region and, with the configuration's weights,
@@ -46,11 +46,6 @@ class MagdiffStage:
         self._margin = max(self.system.radii)
         check_canvas(config, (1, self._multiple, self._multiple))  # slice by slice
 
-    @property
-    def channels(self) -> tuple[str, ...]:
-        """The system's."""
-        return self.system.channels
-
     def build_network(self) -> nn.Module:
         """The system's denoiser, with fresh weights or with those that the configuration starts from."""
         return network_to_train(self.system, self.config.from_weights)
@@ -68,21 +63,13 @@ class MagdiffStage:
         noisy = schedule.noisy(clean, noise, batch.time)
         said = network(noisy, batch.time / schedule.steps, batch.scalars, batch.anatomy).float()
         predicted = schedule.clean(noisy, said, batch.time, prediction)
-        if prediction != "x0":
-            predicted = predicted.detach().clamp(-1.0, HIGHEST_DOSE)
-        volumes = predicted.reshape(batch.clean.shape)
+        if prediction == "x0":
+            return dose_and_dvh_loss(predicted.reshape(batch.clean.shape), batch, self.config)
+        volumes = predicted.detach().clamp(-1.0, HIGHEST_DOSE).reshape(batch.clean.shape)
         error = dose_error_gy(volumes, batch.clean, batch.region, batch.gy_per_unit)
-        logged = {"loss_gy": error.detach()}
-        if prediction != "x0":
-            wanted = schedule.target(clean, noise, batch.time, prediction)
-            squared = ((said - wanted).square() * region).sum() / region.sum().clamp(min=1)
-            return StageLoss(squared, logged | {"squared_error": squared.detach()})
-        total = error
-        if (self.config.curve_weight or self.config.criteria_weight) and len(batch.structures.count):
-            curve, criteria = dvh_errors_gy(volumes, batch.structures)
-            total = total + self.config.curve_weight * curve + self.config.criteria_weight * criteria
-            logged |= {"curve_gy": curve.detach(), "criteria_gy": criteria.detach()}
-        return StageLoss(total / TYPICAL_GY_PER_UNIT, logged)
+        wanted = schedule.target(clean, noise, batch.time, prediction)
+        squared = ((said - wanted).square() * region).sum() / region.sum().clamp(min=1)
+        return StageLoss(squared, {"loss_gy": error.detach(), "squared_error": squared.detach()})
 
     def score(self, network: nn.Module, case: TrainingCase, seed: int) -> float:
         """Mean absolute error in the dose region of a sample, in Gy.
@@ -91,8 +78,4 @@ class MagdiffStage:
         """
         steps = max(VALIDATION_STEPS, self.system.default_steps)
         predicted = self.system.sample_dose(cast(SpadeUNet2d, network), case.inputs, steps, seed)
-        return float(np.abs(predicted - case.dose_gy.astype(np.float32))[case.inputs.region].mean())
-
-    def release_state(self, average: dict[str, Tensor]) -> dict[str, Tensor]:
-        """The averaged weights are the system's."""
-        return average
+        return case.mean_error_gy(predicted)

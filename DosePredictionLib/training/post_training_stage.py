@@ -23,6 +23,8 @@ from DosePredictionLib.training.exploration import dose_factors
 from DosePredictionLib.training.post_training_config import PostTrainingConfig
 from DosePredictionLib.training.reward import dose_figures, optimality, patient_on_grid, reward
 from DosePredictionLib.training.stage import StageLoss
+from DosePredictionLib.training.system_stage import SystemStage
+from DosePredictionLib.training.unwrapped import unwrapped
 
 
 @dataclass(frozen=True)
@@ -38,7 +40,7 @@ class PostTrainingBatch:
     seeds: tuple[int, ...]
 
 
-class PostTrainingStage:
+class PostTrainingStage(SystemStage[System]):
     """Doses that score better than a patient's other samples become likelier, those that score worse less likely.
 
     Zheng et al., "DiffusionNFT: Online Diffusion Reinforcement with Forward Process", arXiv:2509.16117 (2025). An old
@@ -81,11 +83,6 @@ class PostTrainingStage:
         """Whose weights come out: the system of the weights that went in."""
         return self.system
 
-    @property
-    def channels(self) -> tuple[str, ...]:
-        """The system's."""
-        return self.system.channels
-
     def build_network(self) -> nn.Module:
         """The frozen network with low-rank changes that begin as nothing."""
         network = self.system.build_network()
@@ -112,7 +109,7 @@ class PostTrainingStage:
         return StageLoss(total, logged)
 
     def _of_patient(self, network: nn.Module, case: TrainingCase, seed: int) -> StageLoss:
-        plain = _plain(network)
+        plain = unwrapped(network)
         device = next(plain.parameters()).device
         settings = self.settings
         seeds = [seed + index for index in range(settings.samples)]
@@ -211,16 +208,3 @@ def _pulls(losses: Callable[[Tensor], tuple[Tensor, ...]], said: Tensor) -> list
             (gradient,) = torch.autograd.grad(losses(output)[part], output)
         pulls.append(gradient.sum(dim=0).norm())
     return pulls
-
-
-def _plain(network: nn.Module) -> nn.Module:
-    """The network itself, out of what Fabric or the compiler wrapped around it."""
-    while True:
-        if hasattr(network, "_forward_module"):
-            network = network._forward_module  # type: ignore[assignment]
-        elif hasattr(network, "_orig_mod"):
-            network = network._orig_mod  # type: ignore[assignment]
-        elif isinstance(network, nn.parallel.DistributedDataParallel):
-            network = network.module
-        else:
-            return network

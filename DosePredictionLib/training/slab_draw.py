@@ -11,13 +11,13 @@ from torch import Tensor
 
 from DosePredictionLib.conditioning.channels import ModelInput
 from DosePredictionLib.conditioning.dose_units import gy_per_unit, in_model_units
-from DosePredictionLib.conditioning.padding import padded_shape, window
+from DosePredictionLib.conditioning.padding import pad_to, padded_shape
 from DosePredictionLib.diffusion.interpolation import draw_time
 from DosePredictionLib.patient.geometry import index3
 from DosePredictionLib.systems.magdiff_adc import MagdiffAdcSystem
 from DosePredictionLib.training.case_cache import TrainingCase
 from DosePredictionLib.training.config import TrainingConfig
-from DosePredictionLib.training.draw import augmented, cut, scored_structures
+from DosePredictionLib.training.draw import augmented, cut, random_place, scored_structures
 from DosePredictionLib.training.losses import StructureDoses, structure_doses
 
 
@@ -80,16 +80,11 @@ def draw_slabs(
     clean, region, anatomy, structures, doses = [], [], [], [], []
     for case, slab, rng in zip(drawn, slabs, generators, strict=True):
         inputs, dose = cut(case.inputs, case.dose_gy, shape, rng)
-        free = np.subtract(plane, inputs.region.shape[1:])
-        offset = index3((slab.first, *(int(rng.integers(0, room + 1)) for room in free)))
-        place = window(inputs.region.shape, offset)
-        padded_dose = np.zeros(shape, dtype=np.float32)
-        padded_dose[place] = dose
-        padded_region = np.zeros(shape, dtype=bool)
-        padded_region[place] = inputs.region
+        offset = (slab.first, *random_place(inputs.region.shape[1:], plane, rng))
+        padded_dose = pad_to(dose.astype(np.float32), shape, offset)
         channels = inputs.padded_channels(shape, offset)
         clean.append(torch.from_numpy(in_model_units(padded_dose[middle], inputs)))
-        region.append(torch.from_numpy(padded_region[middle]))
+        region.append(torch.from_numpy(pad_to(inputs.region, shape, offset)[middle]))
         anatomy.append(torch.from_numpy(channels))
         structures.append(scored_structures(inputs, channels[:, middle]))
         doses.append(padded_dose[middle])

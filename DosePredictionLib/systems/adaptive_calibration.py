@@ -18,6 +18,7 @@ from DosePredictionLib.conditioning.channels import CHANNELS, OAR_CHANNELS, Mode
 from DosePredictionLib.conditioning.grid import box_of
 from DosePredictionLib.conditioning.padding import window
 from DosePredictionLib.networks.calibration_net import CELL, REACH, CalibrationNet
+from DosePredictionLib.systems.batch_of_one import batch_of_one
 from DosePredictionLib.systems.tuples_from_json import TuplesFromJson
 
 
@@ -62,9 +63,9 @@ class AdaptiveCalibration(TuplesFromJson):
         part = inputs.cropped(start, shape)
         place = window(shape, start)
         device = next(network.parameters()).device
-        relative = torch.from_numpy(calibrated[place] / np.float32(inputs.prescription_gy))[None, None].to(device)
-        conditions = torch.from_numpy(np.ascontiguousarray(part.channels, dtype=np.float32))[None].to(device)
-        mask = torch.from_numpy(np.ascontiguousarray(inside[place]))[None, None].to(device)
+        relative = batch_of_one(calibrated[place] / np.float32(inputs.prescription_gy), device)[None]
+        conditions = batch_of_one(part.channels.astype(np.float32), device)
+        mask = batch_of_one(inside[place], device)[None]
         with torch.inference_mode(), torch.autocast(device.type, dtype=torch.bfloat16):
             refined = cast(CalibrationNet, network)(relative, conditions, mask)
         new_gy = refined[0, 0].float().cpu().numpy() * np.float32(inputs.prescription_gy)

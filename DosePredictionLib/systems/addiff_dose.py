@@ -17,14 +17,14 @@ from DosePredictionLib.conditioning.plan_context import CONTEXT_LENGTH, plan_con
 from DosePredictionLib.diffusion.variance_preserving import Prediction, VarianceSchedule
 from DosePredictionLib.networks.lightweight_vae3d import LightweightVAE3D, WholeCT
 from DosePredictionLib.networks.patch_windows import cut_patches, linear_decay, merge_patches, patch_starts
+from DosePredictionLib.systems.batch_of_one import batch_of_one
 from DosePredictionLib.systems.monai_needed import check_monai
+from DosePredictionLib.systems.possible_dose import possible_dose
 from DosePredictionLib.systems.tuples_from_json import TuplesFromJson
 
 if TYPE_CHECKING:  # MONAI and einops take their time to import; the default system does without them.
     from DosePredictionLib.networks.addiff_unet import AddiffNetwork
 
-#: Clean doses lie between none (-1) and this: 120 % of the highest prescription.
-HIGHEST_DOSE = 1.4
 #: Denoiser calls of a sample, unless the denoiser says the clean dose.
 STEPS_OF_NOISE = 20
 #: Patches that go through the denoiser at once.
@@ -172,14 +172,11 @@ class AddiffDoseSystem(TuplesFromJson):
         shape = self.padded_shape(inputs.region.shape)
         offset = centred_offset(inputs.region.shape, shape)
 
-        def tensor(array: np.ndarray) -> Tensor:
-            return torch.from_numpy(np.ascontiguousarray(array))[None].to(device)
-
-        region = tensor(pad_to(inputs.region, shape, offset))[None]
-        conditions = tensor(inputs.padded_channels(shape, offset))
-        context = tensor(self.context(inputs))
-        step_mm = tensor(np.asarray(inputs.geometry.spacing_mm[::-1], dtype=np.float32))
-        has_ct = tensor(inputs.scalars)[:, SCALARS.index("has_ct")]
+        region = batch_of_one(pad_to(inputs.region, shape, offset), device)[None]
+        conditions = batch_of_one(inputs.padded_channels(shape, offset), device)
+        context = batch_of_one(self.context(inputs), device)
+        step_mm = batch_of_one(np.asarray(inputs.geometry.spacing_mm[::-1], dtype=np.float32), device)
+        has_ct = batch_of_one(inputs.scalars, device)[:, SCALARS.index("has_ct")]
         generator = torch.Generator().manual_seed(seed)
         noise = torch.randn((1, 1, *shape), generator=generator).to(device)
         # Nothing is asked of patches in which nothing is unknown.
@@ -205,12 +202,9 @@ class AddiffDoseSystem(TuplesFromJson):
                     ).float())  # fmt: skip
                 return merge_patches(torch.cat(said), places, weight, torch.zeros_like(noisy))
 
-            def possible(clean: Tensor) -> Tensor:
-                return torch.where(region, clean.clamp(-1.0, HIGHEST_DOSE), torch.full_like(clean, -1.0))
-
             eta = 1.0 if steps >= self.diffusion_steps else self.eta
             clean = self.schedule.ddim_sample(
-                denoiser, noise, min(steps, self.diffusion_steps), eta, prediction=self.prediction, known=possible,
-                on_step=on_step, generator=generator,
+                denoiser, noise, min(steps, self.diffusion_steps), eta, prediction=self.prediction,
+                known=lambda clean: possible_dose(clean, region), on_step=on_step, generator=generator,
             )  # fmt: skip
         return in_gy(clean[0, 0].float().cpu().numpy(), inputs, offset)

@@ -14,6 +14,7 @@ from DosePredictionLib.conditioning.channels import CHANNELS, ModelInput
 from DosePredictionLib.conditioning.dose_units import in_gy
 from DosePredictionLib.conditioning.padding import centred_offset, padded_shape
 from DosePredictionLib.networks.baseline_names import Architecture
+from DosePredictionLib.systems.batch_of_one import batch_of_one
 from DosePredictionLib.systems.monai_needed import check_monai
 from DosePredictionLib.systems.tuples_from_json import TuplesFromJson
 
@@ -71,7 +72,7 @@ class BaselineSystem(TuplesFromJson):
         padded = padded_shape(inputs.region.shape, SIZE_MULTIPLE)
         shape = tuple(max(sizes) for sizes in zip(padded, self.field_of_view, strict=True))
         offset = centred_offset(inputs.region.shape, shape)
-        conditions = torch.from_numpy(inputs.padded_channels(shape, offset))[None].to(device)
+        conditions = batch_of_one(inputs.padded_channels(shape, offset), device)
         with torch.inference_mode(), torch.autocast(device.type, dtype=torch.bfloat16):
             said = sliding_window_inference(conditions, self.field_of_view, 1, network, OVERLAP, mode="gaussian")
         assert isinstance(said, torch.Tensor)  # one network, one answer

@@ -17,6 +17,8 @@ from DosePredictionLib.diffusion.sampler import sample
 from DosePredictionLib.errors import InputError
 from DosePredictionLib.networks.blocks import NORMS
 from DosePredictionLib.networks.guided_unet import JOINS, STEMS, GuidedUNet
+from DosePredictionLib.systems.batch_of_one import batch_of_one
+from DosePredictionLib.systems.possible_dose import zero_outside
 from DosePredictionLib.systems.tuples_from_json import TuplesFromJson
 
 
@@ -87,12 +89,9 @@ class DefaultSystem(TuplesFromJson):
         shape = padded_shape(inputs.region.shape, unet.size_multiple)
         offset = centred_offset(inputs.region.shape, shape)
 
-        def tensor(array: np.ndarray) -> Tensor:
-            return torch.from_numpy(np.ascontiguousarray(array))[None].to(device)
-
-        conditions = tensor(inputs.padded_channels(shape, offset))
-        scalars = tensor(inputs.scalars)
-        region = tensor(pad_to(inputs.region, shape, offset))[None]
+        conditions = batch_of_one(inputs.padded_channels(shape, offset), device)
+        scalars = batch_of_one(inputs.scalars, device)
+        region = batch_of_one(pad_to(inputs.region, shape, offset), device)[None]
         # Drawn on the processor, so that it is the same for every device.
         noise = torch.randn((1, 1, *shape), generator=torch.Generator().manual_seed(seed)).to(device)
         with torch.inference_mode(), torch.autocast(device.type, dtype=torch.bfloat16):
@@ -101,8 +100,5 @@ class DefaultSystem(TuplesFromJson):
             def denoiser(noisy: Tensor, time: Tensor) -> Tensor:
                 return unet(noisy, conditions, time, scalars, maps).float()
 
-            def outside_is_zero_dose(clean: Tensor) -> Tensor:
-                return torch.where(region, clean, torch.full_like(clean, -1.0))
-
-            clean = sample(denoiser, noise, steps, outside_is_zero_dose, on_step)
+            clean = sample(denoiser, noise, steps, lambda clean: zero_outside(clean, region), on_step)
         return in_gy(clean[0, 0].float().cpu().numpy(), inputs, offset)

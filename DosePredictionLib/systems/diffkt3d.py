@@ -38,12 +38,12 @@ from DosePredictionLib.networks.any_to_any import AnyToAnyNetwork
 from DosePredictionLib.networks.block_codec import BlockCodec
 from DosePredictionLib.networks.dose_transformer import DoseTransformer, TransformerShape
 from DosePredictionLib.networks.linear_start import LinearStart
+from DosePredictionLib.systems.batch_of_one import batch_of_one
+from DosePredictionLib.systems.possible_dose import NO_DOSE
 from DosePredictionLib.systems.tuples_from_json import TuplesFromJson
 
 #: Cosine coefficients along each axis of a cube of 8 voxels: all of the dose's, what matters of the others'.
 KEPT = {DOSE: 8, "ct": 6, "ptv": 4, "oar": 4, "body": 4, "beam": 4, "angle": 4}
-#: No dose, in units where the highest prescription is +1.
-NO_DOSE = -1.0
 _COUNTS = {name: len(channels) for name, channels in MODALITY_CHANNELS.items()}
 
 
@@ -242,15 +242,12 @@ class DiffKT3DSystem(TuplesFromJson):
         shown &= shown if visible is None else set(visible)
         channels = inputs.padded_channels(shape, offset)
 
-        def tensor(array: np.ndarray) -> Tensor:
-            return torch.from_numpy(np.ascontiguousarray(array))[None].to(device)
-
-        region = tensor(pad_to(inputs.region, shape, offset))[None]
+        region = batch_of_one(pad_to(inputs.region, shape, offset), device)[None]
         nothing = np.zeros((len(inputs.names), 1, 1, 1), np.float32)
-        empty = NO_DOSE if target == DOSE else tensor(modality_volume(target, inputs.names, nothing))
+        empty = NO_DOSE if target == DOSE else batch_of_one(modality_volume(target, inputs.names, nothing), device)
         with torch.inference_mode(), torch.autocast(device.type, dtype=torch.bfloat16):
             conditions = {
-                name: network.encode(name, tensor(modality_volume(name, inputs.names, channels)))
+                name: network.encode(name, batch_of_one(modality_volume(name, inputs.names, channels), device))
                 for name in MODALITY_CHANNELS if name in shown
             }  # fmt: skip
             latent = self.sample_latents(network, target, conditions, region, steps, [seed], on_step, empty)

@@ -35,14 +35,14 @@ from DosePredictionLib.conditioning.padding import centred_offset, pad_to, padde
 from DosePredictionLib.diffusion.slice_noise import correlated_noise
 from DosePredictionLib.diffusion.variance_preserving import Prediction, VarianceSchedule
 from DosePredictionLib.networks.spade_unet2d import SliceGuidance, SpadeUNet2d
+from DosePredictionLib.systems.batch_of_one import batch_of_one
+from DosePredictionLib.systems.possible_dose import possible_dose
 from DosePredictionLib.systems.tuples_from_json import TuplesFromJson
 
 #: Slices that go through the network together: enough to keep it busy, few enough for a small computer.
 SLICES_AT_ONCE = 32
 #: Denoiser calls of a sample, unless the denoiser says the clean dose.
 STEPS_OF_NOISE = 8
-#: Highest dose that is possible, in model units: 1.2 times the highest prescription.
-HIGHEST_DOSE = 1.4
 
 
 @dataclass(frozen=True)
@@ -133,8 +133,8 @@ class MagdiffAdcSystem(TuplesFromJson):
         with torch.inference_mode(), torch.autocast(device.type, dtype=torch.bfloat16):
             guidance: list[SliceGuidance] = []
             for batch in batches:
-                slab = np.ascontiguousarray(anatomy[:, batch.start : batch.stop + 2 * margin])
-                guidance.append(denoiser.guide(torch.from_numpy(slab)[None].to(device)))
+                slab = anatomy[:, batch.start : batch.stop + 2 * margin]
+                guidance.append(denoiser.guide(batch_of_one(slab, device)))
 
             def say(noisy: Tensor, time: Tensor) -> Tensor:
                 said = []
@@ -144,10 +144,8 @@ class MagdiffAdcSystem(TuplesFromJson):
                     said.append(denoiser(part, share, scalars.expand(len(part), -1), guided).float())
                 return torch.cat(said)
 
-            def possible(clean: Tensor) -> Tensor:
-                return torch.where(region, clean.clamp(-1.0, HIGHEST_DOSE), torch.full_like(clean, -1.0))
-
             clean = schedule.ddim_sample(
-                say, noise[:, None].to(device), steps, prediction=self.prediction, known=possible, on_step=on_step
-            )
+                say, noise[:, None].to(device), steps, prediction=self.prediction,
+                known=lambda clean: possible_dose(clean, region), on_step=on_step,
+            )  # fmt: skip
         return in_gy(clean[:, 0].float().cpu().numpy(), inputs, offset)

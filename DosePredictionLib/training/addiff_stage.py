@@ -17,7 +17,8 @@ from DosePredictionLib.errors import InputError
 from DosePredictionLib.inference.weights_header import read_weights_header
 from DosePredictionLib.networks.lightweight_vae3d import WholeCT
 from DosePredictionLib.networks.patch_windows import Place, cut_patches, linear_decay, merge_patches, patch_starts
-from DosePredictionLib.systems.addiff_dose import HIGHEST_DOSE, AddiffDoseSystem
+from DosePredictionLib.systems.addiff_dose import AddiffDoseSystem
+from DosePredictionLib.systems.possible_dose import possible_dose
 from DosePredictionLib.systems.registry import system_from_config
 from DosePredictionLib.training.case_cache import TrainingCase
 from DosePredictionLib.training.clinical_loss import PatientConstraint, StructureVoxels, clinical_loss, missed_percent
@@ -208,8 +209,7 @@ class AddiffStage(SystemStage[AddiffDoseSystem]):
         squared = ((said - patches(wanted)).square() * inside).sum() / inside.sum().clamp(min=1)
         weight = linear_decay(system.patch, system.overlap).to(device)
         whole = merge_patches(said, batch.places, weight, wanted)
-        clean = schedule.clean(noisy, whole, batch.time, system.prediction).clamp(-1.0, HIGHEST_DOSE)
-        clean = torch.where(batch.region, clean, torch.full_like(clean, -1.0))
+        clean = possible_dose(schedule.clean(noisy, whole, batch.time, system.prediction), batch.region)
         seen = merge_patches(torch.ones_like(said), batch.places, weight, torch.zeros_like(clean)) > 0
         error = dose_error_gy(clean.detach(), batch.clean, batch.region & seen, batch.gy_per_unit)
         logged = {"loss_gy": error, "squared_error": squared.detach()}

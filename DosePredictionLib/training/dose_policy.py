@@ -17,8 +17,10 @@ from DosePredictionLib.diffusion.interpolation import noisy_sample
 from DosePredictionLib.diffusion.sampler import sample
 from DosePredictionLib.errors import InputError
 from DosePredictionLib.networks.any_to_any import AnyToAnyNetwork
+from DosePredictionLib.systems.batch_of_one import batch_of_one
 from DosePredictionLib.systems.default import DefaultSystem
 from DosePredictionLib.systems.diffkt3d import DiffKT3DSystem
+from DosePredictionLib.systems.possible_dose import zero_outside
 from DosePredictionLib.systems.system import System
 from DosePredictionLib.training.case_cache import TrainingCase
 
@@ -123,7 +125,7 @@ class DiffKT3DPolicy:
         shown = modalities_of(case.inputs)
         conditions = {
             name: network.encode(
-                name, torch.from_numpy(modality_volume(name, case.inputs.names, channels))[None].to(device)
+                name, batch_of_one(modality_volume(name, case.inputs.names, channels), device)
             )
             for name in MODALITY_CHANNELS if name in shown
         }  # fmt: skip
@@ -179,8 +181,8 @@ class DefaultPolicy:
         shape = padded_shape(case.inputs.region.shape, multiple)
         offset, region, dose = _padded(case, shape, device)
         conditions = {
-            "channels": torch.from_numpy(case.inputs.padded_channels(shape, offset))[None].to(device),
-            "scalars": torch.from_numpy(case.inputs.scalars)[None].to(device),
+            "channels": batch_of_one(case.inputs.padded_channels(shape, offset), device),
+            "scalars": batch_of_one(case.inputs.scalars, device),
         }
         return Seen(conditions, region, region[0, 0], dose, case, offset)
 
@@ -190,7 +192,7 @@ class DefaultPolicy:
         noise = torch.cat([torch.randn(shape, generator=torch.Generator().manual_seed(seed)) for seed in seeds])
         return sample(
             lambda noisy, time: self.said(network, seen, noisy, time), noise.to(seen.clean.device), steps,
-            lambda dose: torch.where(seen.region, dose, torch.full_like(dose, -1.0)),
+            lambda dose: zero_outside(dose, seen.region),
         )  # fmt: skip
 
     def doses_gy(self, network: nn.Module, seen: Seen, samples: Tensor) -> np.ndarray:

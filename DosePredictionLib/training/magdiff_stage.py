@@ -10,7 +10,8 @@ from torch import nn
 
 from DosePredictionLib.networks.slice_blocks import slices_of
 from DosePredictionLib.networks.spade_unet2d import SpadeUNet2d
-from DosePredictionLib.systems.magdiff_adc import HIGHEST_DOSE, MagdiffAdcSystem
+from DosePredictionLib.systems.magdiff_adc import MagdiffAdcSystem
+from DosePredictionLib.systems.possible_dose import HIGHEST_DOSE
 from DosePredictionLib.systems.registry import system_from_config
 from DosePredictionLib.training.case_cache import TrainingCase
 from DosePredictionLib.training.config import TrainingConfig

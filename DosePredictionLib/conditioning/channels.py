@@ -58,6 +58,14 @@ class ModelInput:
     technique: str | None = None
     site: str | None = None
 
+    def channel(self, name: str) -> np.ndarray:
+        """The channel of a name, (Z, Y, X)."""
+        return self.channels[self.names.index(name)]
+
+    def organ_masks(self) -> dict[str, np.ndarray]:
+        """Organ to its voxels, (Z, Y, X) boolean, of those of `OAR_CHANNELS` that are among the channels, in order."""
+        return {organ: self.channel(organ) > 0.5 for organ in OAR_CHANNELS if organ in self.names}
+
     def padded_channels(self, shape: tuple[int, ...], offset: tuple[int, ...]) -> np.ndarray:
         """The channels laid into a larger volume, float32 (C, *shape), each continued with its value far away."""
         padded = np.zeros((len(self.names), *shape), dtype=np.float32)

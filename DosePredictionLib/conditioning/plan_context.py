@@ -30,11 +30,11 @@ def plan_context(inputs: ModelInput, limits_gy: Mapping[str, float]) -> np.ndarr
         limits_gy: by the organ's name.
     """
     values = [float(inputs.technique == name) for name in TECHNIQUES] + [float(inputs.site in names) for names in SITES]
-    channel = inputs.channels[inputs.names.index("prescription")]
+    channel = inputs.channel("prescription")
     levels = sorted((float(level) for level in np.unique(channel) if level > 0), reverse=True)[:PRESCRIPTION_LEVELS]
     prescribed = [level * inputs.prescription_gy / TYPICAL_PRESCRIPTION_GY for level in levels]
     values += prescribed + [0.0] * (PRESCRIPTION_LEVELS - len(prescribed))
     for organ in OAR_CHANNELS:
-        there = organ in inputs.names and bool(inputs.channels[inputs.names.index(organ)].any())
+        there = organ in inputs.names and bool(inputs.channel(organ).any())
         values.append(limits_gy.get(organ, 0.0) / inputs.prescription_gy if there else 0.0)
     return np.array(values, dtype=np.float32)

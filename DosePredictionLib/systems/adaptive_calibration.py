@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from DosePredictionLib.conditioning.channels import CHANNELS, OAR_CHANNELS, ModelInput
+from DosePredictionLib.conditioning.channels import CHANNELS, ModelInput
 from DosePredictionLib.conditioning.grid import box_of
 from DosePredictionLib.conditioning.padding import window
 from DosePredictionLib.networks.calibration_net import CELL, REACH, CalibrationNet
@@ -75,10 +75,9 @@ class AdaptiveCalibration(TuplesFromJson):
 
 def structures_mask(inputs: ModelInput) -> np.ndarray:
     """(Z, Y, X) boolean: the targets and organs that the channels show, within the dose region."""
-    inside = inputs.channels[inputs.names.index("prescription")] > 0
-    for organ in OAR_CHANNELS:
-        if organ in inputs.names:
-            inside = inside | (inputs.channels[inputs.names.index(organ)] > 0.5)
+    inside = inputs.channel("prescription") > 0
+    for mask in inputs.organ_masks().values():
+        inside = inside | mask
     return inside & inputs.region
 
 

@@ -208,7 +208,7 @@ class AnyToAnyStage(SystemStage[DiffKT3DSystem]):
             if CT not in modalities_of(inputs):
                 return float("nan")
             ct = self.system.sample_modality(network, inputs, CT, self.system.sampling_steps, seed)[0]
-            own = inputs.channels[inputs.names.index(CT)].astype(np.float32)
+            own = inputs.channel(CT).astype(np.float32)
             return 1000.0 * float(np.abs(ct - own)[inputs.region].mean())
         predicted = self.system.sample_dose(network, case.inputs, self.system.sampling_steps, seed)
         return case.mean_error_gy(predicted)

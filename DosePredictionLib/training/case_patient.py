@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from DosePredictionLib.conditioning.channels import OAR_CHANNELS, ModelInput
+from DosePredictionLib.conditioning.channels import ModelInput
 from DosePredictionLib.patient.patient import Patient
 from DosePredictionLib.patient.structure import Structure, StructureRole
 from DosePredictionLib.patient.volume import Volume
@@ -20,7 +20,7 @@ def patient_of(inputs: ModelInput, identifier: str = "") -> Patient:
     def mask(array: np.ndarray) -> Volume:
         return Volume(np.ascontiguousarray(array, dtype=np.uint8), inputs.geometry)
 
-    prescription = inputs.channels[inputs.names.index("prescription")]
+    prescription = inputs.channel("prescription")
     structures = [Structure("region", mask(inputs.region), StructureRole.DOSE_REGION)]
     for level in np.unique(prescription)[::-1]:
         if level > 0:
@@ -29,9 +29,8 @@ def patient_of(inputs: ModelInput, identifier: str = "") -> Patient:
             structures.append(
                 Structure(f"PTV{prescribed:g}", mask(prescription == level), StructureRole.TARGET, None, prescribed)
             )
-    for organ in OAR_CHANNELS:
-        if organ in inputs.names and inputs.channels[inputs.names.index(organ)].any():
-            array = inputs.channels[inputs.names.index(organ)] > 0.5
+    for organ, array in inputs.organ_masks().items():
+        if inputs.channel(organ).any():
             structures.append(Structure(organ, mask(array), StructureRole.OAR, organ))
     return Patient(
         identifier or "case", inputs.geometry, None, tuple(structures), technique=inputs.technique, site=inputs.site

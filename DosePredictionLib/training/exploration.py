@@ -7,7 +7,6 @@ import torch
 from scipy.ndimage import gaussian_filter
 from torch import Tensor
 
-from DosePredictionLib.conditioning.channels import OAR_CHANNELS
 from DosePredictionLib.conditioning.padding import pad_to
 from DosePredictionLib.training.case_cache import TrainingCase
 
@@ -25,9 +24,9 @@ def faded_structures(case: TrainingCase) -> np.ndarray:
     inputs = case.inputs
     spacing = inputs.geometry.spacing_mm
     sigma = [FADE_MM / spacing[axis] for axis in (2, 1, 0)]
-    prescription = inputs.channels[inputs.names.index("prescription")].astype(np.float32)
+    prescription = inputs.channel("prescription").astype(np.float32)
     masks = [np.abs(prescription - level) < 1e-3 for level in np.unique(prescription[prescription > 0])]
-    masks += [inputs.channels[inputs.names.index(organ)] > 0.5 for organ in OAR_CHANNELS if organ in inputs.names]
+    masks += inputs.organ_masks().values()
     masks.append(inputs.region & (prescription == 0))
     return np.stack([gaussian_filter(mask.astype(np.float32), sigma) for mask in masks if mask.any()])
 

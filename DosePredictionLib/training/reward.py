@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from DosePredictionLib.conditioning.channels import OAR_CHANNELS, ModelInput
+from DosePredictionLib.conditioning.channels import ModelInput
 from DosePredictionLib.dosimetry.dvh import Dvh
 from DosePredictionLib.dosimetry.scorecard import Scorecard
 from DosePredictionLib.dosimetry.scorecard_scoring import score_dose
@@ -26,14 +26,13 @@ def patient_on_grid(identifier: str, inputs: ModelInput) -> Patient:
     Where targets overlap, a voxel belongs to the highest.
     """
     structures = [Structure("Body", Volume(inputs.region, inputs.geometry), StructureRole.EXTERNAL)]
-    prescription = inputs.channels[inputs.names.index("prescription")].astype(np.float32) * inputs.prescription_gy
+    prescription = inputs.channel("prescription").astype(np.float32) * inputs.prescription_gy
     for level in np.unique(np.round(prescription[prescription > 0], 1)):
         mask = np.abs(prescription - level) < 0.06
         structures.append(
             Structure(f"PTV{level:g}", Volume(mask, inputs.geometry), StructureRole.TARGET, None, float(level))
         )
-    for organ in OAR_CHANNELS:
-        mask = inputs.channels[inputs.names.index(organ)] > 0.5
+    for organ, mask in inputs.organ_masks().items():
         if mask.any():
             structures.append(Structure(organ, Volume(mask, inputs.geometry), StructureRole.OAR, organ))
     return Patient(identifier, inputs.geometry, None, tuple(structures))

@@ -68,7 +68,7 @@ def main() -> int:
         region = inputs.region
 
         def channel(name: str, inputs=inputs) -> np.ndarray:
-            return inputs.channels[inputs.names.index(name)].astype(np.float32)
+            return inputs.channel(name).astype(np.float32)
 
         made = {name: predict_modality(loaded, patient, name, options, "cpu").array
                 for name in ("ct", "oar", "body", "ptv", "beam")}  # fmt: skip

@@ -11,7 +11,7 @@ import slicer
 import vtk
 from vtk.util.numpy_support import numpy_to_vtk
 
-from DosePredictionLib.dosimetry.sampling import occupied_box
+from DosePredictionLib.patient.voxel_box import occupied_box
 from DosePredictionLib.report.isodose_scale import IsodoseScale
 from DosePredictionScene.colours import COLOUR_TABLE_ROLE
 from DosePredictionScene.owned_nodes import default_display_node, owned_node

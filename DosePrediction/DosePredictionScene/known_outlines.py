@@ -36,8 +36,8 @@ def _outlined(structure: Structure, source: Structure | None) -> Structure:
 def _same_voxels(mask: Volume, other: Volume) -> bool:
     """Whether two masks are the same on the grid of the first, which may be the coarser one."""
     mine, theirs = mask.cropped_to_nonzero(), other.cropped_to_nonzero()
-    ends = np.array(np.meshgrid(*[(0, n - 1) for n in theirs.geometry.shape], indexing="ij")).reshape(3, -1).T
-    index = np.rint(mine.geometry.index_of_lps(theirs.geometry.lps_of_index(ends.astype(float)))).astype(int)
+    ends_mm = theirs.geometry.lps_of_index(theirs.geometry.corners())
+    index = np.rint(mine.geometry.index_of_lps(ends_mm)).astype(int)
     low = np.minimum(index.min(axis=0), 0)
     high = np.maximum(index.max(axis=0) + 1, mine.geometry.shape)
     both = mine.geometry.cropped(index3(low), index3(high - low))

@@ -108,13 +108,12 @@ def on_voxels_of(own: Volume, geometry: Geometry, beyond: bool) -> Volume:
     own = own.cropped_to_nonzero()
     if not own.array.any():
         return _nothing(geometry)
-    corners = np.array(np.meshgrid(*[(0, n - 1) for n in own.geometry.shape], indexing="ij")).reshape(3, -1).T
-    index = geometry.index_of_lps(own.geometry.lps_of_index(corners.astype(float)))
-    start = np.round(index[0]).astype(int)
-    if geometry.cropped(index3(start), own.geometry.shape).is_close(own.geometry):
+    start = geometry.start_of(own.geometry)
+    if start is not None:
         if beyond:
-            return Volume(own.array, geometry.cropped(index3(start), own.geometry.shape))
-        return _cropped(_cut(own, geometry, start))
+            return Volume(own.array, geometry.cropped(start, own.geometry.shape))
+        return _cropped(_cut(own, geometry, np.array(start)))
+    index = geometry.index_of_lps(own.geometry.lps_of_index(own.geometry.corners()))
     low = np.floor(index.min(axis=0)).astype(int) - 1
     high = np.ceil(index.max(axis=0)).astype(int) + 2
     if not beyond:

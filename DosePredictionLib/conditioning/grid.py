@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from DosePredictionLib.patient.geometry import IDENTITY_DIRECTION, Geometry, Index3, index3, vector3
+from DosePredictionLib.patient.voxel_box import occupied_box
 
 #: An axial patient of voxels between these (x, y, z), mm, is not resampled. The training patients have 3.5 to 5.1 mm in
 #: the plane (but for one, finer) and 1.5 to 3.3 mm along; the network is told the spacing, which bears a little more.
@@ -25,8 +26,7 @@ def model_geometry(patient_geometry: Geometry) -> Geometry:
     trained = all(a <= s <= b for a, s, b in zip(FINEST_SPACING_MM, spacing, COARSEST_SPACING_MM, strict=True))
     if axial and trained:
         return patient_geometry
-    corners = np.array(np.meshgrid(*[(-0.5, n - 0.5) for n in patient_geometry.shape], indexing="ij")).reshape(3, -1).T
-    points = patient_geometry.lps_of_index(corners)
+    points = patient_geometry.lps_of_index(patient_geometry.corners(0.5))
     low, high = points.min(axis=0), points.max(axis=0)
     size = np.maximum(1, np.ceil((high - low) / NOMINAL_SPACING_MM - 1e-6)).astype(int)
     origin = (low + high) / 2 - (size - 1) / 2 * np.asarray(NOMINAL_SPACING_MM)
@@ -34,10 +34,7 @@ def model_geometry(patient_geometry: Geometry) -> Geometry:
 
 
 def box_of(mask: np.ndarray) -> tuple[Index3, Index3]:
-    """First index and shape (z, y, x) of the smallest box that holds all of a mask's voxels."""
-    start, shape = [], []
-    for axis in range(3):
-        occupied = np.flatnonzero(mask.any(axis=tuple(a for a in range(3) if a != axis)))
-        start.append(int(occupied[0]))
-        shape.append(int(occupied[-1]) - int(occupied[0]) + 1)
-    return index3(start), index3(shape)
+    """First index and shape (z, y, x) of the smallest box that holds all of a mask's voxels; there are some."""
+    box = occupied_box(mask)
+    assert box is not None
+    return index3(part.start for part in box), index3(part.stop - part.start for part in box)

@@ -56,8 +56,7 @@ class WayBack:
 
 def _covering_box(inner: Geometry, outer: Geometry) -> tuple[Index3, Index3]:
     """First index and shape of the smallest box of ``outer`` that holds all of ``inner``, cut to ``outer``."""
-    corners = np.array(np.meshgrid(*[(-0.5, n - 0.5) for n in inner.shape], indexing="ij")).reshape(3, -1).T
-    index = outer.index_of_lps(inner.lps_of_index(corners))
+    index = outer.index_of_lps(inner.lps_of_index(inner.corners(0.5)))
     low = np.maximum(np.ceil(index.min(axis=0) - 1e-3), 0).astype(int)
     high = np.minimum(np.floor(index.max(axis=0) + 1e-3), np.asarray(outer.shape) - 1).astype(int)
     return index3(low), index3(np.maximum(high - low + 1, 0))

@@ -12,10 +12,10 @@ from dataclasses import replace
 import numpy as np
 
 from DosePredictionLib.dosimetry.partial_voxels import is_fractional, parts_inside
-from DosePredictionLib.dosimetry.sampling import occupied_box
 from DosePredictionLib.patient.geometry import Geometry, Index3, index3
 from DosePredictionLib.patient.structure import Structure, StructureRole
 from DosePredictionLib.patient.volume import Volume
+from DosePredictionLib.patient.voxel_box import box_corners, occupied_box
 
 #: Distances are measured on parts of voxels up to this size, as long as there aren't more of them than the next figure.
 LARGEST_PART_MM = 1.5
@@ -87,7 +87,7 @@ def combined(structures: Sequence[Structure], name: str | None = None) -> Struct
     """Several structures as one: both parotids, both lungs. On the first one's grid, made large enough for all."""
     first = structures[0].measured
     geometry = _grid_over([structure.measured for structure in structures])
-    if any(not _same_lattice(structure.measured.geometry, first.geometry) for structure in structures[1:]):
+    if any(structure.measured.geometry.start_of(first.geometry) is None for structure in structures[1:]):
         # The finest grid of them shows the others without loss.
         finest = min((s.measured for s in structures), key=lambda mask: mask.geometry.voxel_volume_cc)
         geometry = _grid_over([finest, *(s.measured for s in structures if s.measured is not finest)])
@@ -224,13 +224,6 @@ def _distance_mm(inside: Volume, parts: Index3) -> np.ndarray:
     return np.where(far > 0.0, np.maximum(far - half_part, 1e-6), 0.0).astype(np.float32)
 
 
-def _same_lattice(one: Geometry, other: Geometry) -> bool:
-    """Whether two grids' voxels coincide where both reach."""
-    start = one.index_of_lps(np.asarray(other.origin_mm))
-    whole = index3(round(float(value)) for value in start)
-    return one.cropped(whole, other.shape).is_close(other)
-
-
 def _grid_over(masks: Sequence[Volume]) -> Geometry:
     """The first mask's lattice, reaching over the occupied parts of all."""
     base = masks[0].geometry
@@ -247,8 +240,7 @@ def _reach(mask: Volume, geometry: Geometry) -> tuple[np.ndarray, np.ndarray] | 
     box = occupied_box(mask.array)
     if box is None:
         return None
-    corners = np.stack(np.meshgrid(*[(part.start - 0.5, part.stop - 0.5) for part in box], indexing="ij"), axis=-1)
-    index = geometry.index_of_lps(mask.geometry.lps_of_index(corners.reshape(-1, 3)))
+    index = geometry.index_of_lps(mask.geometry.lps_of_index(box_corners(box, 0.5)))
     return (
         np.floor(index.min(axis=0) + 0.5 + 1e-6).astype(int),
         np.ceil(index.max(axis=0) + 0.5 - 1e-6).astype(int),
@@ -271,7 +263,7 @@ def _fractions_within(mask: Volume, geometry: Geometry) -> np.ndarray:
     # Fractions lie between their voxels' centres as on a slope, zeros and ones have steps.
     steps = not is_fractional(mask.array)
     own = Volume((mask.array != 0).astype(np.uint8) if steps else np.clip(mask.array, 0.0, 1.0), mask.geometry)
-    if _same_lattice(geometry, mask.geometry):
+    if geometry.start_of(mask.geometry) is not None:
         return own.on_grid(geometry, nearest=True).array.astype(np.float32)
     # Averaged over a voxel's parts: a structure finer than the grid is not lost between its points.
     finer = geometry.divided(3)

@@ -108,6 +108,5 @@ def _check_rtdose(file: DicomFile, frame_of_reference_uid: str | None) -> None:
 
 def _overlap(one: Geometry, other: Geometry) -> bool:
     """Whether the boxes of two grids meet, looked at along the axes of the second."""
-    ends = np.array(np.meshgrid(*[(-0.5, n - 0.5) for n in one.shape], indexing="ij")).reshape(3, -1).T
-    index = other.index_of_lps(one.lps_of_index(ends))
+    index = other.index_of_lps(one.lps_of_index(one.corners(0.5)))
     return bool((index.max(axis=0) > -0.5).all() and (index.min(axis=0) < np.asarray(other.shape) - 0.5).all())

@@ -9,10 +9,10 @@ from importlib.util import find_spec
 
 import numpy as np
 
-from DosePredictionLib.dosimetry.sampling import occupied_box
 from DosePredictionLib.errors import InputError
 from DosePredictionLib.patient.geometry import Geometry, index3, vector3
 from DosePredictionLib.patient.volume import Volume
+from DosePredictionLib.patient.voxel_box import occupied_box
 
 NOT_AVAILABLE = (
     "Gamma needs the package pymedphys, which is not installed; install it (pip install pymedphys, for Python below "

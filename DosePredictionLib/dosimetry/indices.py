@@ -5,9 +5,10 @@ from __future__ import annotations
 import numpy as np
 
 from DosePredictionLib.dosimetry.dvh import Dvh, compute_dvh
-from DosePredictionLib.dosimetry.sampling import occupied_box, sample_dose
+from DosePredictionLib.dosimetry.sampling import sample_dose
 from DosePredictionLib.patient.structure import Structure
 from DosePredictionLib.patient.volume import Volume
+from DosePredictionLib.patient.voxel_box import occupied_box
 
 
 def homogeneity_index(dvh: Dvh) -> float:

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from DosePredictionLib.dosimetry.sampling import occupied_box
 from DosePredictionLib.patient.geometry import Geometry, index3, vector3
 from DosePredictionLib.patient.volume import Volume
+from DosePredictionLib.patient.voxel_box import box_corners, occupied_box
 
 #: Usual isodose levels for comparisons, % of the prescription.
 USUAL_LEVELS_PERCENT = (20.0, 50.0, 80.0, 95.0, 100.0)
@@ -107,8 +107,7 @@ def _common_grid(reference: Volume, evaluated: Volume, lowest_gy: float) -> Geom
         box = occupied_box(dose.array >= lowest_gy)
         if box is not None:
             # One voxel more: the isodose surface lies between voxels.
-            ends = np.array(np.meshgrid(*[(part.start - 1, part.stop) for part in box], indexing="ij")).reshape(3, -1).T
-            corners.append(own.index_of_lps(dose.geometry.lps_of_index(ends.astype(float))))
+            corners.append(own.index_of_lps(dose.geometry.lps_of_index(box_corners(box, 1.0))))
     if not corners:
         return None
     index = np.concatenate(corners)

@@ -26,6 +26,7 @@ import numpy as np
 from DosePredictionLib.dosimetry.partial_voxels import is_fractional, parts_inside, whole_voxels
 from DosePredictionLib.errors import InputError
 from DosePredictionLib.patient.volume import Volume
+from DosePredictionLib.patient.voxel_box import occupied_box
 
 #: Small structures are divided until at least so many samples lie inside, so that one sample is 0.01 % of the volume.
 FEWEST_SAMPLES = 10_000
@@ -106,7 +107,7 @@ def sample_doses(doses: Sequence[Volume], mask: Volume, name: str) -> list[DoseS
     results = []
     points: _Points | None = None
     for dose in doses:
-        same_lattice = _start_on_same_lattice(dose, part) if parts == (1, 1, 1) and not fractional else None
+        same_lattice = dose.geometry.start_of(part.geometry) if parts == (1, 1, 1) and not fractional else None
         if same_lattice is not None:
             samples, outside = _taken(dose, part, same_lattice)
         else:
@@ -122,28 +123,6 @@ def sample_doses(doses: Sequence[Volume], mask: Volume, name: str) -> list[DoseS
         volume_cc = voxels * mask.geometry.voxel_volume_cc
         results.append(DoseSamples(samples, volume_cc / max(1, samples.size), outside / max(1, samples.size)))
     return results
-
-
-def occupied_box(array: np.ndarray) -> tuple[slice, slice, slice] | None:
-    """The smallest box that holds all non-zero voxels of a (z, y, x) array; None when there are none."""
-    # Each axis is searched only within what the axes before it left: a small organ in a large CT costs one pass.
-    # A reduction of bytes by their maximum is many times faster than `any`, which turns them into booleans first.
-    part = array.view(np.uint8) if array.dtype == bool else array
-    box: list[slice] = []
-    for axis in range(3):
-        occupied = np.flatnonzero(_any_over_other_axes(part, axis))
-        if occupied.size == 0:
-            return None
-        box.append(slice(int(occupied[0]), int(occupied[-1]) + 1))
-        part = part[(slice(None),) * axis + (box[-1],)]
-    return box[0], box[1], box[2]
-
-
-def _any_over_other_axes(array: np.ndarray, axis: int) -> np.ndarray:
-    others = tuple(a for a in range(3) if a != axis)
-    if array.dtype == np.uint8:
-        return array.max(axis=others, initial=0) != 0
-    return (array != 0).any(axis=others)
 
 
 def voxel_division(voxels: int, spacing_mm: tuple[float, float, float]) -> tuple[int, int, int]:
@@ -171,14 +150,6 @@ def voxel_division(voxels: int, spacing_mm: tuple[float, float, float]) -> tuple
             break
         parts[longest] += 1
     return parts[0], parts[1], parts[2]
-
-
-def _start_on_same_lattice(dose: Volume, part: Volume) -> tuple[int, int, int] | None:
-    """Where ``part`` begins in the dose's own index, when its voxels coincide with the dose's; else None."""
-    start = dose.geometry.index_of_lps(np.asarray(part.geometry.origin_mm))
-    z, y, x = (int(round(float(value))) for value in start)
-    coincides = dose.geometry.cropped((z, y, x), part.geometry.shape).is_close(part.geometry)
-    return (z, y, x) if coincides else None
 
 
 def _taken(dose: Volume, part: Volume, start: tuple[int, int, int]) -> tuple[np.ndarray, int]:

@@ -207,8 +207,7 @@ def _check_places(patient: Patient) -> tuple[list[Structure], list[str]]:
 
 def _share_inside(mask: Volume, geometry: Geometry) -> float:
     """Share of a mask's voxels whose centres lie in a voxel of a grid; 1 for an empty mask."""
-    corners = np.array(np.meshgrid(*[(0, n - 1) for n in mask.geometry.shape], indexing="ij")).reshape(3, -1).T
-    if _within(geometry.index_of_lps(mask.geometry.lps_of_index(corners)), geometry).all():
+    if _within(geometry.index_of_lps(mask.geometry.lps_of_index(mask.geometry.corners())), geometry).all():
         return 1.0
     voxels = np.argwhere(mask.array)
     if not len(voxels):

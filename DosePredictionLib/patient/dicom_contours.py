@@ -328,12 +328,11 @@ def _own_planes(contours: Sequence[np.ndarray], geometry: Geometry) -> Geometry:
 
 def _on_ct(mask: Volume, geometry: Geometry) -> Volume:
     """A mask sampled at the voxels of the CT's grid, or of its threefold finer one when it is small."""
-    corners = np.array(np.meshgrid(*[(-1.0, n) for n in mask.array.shape], indexing="ij")).reshape(3, -1).T
     wanted = geometry
     voxels = int(np.count_nonzero(mask.array)) * mask.geometry.voxel_volume_cc / geometry.voxel_volume_cc
     if voxels < SMALL_VOXELS:
         wanted = geometry.divided(FINER)
-    index = wanted.index_of_lps(mask.geometry.lps_of_index(corners))
+    index = wanted.index_of_lps(mask.geometry.lps_of_index(mask.geometry.corners(1.0)))
     start = np.floor(index.min(axis=0)).astype(int)
     shape = np.ceil(index.max(axis=0)).astype(int) + 1 - start
     part = wanted.cropped(index3(start), index3(shape))

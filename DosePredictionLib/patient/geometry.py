@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from DosePredictionLib.errors import InputError
+from DosePredictionLib.patient.voxel_box import box_corners
 
 if TYPE_CHECKING:
     import SimpleITK
@@ -134,6 +135,23 @@ class Geometry:
         matrix = self.lps_to_index
         return (np.asarray(points_mm) @ matrix[:3, :3].T + matrix[:3, 3])[..., ::-1]
 
+    def corners(self, beyond: float = 0.0) -> FloatArray:
+        """The corners of the grid; see `box_corners`."""
+        return box_corners((slice(0, size) for size in self.shape), beyond)
+
+    def start_of(self, other: Geometry, tolerance_mm: float = 1e-3) -> Index3 | None:
+        """Index (z, y, x) of this grid, or of its continuation, at which another grid begins that has its voxels.
+
+        Args:
+            other: the other grid.
+            tolerance_mm: how far apart the voxels' centres may lie.
+
+        Returns:
+            None when the voxels don't coincide.
+        """
+        start = index3(round(float(value)) for value in self.index_of_lps(np.asarray(other.origin_mm)))
+        return start if self.cropped(start, other.shape).is_close(other, tolerance_mm) else None
+
     def cropped(self, start_zyx: Index3, shape: Index3) -> Geometry:
         """The grid of ``array[start : start + shape]``; a negative start or a large shape pads instead."""
         origin = self.lps_of_index(np.asarray(start_zyx, dtype=float))
@@ -161,5 +179,5 @@ class Geometry:
         """Whether both grids have the same shape and put every voxel within ``tolerance_mm`` of each other."""
         if self.shape != other.shape:
             return False
-        corners = np.array(np.meshgrid(*[(0, n - 1) for n in self.shape], indexing="ij")).reshape(3, -1).T
+        corners = self.corners()
         return bool(np.abs(self.lps_of_index(corners) - other.lps_of_index(corners)).max() <= tolerance_mm)

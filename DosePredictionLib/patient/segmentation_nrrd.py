@@ -149,11 +149,11 @@ def start_within(geometry: Geometry, part: Geometry, anywhere: bool = False) -> 
     Returns:
         None when the voxels don't coincide, or when ``part`` reaches beyond ``geometry`` and may not.
     """
-    z, y, x = (int(round(index)) for index in geometry.index_of_lps(np.asarray(part.origin_mm)))
-    if not geometry.cropped((z, y, x), part.shape).is_close(part, _SAME_VOXEL_MM):
-        return None
-    reaches = all(0 <= a and a + n <= total for a, n, total in zip((z, y, x), part.shape, geometry.shape, strict=True))
-    return (z, y, x) if anywhere or reaches else None
+    start = geometry.start_of(part, _SAME_VOXEL_MM)
+    if start is None or anywhere:
+        return start
+    inside = all(0 <= a and a + n <= total for a, n, total in zip(start, part.shape, geometry.shape, strict=True))
+    return start if inside else None
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ import numpy as np
 
 from DosePredictionLib.patient.geometry import Geometry, index3
 from DosePredictionLib.patient.image_library import write_by_library
+from DosePredictionLib.patient.voxel_box import occupied_box
 
 if TYPE_CHECKING:
     import SimpleITK
@@ -51,16 +52,11 @@ class Volume:
 
     def cropped_to_nonzero(self) -> Volume:
         """The part that holds all non-zero voxels, on its own smaller grid; an empty volume stays as it is."""
-        if not self.array.any():
+        box = occupied_box(self.array)
+        if box is None:
             return self
-        start, stop = [], []
-        for axis in range(3):
-            occupied = np.flatnonzero(self.array.any(axis=tuple(a for a in range(3) if a != axis)))
-            start.append(int(occupied[0]))
-            stop.append(int(occupied[-1]) + 1)
-        part = tuple(slice(a, b) for a, b in zip(start, stop, strict=True))
-        shape = index3(b - a for a, b in zip(start, stop, strict=True))
-        return Volume(np.ascontiguousarray(self.array[part]), self.geometry.cropped(index3(start), shape))
+        array = np.ascontiguousarray(self.array[box])
+        return Volume(array, self.geometry.cropped(index3(part.start for part in box), index3(array.shape)))
 
     def on_grid(self, geometry: Geometry, *, outside: float = 0.0, nearest: bool = False) -> Volume:
         """This volume resampled onto another grid, linearly or by nearest neighbour.

@@ -105,9 +105,8 @@ class Plane:
 
     def _reached(self, geometry: Geometry) -> tuple[slice, slice]:
         """The rows and columns that a grid, or the voxel's width around it that is interpolated, may reach."""
-        ends = np.array(np.meshgrid(*[(-1.0, n) for n in geometry.shape], indexing="ij")).reshape(3, -1).T
         right, down, normal = self._axes
-        corners = geometry.lps_of_index(ends) - np.asarray(self.centre_mm)
+        corners = geometry.lps_of_index(geometry.corners(1.0)) - np.asarray(self.centre_mm)
         depth = corners @ normal - np.subtract(self.point_mm, self.centre_mm) @ normal
         if depth.min() > 0.0 or depth.max() < 0.0:
             return slice(0, 0), slice(0, 0)

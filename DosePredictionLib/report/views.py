@@ -6,11 +6,11 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from DosePredictionLib.dosimetry.sampling import occupied_box
 from DosePredictionLib.patient.geometry import Vector3, vector3
 from DosePredictionLib.patient.patient import Patient
 from DosePredictionLib.patient.structure import Structure
 from DosePredictionLib.patient.volume import Volume
+from DosePredictionLib.patient.voxel_box import box_corners, occupied_box
 from DosePredictionLib.report.isodose_scale import IsodoseScale
 from DosePredictionLib.report.markup import number
 from DosePredictionLib.report.plane import Orientation, Plane
@@ -62,8 +62,7 @@ def planes_through(point_mm: Vector3, patient: Patient, dose: Volume, lowest_gy:
     boxes += [(target.mask.geometry, occupied_box(target.mask.array)) for target in patient.targets]
     for geometry, box in boxes:
         if box is not None:
-            ends = np.array(np.meshgrid(*[(part.start, part.stop - 1) for part in box], indexing="ij")).reshape(3, -1).T
-            corners.append(geometry.lps_of_index(ends.astype(float)))
+            corners.append(geometry.lps_of_index(box_corners(box)))
     points = np.concatenate(corners)
     low, high = points.min(axis=0) - MARGIN_MM, points.max(axis=0) + MARGIN_MM
     x, y, z = (int(side) for side in np.clip(np.ceil(high - low), SMALLEST_SIDE_MM, LARGEST_SIDE_MM))

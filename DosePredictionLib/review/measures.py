@@ -10,12 +10,12 @@ from scipy import ndimage
 from DosePredictionLib.conditioning.dose_region import body_mask
 from DosePredictionLib.conditioning.grid import model_geometry
 from DosePredictionLib.conditioning.resampling import resample
-from DosePredictionLib.dosimetry.sampling import occupied_box
 from DosePredictionLib.errors import InputError
 from DosePredictionLib.patient.geometry import Geometry
 from DosePredictionLib.patient.patient import Patient
 from DosePredictionLib.patient.structure import Structure, StructureRole
 from DosePredictionLib.patient.volume import Volume
+from DosePredictionLib.patient.voxel_box import occupied_box
 
 #: Of so many voxels, evenly spread, a share is known to a tenth of a percent or so.
 _VOXELS_LOOKED_AT = 50_000

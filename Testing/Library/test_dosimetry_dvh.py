@@ -6,11 +6,12 @@ import numpy as np
 import pytest
 
 from DosePredictionLib.dosimetry.dvh import compute_dvh
-from DosePredictionLib.dosimetry.sampling import FEWEST_SAMPLES, LARGEST_SAMPLE_CC, occupied_box, voxel_division
+from DosePredictionLib.dosimetry.sampling import FEWEST_SAMPLES, LARGEST_SAMPLE_CC, voxel_division
 from DosePredictionLib.errors import InputError
 from DosePredictionLib.patient.geometry import Geometry
 from DosePredictionLib.patient.structure import Structure, StructureRole
 from DosePredictionLib.patient.volume import Volume
+from DosePredictionLib.patient.voxel_box import occupied_box
 
 RADIUS_MM = 20.0
 CENTRE_MM = np.array([3.0, -7.0, 11.0])

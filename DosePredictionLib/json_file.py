@@ -1,4 +1,4 @@
-"""Reading a JSON file, with one sentence for each way in which that can fail."""
+"""Reading a JSON file, with one sentence for each way in which that can fail; and writing one."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from DosePredictionLib.errors import InputError
+from DosePredictionLib.whole_file import whole_file
 
 
 def read_json(path: str | Path, what: str, *, strict: bool = False) -> Any:
@@ -41,6 +42,22 @@ def read_json(path: str | Path, what: str, *, strict: bool = False) -> Any:
         raise InputError(f"{path} is nested too deeply to hold {what}; check the file.") from error
     except ValueError as error:  # a whole number of thousands of digits
         raise InputError(f"{path} cannot be read as JSON ({error}); correct it.") from error
+
+
+def write_json(path: str | Path, content: Any, *, ensure_ascii: bool = True, allow_nan: bool = True) -> None:
+    """Write plain types as JSON that people can read; the file appears whole or not at all.
+
+    Args:
+        path: of the file.
+        content: dictionaries, lists, texts, numbers.
+        ensure_ascii, allow_nan: see `json.dumps`.
+
+    Raises:
+        InputError: the file can't be written.
+    """
+    text = json.dumps(content, indent=2, ensure_ascii=ensure_ascii, allow_nan=allow_nan)
+    with whole_file(path) as temporary:
+        temporary.write_text(text + "\n", encoding="utf-8")
 
 
 def _refuse_constant(path: Path) -> Callable[[str], NoReturn]:

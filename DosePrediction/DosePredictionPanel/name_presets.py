@@ -12,8 +12,8 @@ from DosePredictionScene.segment_choices import SegmentChoice
 from slicer.i18n import tr as _
 
 from DosePredictionLib.errors import InputError
+from DosePredictionLib.json_file import write_json
 from DosePredictionLib.patient.structure import StructureRole
-from DosePredictionLib.whole_file import whole_file
 from DosePredictionPanel.structure_rows import StructureRow
 
 Preset = dict[str, SegmentChoice]
@@ -121,8 +121,7 @@ def write_preset(path: Path, name: str, preset: Preset) -> None:
         for structure, choice in preset.items()
     }  # fmt: skip
     content = {"format": FORMAT, "name": name, "structures": structures}
-    with whole_file(path) as temporary:
-        temporary.write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    write_json(path, content, ensure_ascii=False)
 
 
 def preset_of(rows: Iterable[StructureRow]) -> Preset:

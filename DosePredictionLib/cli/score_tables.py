@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import csv
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from DosePredictionLib.csv_file import number_cell, write_csv
 from DosePredictionLib.dosimetry.openkbp_score import CRITERION_NAMES, OAR_NAMES, dvh_score
 from DosePredictionLib.dosimetry.patient_scores import PatientScores
-from DosePredictionLib.whole_file import whole_file
+from DosePredictionLib.json_file import write_json
 
 #: So many patients with the worst dose scores are described in the summary.
 HARDEST = 5
@@ -33,22 +32,20 @@ def write_score_tables(
     by_criterion = {
         name: [values[name] for values in everything if not np.isnan(values[name])] for name in CRITERION_NAMES
     }
-    with whole_file(output / "scores.csv") as path, open(path, "w", newline="", encoding="utf-8") as stream:
-        writer = csv.writer(stream)
-        gdp_hmm = any(one.gdp_hmm_mae is not None for one in scores)
-        extra = ["gdp_hmm_mae_gy"] if gdp_hmm else []
-        writer.writerow(["patient", "dose_score_gy", "dvh_score_gy", *CRITERION_NAMES, "seconds", *extra])
-        for one in scores:
-            cells = ["" if np.isnan(one.differences[name]) else f"{one.differences[name]:.4f}"
-                     for name in CRITERION_NAMES]  # fmt: skip
-            writer.writerow([one.identifier, f"{one.dose_score:.6f}", f"{one.dvh_score:.6f}", *cells,
-                             "" if np.isnan(one.seconds) else f"{one.seconds:.3f}",
-                             *([_cell(one.gdp_hmm_mae)] if gdp_hmm else [])])  # fmt: skip
-        means = [f"{np.mean(values):.4f}" if values else "" for values in by_criterion.values()]
-        timed = [one.seconds for one in scores if not np.isnan(one.seconds)]
-        writer.writerow(["mean", f"{np.mean([s.dose_score for s in scores]):.6f}", f"{dvh_score(everything):.6f}",
-                         *means, f"{np.mean(timed):.3f}" if timed else "",
-                         *([_cell(mean_gdp_hmm(scores))] if gdp_hmm else [])])  # fmt: skip
+    gdp_hmm = any(one.gdp_hmm_mae is not None for one in scores)
+    extra = ["gdp_hmm_mae_gy"] if gdp_hmm else []
+    header = ["patient", "dose_score_gy", "dvh_score_gy", *CRITERION_NAMES, "seconds", *extra]
+    rows = []
+    for one in scores:
+        cells = [number_cell(one.differences[name], ".4f") for name in CRITERION_NAMES]
+        rows.append([one.identifier, f"{one.dose_score:.6f}", f"{one.dvh_score:.6f}", *cells,
+                     number_cell(one.seconds, ".3f"), *([_cell(one.gdp_hmm_mae)] if gdp_hmm else [])])  # fmt: skip
+    means = [f"{np.mean(values):.4f}" if values else "" for values in by_criterion.values()]
+    timed = [one.seconds for one in scores if not np.isnan(one.seconds)]
+    rows.append(["mean", f"{np.mean([s.dose_score for s in scores]):.6f}", f"{dvh_score(everything):.6f}",
+                 *means, f"{np.mean(timed):.3f}" if timed else "",
+                 *([_cell(mean_gdp_hmm(scores))] if gdp_hmm else [])])  # fmt: skip
+    write_csv(output / "scores.csv", header, rows)
     organs = [{n: v for n, v in values.items() if n.split()[0] in OAR_NAMES} for values in everything]
     targets = [{n: v for n, v in values.items() if n.split()[0] not in OAR_NAMES} for values in everything]
     summary = {
@@ -63,8 +60,7 @@ def write_score_tables(
         **({"gdp_hmm_mae_gy": round(mean_error, 4)} if (mean_error := mean_gdp_hmm(scores)) is not None else {}),
         **settings,
     }
-    with whole_file(output / "summary.json") as path:
-        path.write_text(json.dumps(summary, indent=2) + "\n", encoding="utf-8")
+    write_json(output / "summary.json", summary)
 
 
 def mean_gdp_hmm(scores: Sequence[PatientScores]) -> float | None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,11 +9,11 @@ from typing import Any
 
 import numpy as np
 
+from DosePredictionLib.csv_file import write_csv
 from DosePredictionLib.dosimetry.roi_error import RoiError, roi_errors
 from DosePredictionLib.dosimetry.slice_smoothness import SliceSmoothness, slice_smoothness
 from DosePredictionLib.patient.patient import Patient
 from DosePredictionLib.patient.volume import Volume
-from DosePredictionLib.whole_file import whole_file
 
 CALIBRATED, UNCALIBRATED = "", "_uncalibrated"
 
@@ -98,7 +97,7 @@ def write_structure_tables(scores: Sequence[StructureScores], output: Path) -> N
             for several in zip(*(roi.criteria for roi in versions), strict=True):
                 cells = [cell for c in several for cell in (f"{c.predicted_gy:.4f}", f"{c.difference_gy:.4f}")]
                 rows.append([*whose, several[0].name, f"{several[0].reference_gy:.4f}", *cells])
-    _write(output / "structures.csv", columns, rows)
+    write_csv(output / "structures.csv", columns, rows)
     columns = ["patient", "roughness_reference_gy"]
     columns += [f"{name}{ending}{unit}" for ending in endings
                 for name, unit in (("roughness", "_gy"), ("roughness_ratio", ""), ("error_jump", "_gy"))]  # fmt: skip
@@ -108,7 +107,7 @@ def write_structure_tables(scores: Sequence[StructureScores], output: Path) -> N
         for _, errors in one.doses:
             figures += [errors.slices.predicted_gy, errors.slices.ratio, errors.slices.error_jump_gy]
         rows.append([one.identifier, *(f"{value:.4f}" for value in figures)])
-    _write(output / "slices.csv", columns, rows)
+    write_csv(output / "slices.csv", columns, rows)
 
 
 def structure_summary(scores: Sequence[StructureScores]) -> dict[str, Any]:
@@ -142,10 +141,3 @@ def _means(figures: dict[str, list[float]]) -> dict[str, float]:
     # A ratio to a dose that changes nowhere is NaN; a mean of nothing is left out, as JSON has no word for it.
     known = {name: [value for value in values if not np.isnan(value)] for name, values in figures.items()}
     return {name: round(float(np.mean(values)), 4) for name, values in known.items() if values}
-
-
-def _write(path: Path, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    with whole_file(path) as temporary, open(temporary, "w", newline="", encoding="utf-8") as stream:
-        writer = csv.writer(stream)
-        writer.writerow(columns)
-        writer.writerows(rows)

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import csv
-import json
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from DosePredictionLib.csv_file import write_csv
 from DosePredictionLib.dosimetry.comparison import DoseComparison
 from DosePredictionLib.dosimetry.gamma import HIGHEST_GAMMA, THRESHOLD_PERCENT
 from DosePredictionLib.dosimetry.goals import GoalResult, Verdict
-from DosePredictionLib.whole_file import whole_file
+from DosePredictionLib.json_file import write_json
 
 INTENDED_USE = "Research use, not for clinical decisions."
 _VOXEL_FIGURES = (
@@ -31,12 +30,9 @@ def write_comparison_csv(comparison: DoseComparison, path: str | Path) -> None:
     Raises:
         InputError: the file can't be written.
     """
-    others = comparison.names[1:]
-    with whole_file(path) as temporary, open(temporary, "w", newline="", encoding="utf-8") as stream:
-        writer = csv.writer(stream)
-        differences = [f"{name} - {comparison.reference}" for name in others]
-        writer.writerow(["kind", "structure", "metric", "unit", *comparison.names, *differences])
-        writer.writerows(_rows(comparison))
+    differences = [f"{name} - {comparison.reference}" for name in comparison.names[1:]]
+    header = ["kind", "structure", "metric", "unit", *comparison.names, *differences]
+    write_csv(path, header, _rows(comparison))
 
 
 def _rows(comparison: DoseComparison) -> Iterable[list[str]]:
@@ -93,9 +89,7 @@ def write_comparison_json(comparison: DoseComparison, path: str | Path) -> None:
     Raises:
         InputError: the file can't be written.
     """
-    with whole_file(path) as temporary:
-        content = json.dumps(comparison_content(comparison), indent=2, allow_nan=False)
-        temporary.write_text(content + "\n", encoding="utf-8")
+    write_json(path, comparison_content(comparison), allow_nan=False)
 
 
 def comparison_content(comparison: DoseComparison) -> dict[str, Any]:

@@ -10,11 +10,11 @@ from pathlib import Path
 
 import numpy as np
 
+from DosePredictionLib.csv_file import number_cell, write_csv
 from DosePredictionLib.dosimetry.plan_figures import PlanFigure
 from DosePredictionLib.dosimetry.scorecard_table import PATIENT_TABLE, PERCENT
 from DosePredictionLib.dosimetry.tables import wrapped
 from DosePredictionLib.errors import InputError
-from DosePredictionLib.whole_file import whole_file
 
 COLUMNS = (
     "figure", "unit", "patients", "a_lower", "mean_a", "mean_b", "mean_difference", "t_p", "wilcoxon_p", "stars",
@@ -140,14 +140,12 @@ def write_paired_tests(tests: Sequence[PairedTest], path: str | Path) -> None:
     Raises:
         InputError: the file can't be written.
     """
-    with whole_file(path) as temporary, open(temporary, "w", newline="", encoding="utf-8") as stream:
-        writer = csv.writer(stream)
-        writer.writerow(COLUMNS)
-        for one in tests:
-            numbers = (one.mean_a, one.mean_b, one.mean_a - one.mean_b)
-            chances = ("" if math.isnan(p) else f"{p:.3g}" for p in (one.t_p, one.wilcoxon_p))
-            texts = ("" if math.isnan(number) else f"{number:.4f}" for number in numbers)
-            writer.writerow([one.figure, one.unit, one.patients, one.a_lower, *texts, *chances, one.stars])
+    rows = []
+    for one in tests:
+        means = [number_cell(value, ".4f") for value in (one.mean_a, one.mean_b, one.mean_a - one.mean_b)]
+        chances = [number_cell(p, ".3g") for p in (one.t_p, one.wilcoxon_p)]
+        rows.append([one.figure, one.unit, one.patients, one.a_lower, *means, *chances, one.stars])
+    write_csv(path, COLUMNS, rows)
 
 
 def format_paired_tests(tests: Sequence[PairedTest], name_a: str, name_b: str, compared: str) -> str:

@@ -15,7 +15,6 @@ them all:
 from __future__ import annotations
 
 import csv
-import json
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -23,16 +22,17 @@ from pathlib import Path
 
 import numpy as np
 
+from DosePredictionLib.csv_file import number_cell, write_csv
 from DosePredictionLib.dosimetry.dvh import compute_dvh
 from DosePredictionLib.dosimetry.goals import GoalSet, GoalStructures, Verdict, evaluate_goals
 from DosePredictionLib.dosimetry.indices import conformity_index_paddick, homogeneity_index
 from DosePredictionLib.dosimetry.isodose import USUAL_LEVELS_PERCENT, isodose_agreement
 from DosePredictionLib.dosimetry.voxel_statistics import comparison_mask, voxel_statistics
 from DosePredictionLib.errors import InputError
+from DosePredictionLib.json_file import write_json
 from DosePredictionLib.patient.patient import Patient
 from DosePredictionLib.patient.structure import Structure, StructureRole
 from DosePredictionLib.patient.volume import Volume
-from DosePredictionLib.whole_file import whole_file
 
 COLUMNS = ("patient", "figure", "structure", "unit", "reference", "predicted", "difference")
 COMPLIANCE = "Compliance"
@@ -165,12 +165,11 @@ def write_plan_figures(figures: Iterable[PlanFigure], path: str | Path) -> None:
     Raises:
         InputError: the file can't be written.
     """
-    with whole_file(path) as temporary, open(temporary, "w", newline="", encoding="utf-8") as stream:
-        writer = csv.writer(stream)
-        writer.writerow(COLUMNS)
-        for one in figures:
-            numbers = [_text(one.reference), _text(one.predicted), _text(one.difference)]
-            writer.writerow([one.patient, one.name, one.structure, one.unit, *numbers])
+    rows = []
+    for one in figures:
+        numbers = [number_cell(value, ".4f") for value in (one.reference, one.predicted, one.difference)]
+        rows.append([one.patient, one.name, one.structure, one.unit, *numbers])
+    write_csv(path, COLUMNS, rows)
 
 
 def read_plan_figures(path: str | Path) -> list[PlanFigure]:
@@ -215,12 +214,7 @@ def write_summary(figures: Sequence[PlanFigure], path: str | Path) -> None:
     Raises:
         InputError: the file can't be written.
     """
-    with whole_file(path) as temporary:
-        temporary.write_text(json.dumps(summarise(figures), indent=2) + "\n", encoding="utf-8")
-
-
-def _text(value: float) -> str:
-    return "" if math.isnan(value) else f"{value:.4f}"
+    write_json(path, summarise(figures))
 
 
 def _number(text: str) -> float:

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import csv
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from DosePredictionLib.csv_file import number_cell, write_csv
 from DosePredictionLib.dosimetry.scorecard import Scorecard
 from DosePredictionLib.dosimetry.scorecard_scoring import ScorecardResult, TemplateScore, score_dose
 from DosePredictionLib.patient.patient import Patient
 from DosePredictionLib.patient.volume import Volume
-from DosePredictionLib.whole_file import whole_file
 
 COLUMNS = ("structure", "patient_structure", "metric", "value", "unit", "score", "maximum", "reason", "comment")
 #: The table with a row a patient: its name among an evaluation's, and the columns. The last one is of the patient's own
@@ -63,13 +62,12 @@ def write_patient_totals(totals: Sequence[PatientTotal], path: str | Path) -> No
     Raises:
         InputError: the file cannot be written.
     """
-    with whole_file(path) as temporary, open(temporary, "w", newline="", encoding="utf-8") as stream:
-        writer = csv.writer(stream)
-        writer.writerow(PATIENT_COLUMNS)
-        for one in totals:
-            percents = [_number(one.percent), _number(one.reference_percent)]
-            writer.writerow([one.identifier, f"{one.score:.3f}", f"{one.maximum:g}", *percents])
-        writer.writerow(["mean", "", "", *(_number(value) for value in means_of(totals))])
+    rows = []
+    for one in totals:
+        percents = [number_cell(value, ".3f") for value in (one.percent, one.reference_percent)]
+        rows.append([one.identifier, f"{one.score:.3f}", f"{one.maximum:g}", *percents])
+    rows.append(["mean", "", "", *(number_cell(value, ".3f") for value in means_of(totals))])
+    write_csv(path, PATIENT_COLUMNS, rows)
 
 
 def write_scorecard_csv(result: ScorecardResult, path: str | Path) -> None:
@@ -78,16 +76,14 @@ def write_scorecard_csv(result: ScorecardResult, path: str | Path) -> None:
     Raises:
         InputError: the file cannot be written.
     """
-    with whole_file(path) as temporary, open(temporary, "w", newline="", encoding="utf-8") as stream:
-        writer = csv.writer(stream)
-        writer.writerow(COLUMNS)
-        for row in result.rows:
-            template = row.template
-            figures = [f"{row.value:.4f}", template.unit, f"{row.score:.3f}"] if row.counts else ["", template.unit, ""]
-            writer.writerow([template.structure, row.structure_label, template.text, *figures,
-                             f"{template.maximum:g}", row.reason, template.comment])  # fmt: skip
-        writer.writerow(["total", "", "", f"{result.percent:.2f}", "%", f"{result.score:.3f}", f"{result.maximum:g}",
-                         "", ""])  # fmt: skip
+    rows = []
+    for row in result.rows:
+        template = row.template
+        figures = [f"{row.value:.4f}", template.unit, f"{row.score:.3f}"] if row.counts else ["", template.unit, ""]
+        rows.append([template.structure, row.structure_label, template.text, *figures, f"{template.maximum:g}",
+                     row.reason, template.comment])  # fmt: skip
+    rows.append(["total", "", "", f"{result.percent:.2f}", "%", f"{result.score:.3f}", f"{result.maximum:g}", "", ""])
+    write_csv(path, COLUMNS, rows)
 
 
 def format_scorecard_table(result: ScorecardResult) -> str:
@@ -113,7 +109,3 @@ def _cells(row: TemplateScore) -> tuple[str, ...]:
 
 def _percent(result: ScorecardResult) -> str:
     return "-" if math.isnan(result.percent) else f"{result.percent:.1f} %"
-
-
-def _number(value: float) -> str:
-    return "" if math.isnan(value) else f"{value:.3f}"

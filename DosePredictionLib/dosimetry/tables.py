@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import math
 import shutil
 import textwrap
 from collections import Counter
@@ -12,11 +10,11 @@ from pathlib import Path
 
 import numpy as np
 
+from DosePredictionLib.csv_file import number_cell, write_csv
 from DosePredictionLib.dosimetry.dvh import BIN_WIDTH_GY, Dvh
 from DosePredictionLib.dosimetry.goal import Goal
 from DosePredictionLib.dosimetry.goals import NOT_JUDGED, GoalResult, Verdict, format_value
 from DosePredictionLib.dosimetry.structure_expression import EACH
-from DosePredictionLib.whole_file import whole_file
 
 GOALS_COLUMNS = (
     "structure", "metric", "comparator", "limit", "unit", "value", "verdict", "priority", "source",
@@ -45,8 +43,8 @@ def write_dvh_csv(dvhs: Mapping[str, Dvh], path: str | Path) -> None:
     highest = max((float(dvh.bin_edges_gy[-1]) for dvh in dvhs.values()), default=0.0)
     doses = np.arange(int(round(highest / BIN_WIDTH_GY)) + 1) * BIN_WIDTH_GY
     curves = [dvh.cumulative_percent(doses)[1] for dvh in dvhs.values()]
-    rows = ([f"{dose:.2f}", *(_number(curve[i], 4) for curve in curves)] for i, dose in enumerate(doses))
-    _write_csv(path, ("dose_gy", *dvhs), rows)
+    rows = ([f"{dose:.2f}", *(number_cell(curve[i], ".4f") for curve in curves)] for i, dose in enumerate(doses))
+    write_csv(path, ("dose_gy", *dvhs), rows)
 
 
 def write_dvh_summary_csv(dvhs: Mapping[str, Dvh], path: str | Path) -> None:
@@ -58,15 +56,15 @@ def write_dvh_summary_csv(dvhs: Mapping[str, Dvh], path: str | Path) -> None:
     rows = [
         [
             name,
-            _number(dvh.volume_cc, 4),
-            *(_number(dose, 3) for dose in (dvh.min_gy, dvh.mean_gy, dvh.max_gy)),
-            *(_number(dvh.dose_at_volume_percent(percent), 3) for percent in (98.0, 95.0, 50.0, 2.0)),
-            _number(dvh.dose_at_volume_cc(0.03), 3),
-            _number(dvh.outside_dose_percent, 2),
+            number_cell(dvh.volume_cc, ".4f"),
+            *(number_cell(dose, ".3f") for dose in (dvh.min_gy, dvh.mean_gy, dvh.max_gy)),
+            *(number_cell(dvh.dose_at_volume_percent(percent), ".3f") for percent in (98.0, 95.0, 50.0, 2.0)),
+            number_cell(dvh.dose_at_volume_cc(0.03), ".3f"),
+            number_cell(dvh.outside_dose_percent, ".2f"),
         ]
         for name, dvh in dvhs.items()
     ]
-    _write_csv(path, SUMMARY_COLUMNS, rows)
+    write_csv(path, SUMMARY_COLUMNS, rows)
 
 
 def write_goals_csv(results: Sequence[GoalResult], path: str | Path) -> None:
@@ -82,7 +80,7 @@ def write_goals_csv(results: Sequence[GoalResult], path: str | Path) -> None:
             result.goal.comparator,
             f"{result.goal.limit:g}",
             result.unit,
-            _number(result.value, 4),
+            number_cell(result.value, ".4f"),
             result.verdict.value,
             str(result.goal.priority),
             result.goal.source,
@@ -92,7 +90,7 @@ def write_goals_csv(results: Sequence[GoalResult], path: str | Path) -> None:
         ]
         for result in results
     ]
-    _write_csv(path, GOALS_COLUMNS, rows)
+    write_csv(path, GOALS_COLUMNS, rows)
 
 
 def format_goals_table(results: Sequence[GoalResult]) -> str:
@@ -164,15 +162,3 @@ def _aligned(row: Sequence[str], widths: Sequence[int]) -> str:
     # Values are set to the right so that their decimal points stand under each other.
     cells = [text.rjust(w) if i == 4 else text.ljust(w) for i, (text, w) in enumerate(zip(row, widths, strict=True))]
     return "  ".join(cells).rstrip()
-
-
-def _number(value: float, decimals: int) -> str:
-    return "" if math.isnan(value) else f"{value:.{decimals}f}"
-
-
-def _write_csv(path: str | Path, header: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
-    """Write beside the file and move, so that it appears whole or not at all."""
-    with whole_file(path) as temporary, open(temporary, "w", newline="", encoding="utf-8") as stream:
-        writer = csv.writer(stream)
-        writer.writerow(header)
-        writer.writerows(rows)

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from DosePredictionLib.whole_file import whole_file
+from DosePredictionLib.json_file import write_json
 
 
 @dataclass(frozen=True)
@@ -41,5 +40,4 @@ class ModalityProvenance:
         Raises:
             InputError: it can't be written.
         """
-        with whole_file(path) as temporary:
-            temporary.write_text(json.dumps(asdict(self), indent=2) + "\n", encoding="utf-8")
+        write_json(path, asdict(self))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import threading
 import weakref
@@ -18,11 +17,11 @@ from DosePredictionLib.dosimetry.goals import GoalResult, evaluate_goals, goals_
 from DosePredictionLib.errors import InputError
 from DosePredictionLib.inference.options import PredictionOptions, Provenance
 from DosePredictionLib.inference.progress import Progress
+from DosePredictionLib.json_file import write_json
 from DosePredictionLib.patient.checks import check_patient
 from DosePredictionLib.patient.patient import Patient
 from DosePredictionLib.patient.structure import MEASURED_ROLES
 from DosePredictionLib.patient.volume import Volume
-from DosePredictionLib.whole_file import whole_file
 from DosePredictionLib.worker.client import WorkerClient
 from DosePredictionLib.worker.events import Advanced, Event, Failed, Finished, Stopped, Told
 
@@ -72,8 +71,7 @@ class Prediction:
 
     def write_provenance(self, path: str | Path) -> None:
         """Write prediction.json; it appears whole or not at all."""
-        with whole_file(path) as temporary:
-            temporary.write_text(json.dumps(asdict(self.provenance), indent=2) + "\n", encoding="utf-8")
+        write_json(path, asdict(self.provenance))
 
 
 def patient_dvhs(patient: Patient, dose: Volume) -> dict[str, Dvh]:

@@ -20,11 +20,12 @@ LIBRARY = "DosePredictionLib"
 
 #: Each room of the library, and the rooms it may import besides itself.
 #: A file directly inside the library is a room of its own.
-GROUND = {"errors", "json_file", "resources", "whole_file"}
+GROUND = {"csv_file", "errors", "json_file", "resources", "whole_file"}
 ALLOWED: dict[str, set[str]] = {
     "errors": set(),
-    "json_file": {"errors"},
     "whole_file": {"errors"},
+    "csv_file": {"whole_file"},
+    "json_file": {"errors", "whole_file"},
     "resources": {"errors"},
     "patient": {"errors", "json_file", "whole_file"},
     "dosimetry": {"patient"} | GROUND,

@@ -21,7 +21,8 @@ def update_isodose_table(dose_node: Any, scale: IsodoseScale) -> Any:
     """The isodose table of a dose: SlicerRT's Isodose module reads its levels, in Gy, from the colours' names."""
     table = owned_node(dose_node, COLOUR_TABLE_ROLE, "vtkMRMLColorTableNode", f"{dose_node.GetName()} isodose levels")
     with slicer.util.NodeModify(table):
-        _make_user_table(table, len(scale.levels_gy))
+        make_user_table(table, len(scale.levels_gy))
+        table.SetHideFromEditors(False)
         for index, (level, colour) in enumerate(zip(scale.levels_gy, scale.colours, strict=True)):
             table.SetColor(index, f"{level:g}", *colour, 1.0)
     return table
@@ -33,7 +34,8 @@ def update_dose_table(dose_node: Any, scale: IsodoseScale) -> Any:
     name = f"{dose_node.GetName()} colours"
     table = owned_node(isodose_table, COLOUR_TABLE_ROLE, "vtkMRMLColorTableNode", name)
     with slicer.util.NodeModify(table):
-        _make_user_table(table, GRADIENT_COLOURS)
+        make_user_table(table, GRADIENT_COLOURS)
+        table.SetHideFromEditors(False)
         for index, (dose, *colour) in enumerate(scale.gradient(GRADIENT_COLOURS)):
             table.SetColor(index, f"{dose:.2f} Gy", *(float(v) for v in colour), 1.0)
     return table
@@ -43,14 +45,32 @@ def show_dose_colours(dose_node: Any, scale: IsodoseScale) -> None:
     """Colour a dose volume: clear below the first isodose level, window from the first to the last."""
     update_isodose_table(dose_node, scale)
     table = update_dose_table(dose_node, scale)
-    display = default_display_node(dose_node)
+    colour_volume(dose_node, table, scale.first_gy, scale.last_gy, clear_below_gy=scale.first_gy)
+
+
+def colour_volume(node: Any, table: Any, low_gy: float, high_gy: float, *, clear_below_gy: float | None = None) -> None:
+    """Show a volume in the colours of a table.
+
+    Args:
+        node: the volume.
+        table: its colours.
+        low_gy, high_gy: the window, which the table's first and last colour stand for.
+        clear_below_gy: see `show_between`; None leaves that as it is.
+    """
+    display = default_display_node(node)
     with slicer.util.NodeModify(display):
         display.SetAndObserveColorNodeID(table.GetID())
         display.AutoWindowLevelOff()
-        display.SetWindowLevelMinMax(scale.first_gy, scale.last_gy)
-        display.AutoThresholdOff()
-        display.SetThreshold(scale.first_gy, ABOVE_ALL_DOSES_GY)
-        display.ApplyThresholdOn()
+        display.SetWindowLevelMinMax(low_gy, high_gy)
+        if clear_below_gy is not None:
+            show_between(display, clear_below_gy)
+
+
+def show_between(display: Any, lowest_gy: float, highest_gy: float = ABOVE_ALL_DOSES_GY) -> None:
+    """Let a volume's display node show these doses and leave others clear."""
+    display.AutoThresholdOff()
+    display.SetThreshold(lowest_gy, highest_gy)
+    display.ApplyThresholdOn()
 
 
 def update_legend(dose_node: Any) -> Any:
@@ -71,10 +91,9 @@ def update_legend(dose_node: Any) -> Any:
     return legend
 
 
-def _make_user_table(table: Any, count: int) -> None:
-    """Make a colour table one that may be edited and is saved with the scene."""
+def make_user_table(table: Any, count: int) -> None:
+    """Make a colour table one of ``count`` colours that may be changed and is saved with the scene."""
     table.SetTypeToUser()
     table.SetNumberOfColors(count)
     table.GetLookupTable().SetTableRange(0, count - 1)
     table.SaveWithSceneOn()
-    table.SetHideFromEditors(False)

@@ -9,9 +9,9 @@ import numpy as np
 import slicer
 
 from DosePredictionLib.dosimetry.dose_difference import dose_difference
-from DosePredictionScene.colours import GRADIENT_COLOURS
+from DosePredictionScene.colours import GRADIENT_COLOURS, colour_volume, make_user_table
 from DosePredictionScene.dose_node import put_image
-from DosePredictionScene.owned_nodes import default_display_node, owned_node, remove_owned
+from DosePredictionScene.owned_nodes import owned_node, remove_owned
 from DosePredictionScene.pieces import Pieces, in_background, while_in_scene
 from DosePredictionScene.subject_hierarchy import place, study_of
 from DosePredictionScene.voxels import image_in_pieces, volume_in_pieces
@@ -30,7 +30,7 @@ DIFFERENCE_STOPS = ((0.30, 0.65, 1.00), (0.05, 0.25, 0.75), (0.05, 0.05, 0.05), 
 def colour_uncertainty(std_node: Any, prescription_gy: float) -> None:
     """Colour an uncertainty from 0 to 5 % of the prescription; hardly any stays clear."""
     end = UNCERTAINTY_END * prescription_gy
-    _colour(std_node, UNCERTAINTY_STOPS, 0.0, end, threshold=UNCERTAINTY_START * end)
+    _colour(std_node, UNCERTAINTY_STOPS, 0.0, end, clear_below_gy=UNCERTAINTY_START * end)
 
 
 def difference_in_pieces(ct_node: Any, dose_node: Any, clinical_node: Any, prescription_gy: float) -> Pieces[Any]:
@@ -89,7 +89,7 @@ def _colour(
     low: float,
     high: float,
     *,
-    threshold: float | None = None,
+    clear_below_gy: float | None = None,
     clear_within_gy: float = 0.0,
 ) -> None:
     table = owned_node(node, MAP_COLOURS_ROLE, "vtkMRMLColorTableNode", f"{node.GetName()} colours")
@@ -98,20 +98,9 @@ def _colour(
         [np.interp(np.linspace(0.0, 1.0, GRADIENT_COLOURS), places, channel) for channel in zip(*stops, strict=True)], 1
     )
     with slicer.util.NodeModify(table):
-        table.SetTypeToUser()
-        table.SetNumberOfColors(GRADIENT_COLOURS)
-        table.GetLookupTable().SetTableRange(0, GRADIENT_COLOURS - 1)
+        make_user_table(table, GRADIENT_COLOURS)
         for index, colour in enumerate(colours):
             gray = low + (high - low) * index / (GRADIENT_COLOURS - 1)
             opacity = 0.0 if abs(gray) < clear_within_gy else 1.0
             table.SetColor(index, f"{gray:.2f} Gy", *(float(v) for v in colour), opacity)
-        table.SaveWithSceneOn()
-    display = default_display_node(node)
-    with slicer.util.NodeModify(display):
-        display.SetAndObserveColorNodeID(table.GetID())
-        display.AutoWindowLevelOff()
-        display.SetWindowLevelMinMax(low, high)
-        if threshold is not None:
-            display.AutoThresholdOff()
-            display.SetThreshold(threshold, 1e6)
-            display.ApplyThresholdOn()
+    colour_volume(node, table, low, high, clear_below_gy=clear_below_gy)

@@ -6,7 +6,7 @@ from typing import Any
 
 import slicer
 
-from DosePredictionScene.colours import ABOVE_ALL_DOSES_GY, update_legend
+from DosePredictionScene.colours import show_between, update_legend
 from DosePredictionScene.isodose_lines import ISODOSE_ROLE
 from DosePredictionScene.owned_nodes import default_display_node
 
@@ -56,9 +56,7 @@ def use_threshold(dose_node: Any, gray: float) -> None:
     """Show a dose from this dose on."""
     display = default_display_node(dose_node)
     with slicer.util.NodeModify(display):
-        display.AutoThresholdOff()
-        display.SetThreshold(gray, ABOVE_ALL_DOSES_GY)
-        display.ApplyThresholdOn()
+        show_between(display, gray)
 
 
 def use_colours_of(dose_node: Any, node: Any) -> None:
@@ -68,9 +66,7 @@ def use_colours_of(dose_node: Any, node: Any) -> None:
         display.SetAndObserveColorNodeID(source.GetColorNodeID())
         display.AutoWindowLevelOff()
         display.SetWindowLevelMinMax(source.GetWindowLevelMin(), source.GetWindowLevelMax())
-        display.AutoThresholdOff()
-        display.SetThreshold(source.GetLowerThreshold(), source.GetUpperThreshold())
-        display.ApplyThresholdOn()
+        show_between(display, source.GetLowerThreshold(), source.GetUpperThreshold())
 
 
 def use_window(ct_node: Any, name: str) -> None:

@@ -9,9 +9,10 @@ from typing import Any
 import numpy as np
 
 from DosePredictionLib.csv_file import number_cell, write_csv
-from DosePredictionLib.dosimetry.openkbp_score import CRITERION_NAMES, OAR_NAMES, dvh_score
+from DosePredictionLib.dosimetry.openkbp_score import CRITERION_NAMES, dvh_score
 from DosePredictionLib.dosimetry.patient_scores import PatientScores
 from DosePredictionLib.json_file import write_json
+from DosePredictionLib.patient.openkbp_patient import OPENKBP_ORGANS
 
 #: So many patients with the worst dose scores are described in the summary.
 HARDEST = 5
@@ -46,8 +47,8 @@ def write_score_tables(
                  *means, f"{np.mean(timed):.3f}" if timed else "",
                  *([_cell(mean_gdp_hmm(scores))] if gdp_hmm else [])])  # fmt: skip
     write_csv(output / "scores.csv", header, rows)
-    organs = [{n: v for n, v in values.items() if n.split()[0] in OAR_NAMES} for values in everything]
-    targets = [{n: v for n, v in values.items() if n.split()[0] not in OAR_NAMES} for values in everything]
+    organs = [{n: v for n, v in values.items() if n.split()[0] in OPENKBP_ORGANS} for values in everything]
+    targets = [{n: v for n, v in values.items() if n.split()[0] not in OPENKBP_ORGANS} for values in everything]
     summary = {
         "dataset": dataset,
         "patients": len(scores),

@@ -12,9 +12,9 @@ from DosePredictionLib.csv_file import write_csv
 from DosePredictionLib.dosimetry.comparison import DoseComparison
 from DosePredictionLib.dosimetry.gamma import HIGHEST_GAMMA, THRESHOLD_PERCENT
 from DosePredictionLib.dosimetry.goals import GoalResult, Verdict
+from DosePredictionLib.intended_use import INTENDED_USE
 from DosePredictionLib.json_file import write_json
 
-INTENDED_USE = "Research use, not for clinical decisions."
 _VOXEL_FIGURES = (
     ("MAE", "mae_gy"), ("mean difference", "mean_difference_gy"), ("RMSE", "rmse_gy"),
     ("95th percentile of |difference|", "p95_absolute_gy"), ("max |difference|", "max_absolute_gy"),

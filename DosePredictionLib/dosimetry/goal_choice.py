@@ -10,6 +10,7 @@ from typing import Protocol
 from DosePredictionLib.dosimetry.goal import FractionRange, GoalSet
 from DosePredictionLib.dosimetry.goal_reading import bundled_goal_names, bundled_goals, has_goals_ending, read_goals
 from DosePredictionLib.errors import InputError
+from DosePredictionLib.patient.plan_words import is_one_of
 
 #: What comes first of sets that suit equally well.
 USUAL_GOALS = "head-and-neck"
@@ -117,7 +118,7 @@ def _fit(goals: GoalSet, patient: KnownOfPlan) -> _Fit:
             continue
         listed = f"for {' or '.join(wanted)}"
         meant_for.append(listed)
-        if known and _word(known) in (_word(value) for value in wanted):
+        if known and is_one_of(known, wanted):
             agreements += 1
         elif known:
             objections.append(f"{listed}, not {known}")
@@ -132,10 +133,6 @@ def _fit(goals: GoalSet, patient: KnownOfPlan) -> _Fit:
             if off:
                 objections.append(f"{listed}, not {patient.fractions}")
     return _Fit(tuple(meant_for), tuple(objections), agreements, misplaced, off)
-
-
-def _word(text: str) -> str:
-    return text.strip().lower().replace("_", "-").replace(" ", "-")
 
 
 def _fraction_ranges(goals: GoalSet) -> list[FractionRange]:

@@ -12,15 +12,14 @@ from collections.abc import Iterable, Mapping
 import numpy as np
 
 from DosePredictionLib.errors import InputError
+from DosePredictionLib.patient.openkbp_patient import OPENKBP_ORGANS, OPENKBP_STRUCTURES, OPENKBP_TARGETS
 
-OAR_NAMES = ("Brainstem", "SpinalCord", "RightParotid", "LeftParotid", "Esophagus", "Larynx", "Mandible")
-TARGET_NAMES = ("PTV56", "PTV63", "PTV70")
 OAR_CRITERIA = ("D_0.1_cc", "mean")
 TARGET_CRITERIA = ("D_99", "D_95", "D_1")
 #: "Brainstem D_0.1_cc", ... in the order in which results are listed: 14 cells for organs, 9 for targets.
 CRITERION_NAMES = tuple(
-    [f"{name} {criterion}" for name in OAR_NAMES for criterion in OAR_CRITERIA]
-    + [f"{name} {criterion}" for name in TARGET_NAMES for criterion in TARGET_CRITERIA]
+    [f"{name} {criterion}" for name in OPENKBP_ORGANS for criterion in OAR_CRITERIA]
+    + [f"{name} {criterion}" for name in OPENKBP_TARGETS for criterion in TARGET_CRITERIA]
 )
 #: The percentile of the voxel doses that each target criterion is.
 _TARGET_PERCENTILES = {"D_99": 1.0, "D_95": 5.0, "D_1": 99.0}
@@ -75,7 +74,7 @@ def dvh_criteria(
     dose = _checked(dose_gy, "dose", np.shape(dose_gy))
     voxels_in_tenth_cc = max(1.0, float(np.round(100.0 / np.prod(np.asarray(spacing_mm, dtype=float)))))
     criteria = dict.fromkeys(CRITERION_NAMES, float("nan"))
-    for name in (*OAR_NAMES, *TARGET_NAMES):
+    for name in OPENKBP_STRUCTURES:
         if name not in masks:
             continue
         inside = np.asarray(masks[name]) != 0
@@ -84,7 +83,7 @@ def dvh_criteria(
         doses = dose[inside]
         if doses.size == 0:
             continue
-        if name in OAR_NAMES:
+        if name in OPENKBP_ORGANS:
             percentile = max(0.0, 100.0 - voxels_in_tenth_cc / doses.size * 100.0)
             criteria[f"{name} D_0.1_cc"] = float(np.percentile(doses, percentile))
             criteria[f"{name} mean"] = float(doses.mean())

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from DosePredictionLib.dosimetry.gdp_hmm_score import gdp_hmm_mae
-from DosePredictionLib.dosimetry.openkbp_score import OAR_NAMES, dose_score, dvh_differences, dvh_score
+from DosePredictionLib.dosimetry.openkbp_score import dose_score, dvh_differences, dvh_score
 from DosePredictionLib.errors import InputError
+from DosePredictionLib.patient.openkbp_patient import OPENKBP_ORGANS
 from DosePredictionLib.patient.patient import Patient
 from DosePredictionLib.patient.structure import Structure, StructureRole
 from DosePredictionLib.patient.volume import Volume
@@ -68,7 +69,7 @@ def _facts(patient: Patient, error_gy: np.ndarray, masks: dict[str, np.ndarray])
     """What may explain a patient's scores: the data, the targets, and whether the dose is off as a whole."""
     targets = [name for name in masks if name.startswith("PTV")]
     volume_cc = float(np.logical_or.reduce([masks[name] for name in targets]).sum()) * patient.geometry.voxel_volume_cc
-    bath = [error_gy[mask].mean() for name, mask in masks.items() if name in OAR_NAMES and mask.any()]
+    bath = [error_gy[mask].mean() for name, mask in masks.items() if name in OPENKBP_ORGANS and mask.any()]
     said = "no CT" if patient.ct is None else "CT"
     return (f"{said}; targets {volume_cc:.0f} cc at {', '.join(name[3:] for name in sorted(targets))} Gy; organs "
             f"predicted {np.mean(bath) if bath else 0.0:+.1f} Gy on average")  # fmt: skip

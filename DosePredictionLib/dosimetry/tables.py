@@ -15,6 +15,7 @@ from DosePredictionLib.dosimetry.dvh import BIN_WIDTH_GY, Dvh
 from DosePredictionLib.dosimetry.goal import Goal
 from DosePredictionLib.dosimetry.goals import NOT_JUDGED, GoalResult, Verdict, format_value
 from DosePredictionLib.dosimetry.structure_expression import EACH
+from DosePredictionLib.intended_use import INTENDED_USE
 
 GOALS_COLUMNS = (
     "structure", "metric", "comparator", "limit", "unit", "value", "verdict", "priority", "source",
@@ -126,7 +127,7 @@ def format_goals_table(results: Sequence[GoalResult]) -> str:
         lines += ["", *wrapped(f"Not applicable: {missing}")]
     counts = Counter(result.verdict for result in results)
     lines += ["", ", ".join(f"{counts[verdict]} {verdict.value}" for verdict in Verdict) + "."]
-    lines += ["Research use, not for clinical decisions."]
+    lines += [INTENDED_USE]
     return "\n".join(lines)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from DosePredictionLib.intended_use import INTENDED_USE
 from DosePredictionLib.json_file import write_json
 
 
@@ -32,7 +33,7 @@ class ModalityProvenance:
     steps: int
     seed: int
     versions: dict[str, str]
-    intended_use: str = "Research use, not for clinical decisions."
+    intended_use: str = INTENDED_USE
 
     def write(self, path: str | Path) -> None:
         """Write MODALITY.json; it appears whole or not at all.

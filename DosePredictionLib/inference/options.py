@@ -8,6 +8,7 @@ from dataclasses import dataclass, fields
 from typing import Any
 
 from DosePredictionLib.errors import InputError
+from DosePredictionLib.intended_use import INTENDED_USE
 from DosePredictionLib.review.review_warning import ReviewWarning
 
 
@@ -92,7 +93,7 @@ class Provenance:
     dose_calibration: str = ""
     dose_calibration_sha256: str = ""
     ct_digest: str = ""
-    intended_use: str = "Research use, not for clinical decisions."
+    intended_use: str = INTENDED_USE
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Provenance:

@@ -13,7 +13,8 @@ from DosePredictionLib.patient.dicom_files import read_whole, told_as_damaged
 if TYPE_CHECKING:
     from pydicom import Dataset
 
-_CONTOUR_DATA = 0x30060050
+#: The tag of a contour's points.
+CONTOUR_DATA = 0x30060050
 _EXCLUSIVE = "CLOSEDPLANAR_XOR"
 _CLOSED = ("CLOSED_PLANAR", _EXCLUSIVE)
 
@@ -97,9 +98,9 @@ def _points(contour: Dataset) -> np.ndarray:
     """Vertices (n, 3); parsed as a whole, because number by number takes seconds for a large structure set."""
     from pydicom.dataelem import RawDataElement
 
-    if _CONTOUR_DATA not in contour:
+    if CONTOUR_DATA not in contour:
         return np.zeros((0, 3))
-    element = contour.get_item(_CONTOUR_DATA)
+    element = contour.get_item(CONTOUR_DATA)
     if isinstance(element, RawDataElement) and element.value is not None:
         text = bytes(element.value).strip(b" \0")
         values = np.array(text.split(b"\\"), dtype=np.float64) if text else np.zeros(0)

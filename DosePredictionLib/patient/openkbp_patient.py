@@ -13,11 +13,10 @@ from DosePredictionLib.patient.patient import Patient
 from DosePredictionLib.patient.structure import Structure
 from DosePredictionLib.patient.volume import Volume
 
+OPENKBP_ORGANS = ("Brainstem", "SpinalCord", "RightParotid", "LeftParotid", "Esophagus", "Larynx", "Mandible")
+OPENKBP_TARGETS = ("PTV56", "PTV63", "PTV70")
 #: In the order of the bits of the packed files.
-OPENKBP_STRUCTURES = (
-    "Brainstem", "SpinalCord", "RightParotid", "LeftParotid", "Esophagus", "Larynx", "Mandible",
-    "PTV56", "PTV63", "PTV70",
-)  # fmt: skip
+OPENKBP_STRUCTURES = (*OPENKBP_ORGANS, *OPENKBP_TARGETS)
 DOSE_REGION_NAME = "possible_dose_mask"
 #: The challenge stores HU + 1024, and 0 outside the body.
 HU_OFFSET = 1024

@@ -13,6 +13,7 @@ from DosePredictionLib.errors import InputError
 from DosePredictionLib.patient.dicom_instance import PREDICTED, RESEARCH_USE, new_instance, write_instance
 from DosePredictionLib.patient.dicom_isolines import isolines
 from DosePredictionLib.patient.dicom_reference import DicomReference
+from DosePredictionLib.patient.dicom_structures import CONTOUR_DATA
 from DosePredictionLib.patient.volume import Volume
 
 if TYPE_CHECKING:
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
 RT_STRUCTURE_SET_STORAGE = "1.2.840.10008.5.1.4.1.1.481.3"
 #: The class that RTSTRUCT still names for the study it refers to, though it is retired (PS3.3 C.8.8.5).
 _STUDY_CLASS = "1.2.840.10008.3.1.2.3.1"
-_CONTOUR_DATA = 0x30060050
 #: Levels in per cent of the highest prescription.
 ISODOSE_PERCENT = (107.0, 105.0, 100.0, 95.0, 90.0, 80.0, 70.0, 50.0, 30.0)
 
@@ -112,7 +112,7 @@ def _contours(dose: Volume, level: float, reference: DicomReference) -> list[Dat
             item.NumberOfContourPoints = len(points)
             # As text: pydicom would check each of a million numbers by itself.
             text = "\\".join(f"{value:.3f}" for value in points.ravel())
-            item.add(DataElement(_CONTOUR_DATA, "DS", text, already_converted=True))
+            item.add(DataElement(CONTOUR_DATA, "DS", text, already_converted=True))
             items.append(item)
     return items
 

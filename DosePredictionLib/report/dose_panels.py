@@ -17,6 +17,7 @@ import numpy as np
 from DosePredictionLib.dosimetry.dvh import compute_dvh
 from DosePredictionLib.dosimetry.named_dose import NamedDose
 from DosePredictionLib.errors import InputError
+from DosePredictionLib.intended_use import INTENDED_USE
 from DosePredictionLib.patient.patient import Patient
 from DosePredictionLib.patient.structure import Structure, StructureRole
 from DosePredictionLib.patient.volume import Volume
@@ -32,7 +33,6 @@ if TYPE_CHECKING:
 DOTS_PER_INCH = 200
 #: The difference's colours end at this part of the prescription.
 LARGEST_DIFFERENCE = 0.2
-INTENDED_USE = "Research use, not for clinical decisions."
 
 
 def draw_dose_panels(

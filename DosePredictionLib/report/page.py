@@ -10,12 +10,12 @@ from pathlib import Path
 from DosePredictionLib.dosimetry.comparison import DoseComparison
 from DosePredictionLib.dosimetry.goals import GoalSet
 from DosePredictionLib.dosimetry.named_dose import NamedDose
+from DosePredictionLib.intended_use import INTENDED_USE
 from DosePredictionLib.patient.patient import Patient
 from DosePredictionLib.report import sections
 from DosePredictionLib.report.structure_colours import structure_colours
 from DosePredictionLib.review.review_warning import ReviewWarning
 
-NOTICE = "Research use, not for clinical decisions."
 _STYLE = Path(__file__).with_name("style.css")
 #: Nothing may be fetched and no script may run, whatever a structure is called.
 _POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:"
@@ -76,9 +76,10 @@ def report_page(
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
         f"<title>{escape(title)}: {identifier}</title><style>{_STYLE.read_text(encoding='utf-8')}</style></head>"
         "\n<body>"
-        f'<div class="notice">{NOTICE}</div><table class="sheet" role="presentation">'
+        f'<div class="notice">{INTENDED_USE}</div><table class="sheet" role="presentation">'
         # A table's head is repeated on every printed page, in every browser.
-        f'<thead class="running"><tr><td><div>{NOTICE}<span>{escape(title)}: {identifier}, {when}</span></div></td>'
+        f'<thead class="running"><tr><td><div>{INTENDED_USE}'
+        f"<span>{escape(title)}: {identifier}, {when}</span></div></td>"
         "</tr></thead><tbody><tr><td><main>"
         f'<header class="top"><h1>{escape(title)}: {identifier}</h1><p>Made by SlicerDosePrediction on {when}</p>'
         f"</header>{''.join(content)}</main></td></tr></tbody></table></body></html>\n"

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from DosePredictionLib.conditioning.channels import OAR_CHANNELS
 from DosePredictionLib.patient.patient import Patient
+from DosePredictionLib.patient.plan_words import is_one_of
 from DosePredictionLib.review.review_warning import ReviewWarning
 from DosePredictionLib.review.thresholds import Thresholds, TrainedOn
 
@@ -76,7 +77,7 @@ def _fractionation(patient: Patient, trained: TrainedOn) -> Iterator[ReviewWarni
 def _site(patient: Patient, trained: TrainedOn, channels: Sequence[str]) -> Iterator[ReviewWarning]:
     seen = ", ".join(trained.sites)
     if patient.site is not None:
-        if _word(patient.site) not in {_word(site) for site in trained.sites}:
+        if not is_one_of(patient.site, trained.sites):
             yield ReviewWarning(
                 "site-unseen", f"The weights have not seen the site {patient.site}, only {seen}.", _EXTRAPOLATES,
                 {"site": patient.site, "trained_sites": seen},
@@ -98,7 +99,7 @@ def _technique(patient: Patient, trained: TrainedOn) -> Iterator[ReviewWarning]:
     odd = []
     evidence: dict[str, float | str] = {"trained_techniques": seen, "trained_fields_from": fewest,
                                         "trained_fields_to": most}  # fmt: skip
-    if patient.technique is not None and _word(patient.technique) not in {_word(one) for one in trained.techniques}:
+    if patient.technique is not None and not is_one_of(patient.technique, trained.techniques):
         odd.append(f"technique {patient.technique} instead of {seen}")
         evidence["technique"] = patient.technique
     if patient.beams is not None:
@@ -142,7 +143,3 @@ def _organs(
 
 def _range(low: float, high: float, unit: str) -> str:
     return (f"{low:g} {unit}" if low == high else f"{low:g} to {high:g} {unit}").strip()
-
-
-def _word(text: str) -> str:
-    return text.strip().lower().replace("_", "-").replace(" ", "-")

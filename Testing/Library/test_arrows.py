@@ -20,9 +20,10 @@ LIBRARY = "DosePredictionLib"
 
 #: Each room of the library, and the rooms it may import besides itself.
 #: A file directly inside the library is a room of its own.
-GROUND = {"csv_file", "errors", "json_file", "resources", "whole_file"}
+GROUND = {"csv_file", "errors", "intended_use", "json_file", "resources", "whole_file"}
 ALLOWED: dict[str, set[str]] = {
     "errors": set(),
+    "intended_use": set(),
     "whole_file": {"errors"},
     "csv_file": {"whole_file"},
     "json_file": {"errors", "whole_file"},

@@ -16,14 +16,13 @@ import pytest
 
 from DosePredictionLib.dosimetry.openkbp_score import (
     CRITERION_NAMES,
-    OAR_NAMES,
-    TARGET_NAMES,
     dose_score,
     dvh_criteria,
     dvh_differences,
     dvh_score,
 )
 from DosePredictionLib.errors import InputError
+from DosePredictionLib.patient.openkbp_patient import OPENKBP_STRUCTURES
 
 SHAPE = (24, 20, 22)
 SPACING_MM = (3.906, 3.906, 2.5)
@@ -73,7 +72,7 @@ def make_patient(seed: int, names: tuple[str, ...]) -> tuple[np.ndarray, np.ndar
 
 
 PATIENTS = [
-    make_patient(1, OAR_NAMES + TARGET_NAMES),
+    make_patient(1, OPENKBP_STRUCTURES),
     make_patient(2, ("Brainstem", "LeftParotid", "Mandible", "PTV70")),
     make_patient(3, ("SpinalCord", "PTV56", "PTV63", "PTV70")),
 ]

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from DosePredictionLib.intended_use import INTENDED_USE
 from DosePredictionLib.worker.predictor import Prediction
 from DosePredictionScene.headless_application import is_headless_application
 from DosePredictionScene.layout import DOSE_OPACITY, ras_of_lps
@@ -23,7 +24,6 @@ MARGIN_MM = 20.0
 #: Doses so far from a slice count for its frame.
 SLAB_MM = 6.0
 WARNING, GREY = (1.0, 0.8, 0.2), (0.6, 0.6, 0.6)
-INTENDED_USE = "Research use, not for clinical decisions."
 
 
 def views_picture(ct_node: Any, segmentation_node: Any, dose_node: Any, prediction: Prediction) -> np.ndarray:

@@ -31,7 +31,7 @@ def _find_packages() -> None:
 def argument_parser() -> argparse.ArgumentParser:
     """The command's options."""
     from DosePredictionLib.cli.goal_options import add_goals_option
-    from DosePredictionLib.cli.predict import add_model_options
+    from DosePredictionLib.cli.model_options import add_model_options
 
     parser = argparse.ArgumentParser(
         prog="headless.py",

@@ -11,7 +11,8 @@ from pathlib import Path
 import slicer
 
 from DosePredictionLib.cli.goal_options import goals_for, named_goals
-from DosePredictionLib.cli.predict import chosen_calibration, write_outputs
+from DosePredictionLib.cli.model_options import chosen_calibration
+from DosePredictionLib.cli.prediction_files import write_outputs
 from DosePredictionLib.cli.progress_bar import ProgressBar
 from DosePredictionLib.cli.result_folders import check_writable, remove_earlier_prediction, result_folders
 from DosePredictionLib.dosimetry.goals import evaluate_goals

@@ -15,10 +15,9 @@ import numpy as np
 from DosePredictionLib.cli.dose_options import tell_warnings
 from DosePredictionLib.cli.each_case import each_case
 from DosePredictionLib.cli.evaluated_dose import EvaluatedDose, predict_dose, read_predicted_dose
-from DosePredictionLib.cli.predict import add_model_options, chosen_calibration
+from DosePredictionLib.cli.model_options import add_model_options, chosen_calibration
 from DosePredictionLib.cli.result_folders import check_writable
 from DosePredictionLib.cli.score_tables import mean_gdp_hmm, write_score_tables
-from DosePredictionLib.cli.scorecard import print_mean
 from DosePredictionLib.cli.structure_tables import (
     StructureScores,
     score_structures,
@@ -31,7 +30,7 @@ from DosePredictionLib.dosimetry.patient_scores import PatientScores, challenge_
 from DosePredictionLib.dosimetry.plan_figures import PlanFigure, plan_figures, write_plan_figures, write_summary
 from DosePredictionLib.dosimetry.scorecard import Scorecard
 from DosePredictionLib.dosimetry.scorecard_reading import find_scorecard
-from DosePredictionLib.dosimetry.scorecard_table import PATIENT_TABLE, PatientTotal, write_patient_totals
+from DosePredictionLib.dosimetry.scorecard_table import PATIENT_TABLE, PatientTotal, format_mean, write_patient_totals
 from DosePredictionLib.errors import InputError
 from DosePredictionLib.inference.options import PredictionOptions, Provenance
 from DosePredictionLib.inference.patients_seen import PATIENTS_TRAINED_ON, PatientsSeen
@@ -199,7 +198,7 @@ def _write(
     if card is not None:
         totals = [one.total for one in results if one.total is not None]
         write_patient_totals(totals, arguments.output / PATIENT_TABLE)
-        print_mean(totals, card)
+        print(format_mean(totals, card))
     if "coverage" in settings:
         covered = settings["coverage"]
         print(f"truth within the 68 % interval: {covered['voxel_68']} % of the voxels, {covered['dvh_68']} % of the "

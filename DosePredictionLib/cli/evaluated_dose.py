@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from DosePredictionLib.cli.dose_options import checked_dose
-from DosePredictionLib.cli.predict import predict_with_bar
+from DosePredictionLib.cli.progress_bar import predict_with_bar
 from DosePredictionLib.dosimetry.dose_file import check_is_in_gy
 from DosePredictionLib.errors import InputError
 from DosePredictionLib.inference.options import PredictionOptions, Provenance

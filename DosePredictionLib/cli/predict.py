@@ -5,13 +5,20 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from DosePredictionLib.cli.each_case import check_all_done, each_case
 from DosePredictionLib.cli.goal_options import TakenGoals, add_goals_option, goals_for, named_goals
-from DosePredictionLib.cli.progress_bar import ProgressBar
+from DosePredictionLib.cli.model_options import add_model_options, chosen_calibration
+from DosePredictionLib.cli.prediction_files import (
+    FORMATS,
+    drawn_levels_gy,
+    write_dicom_outputs,
+    write_outputs,
+    write_prediction_report,
+)
+from DosePredictionLib.cli.progress_bar import predict_with_bar
 from DosePredictionLib.cli.result_folders import (
     OPENKBP,
     check_modality_files,
@@ -20,20 +27,14 @@ from DosePredictionLib.cli.result_folders import (
     remove_earlier_prediction,
     result_folders,
 )
-from DosePredictionLib.dosimetry.goals import GoalSet, evaluate_goals
-from DosePredictionLib.dosimetry.tables import format_goals_table, write_dvh_csv, write_goals_csv
+from DosePredictionLib.dosimetry.goals import evaluate_goals
+from DosePredictionLib.dosimetry.tables import format_goals_table
 from DosePredictionLib.errors import InputError
 from DosePredictionLib.inference.options import PredictionOptions
 from DosePredictionLib.patient.cases import Case, named_cases
 from DosePredictionLib.patient.dicom_reference import DicomReference
-from DosePredictionLib.patient.made_by_model import PREDICTION
-from DosePredictionLib.patient.patient import Patient
-from DosePredictionLib.patient.writer_dicom_dose import write_rtdose
-from DosePredictionLib.patient.writer_dicom_isodose import isodose_levels_gy, write_isodose_contours
 from DosePredictionLib.patient.writer_openkbp_csv import check_openkbp_grid, write_openkbp_dose
 from DosePredictionLib.worker.predictor import Prediction, Predictor
-
-FORMATS = {"nrrd": ".nrrd", "nifti": ".nii.gz", OPENKBP: ".nrrd", "dicom": ".nrrd"}
 
 
 def add_parser(commands: Any) -> None:
@@ -62,31 +63,6 @@ def add_parser(commands: Any) -> None:
                         "which is sampled from the others and written as MODALITY.nrrd, on the model's grid cut to a "
                         "box around the body, and MODALITY.json says how it was made (default: dose)")  # fmt: skip
     parser.set_defaults(run=run)
-
-
-def add_model_options(parser: argparse.ArgumentParser) -> None:
-    """The options that choose and steer a model."""
-    parser.add_argument("--system", default="default", metavar="NAME", help="which system predicts (default: default)")
-    parser.add_argument("--weights", metavar="FILE", type=Path, help="weights file instead of the one that ships")
-    parser.add_argument("--samples", type=int, metavar="K",
-                        help="doses drawn, every second one of the patient's mirror image; their mean is the "
-                        "prediction, and the uncertainty is told from their spread (default: as the weights "
-                        "recommend)")  # fmt: skip
-    parser.add_argument("--steps", type=int, metavar="N",
-                        help="denoising steps a sample (default: likewise)")  # fmt: skip
-    parser.add_argument("--seed", type=int, default=0, metavar="S", help="seed of the noise (default: 0)")
-    parser.add_argument("--calibrate", action="store_true",
-                        help="refine the dose inside targets and organs with the Adaptive Dose Calibration that ships "
-                        "for the system")  # fmt: skip
-    parser.add_argument("--calibration-weights", metavar="FILE", type=Path,
-                        help="the same with another calibration, one that was trained for these weights")  # fmt: skip
-    parser.add_argument("--device", default="auto", help="auto, cpu, cuda or mps (default: auto)")
-
-
-def chosen_calibration(arguments: argparse.Namespace) -> bool | Path:
-    """What `Predictor` is told of the calibration."""
-    chosen: bool | Path = arguments.calibration_weights or arguments.calibrate
-    return chosen
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -189,71 +165,3 @@ def run_modality(arguments: argparse.Namespace, options: PredictionOptions, case
         print(f"{case.identifier}: {path} (research use, not for clinical decisions)")
     check_all_done(cases, failures, "sampled")
     return 0
-
-
-def predict_with_bar(predictor: Predictor, patient: Patient, options: PredictionOptions) -> Prediction:
-    """Predict one patient with a progress bar."""
-    bar = ProgressBar(patient.identifier)
-    try:
-        return predictor.predict(
-            patient, samples=options.samples, steps=options.steps, seed=options.seed, on_progress=bar.show,
-            on_message=lambda text: print(text, file=sys.stderr),
-        )  # fmt: skip
-    finally:
-        bar.close()
-
-
-def write_outputs(prediction: Prediction, folder: Path, goals: GoalSet, dose_format: str = "nrrd") -> None:
-    """Write dose, its standard deviation, the dose before calibration, DVHs, goals and provenance of a prediction."""
-    # First: by it a folder is known as a prediction's.
-    replace(prediction, provenance=replace(prediction.provenance, format=dose_format)).write_provenance(
-        folder / PREDICTION
-    )
-    suffix = FORMATS[dose_format]
-    prediction.dose.write(folder / f"dose{suffix}")
-    if prediction.dose_std is not None:
-        prediction.dose_std.write(folder / f"dose_std{suffix}")
-    if prediction.uncalibrated is not None:
-        prediction.uncalibrated.write(folder / f"dose_uncalibrated{suffix}")
-    write_dvh_csv(prediction.dvhs, folder / "dvh.csv")
-    write_goals_csv(evaluate_goals(goals, prediction.patient, prediction.dose, prediction.dvhs), folder / "goals.csv")
-
-
-def drawn_levels_gy(prediction: Prediction) -> tuple[float, ...]:
-    """The isodose levels that a predicted dose reaches, Gy.
-
-    Raises:
-        InputError: it reaches none.
-    """
-    highest_gy = float(prediction.dose.array.max())
-    levels = isodose_levels_gy(prediction.patient.prescription_gy)
-    reached = tuple(level for level in levels if 0.0 < level <= highest_gy)
-    if not reached:
-        raise InputError(
-            f"The predicted dose of {prediction.patient.identifier} reaches none of the isodose levels "
-            f"(maximum {highest_gy:.1f} Gy, lowest level {min(levels):.1f} Gy), so nothing was written; "
-            "predict without --isodose-contours."
-        )
-    return reached
-
-
-def write_dicom_outputs(
-    prediction: Prediction, reference: DicomReference, folder: Path, levels_gy: Sequence[float] = ()
-) -> None:
-    """Write the predicted dose as RTDOSE and the isodose lines of ``levels_gy``, if there are any, as RTSTRUCT."""
-    write_rtdose(prediction.dose, reference, folder / "dose.dcm", patient=prediction.patient)
-    if levels_gy:
-        write_isodose_contours(prediction.dose, levels_gy, reference, folder / "isodoses.dcm")
-
-
-def write_prediction_report(prediction: Prediction, path: Path, goals: GoalSet, goals_reason: str = "") -> None:
-    """Write the page about a prediction."""
-    from dataclasses import asdict
-
-    from DosePredictionLib.dosimetry.named_dose import NamedDose
-    from DosePredictionLib.report.write import write_report
-
-    made = asdict(prediction.provenance)
-    dose = NamedDose("Predicted", prediction.dose, prediction.dose_std, made)
-    review = prediction.provenance.review
-    write_report(path, prediction.patient, [dose], goals, review, goals_reason=goals_reason)

@@ -1,4 +1,4 @@
-"""A progress bar for a terminal, and plain lines where there is none."""
+"""A progress bar for a terminal, and plain lines where there is none; predictions that show one."""
 
 from __future__ import annotations
 
@@ -7,7 +7,10 @@ import sys
 import time
 from typing import TextIO
 
+from DosePredictionLib.inference.options import PredictionOptions
 from DosePredictionLib.inference.progress import Progress
+from DosePredictionLib.patient.patient import Patient
+from DosePredictionLib.worker.predictor import Prediction, Predictor
 
 WIDTH = 28
 #: Without a terminal, a line at most this often.
@@ -64,3 +67,15 @@ class ProgressBar:
         if self._terminal:
             self._stream.write("\n")
             self._stream.flush()
+
+
+def predict_with_bar(predictor: Predictor, patient: Patient, options: PredictionOptions) -> Prediction:
+    """Predict one patient with a progress bar."""
+    bar = ProgressBar(patient.identifier)
+    try:
+        return predictor.predict(
+            patient, samples=options.samples, steps=options.steps, seed=options.seed, on_progress=bar.show,
+            on_message=lambda text: print(text, file=sys.stderr),
+        )  # fmt: skip
+    finally:
+        bar.close()

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import math
-from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -16,8 +14,8 @@ from DosePredictionLib.dosimetry.scorecard_reading import find_scorecard
 from DosePredictionLib.dosimetry.scorecard_scoring import score_dose
 from DosePredictionLib.dosimetry.scorecard_table import (
     PatientTotal,
+    format_mean,
     format_scorecard_table,
-    means_of,
     write_patient_totals,
     write_scorecard_csv,
 )
@@ -75,7 +73,7 @@ def _run_many(arguments: argparse.Namespace, card: Scorecard) -> int:
         print(f"{total.identifier}: {total.score:.1f} of {total.maximum:g}, {total.percent:.1f} %")
     if not totals:
         raise InputError(f"No case in {arguments.case} could be scored; the reasons stand above.")
-    print_mean(totals, card)
+    print(format_mean(totals, card))
     if arguments.output is not None:
         write_patient_totals(totals, arguments.output)
     check_all_done(cases, failures, "scored")
@@ -86,10 +84,3 @@ def _score_case(case: Case, predictions: Path, card: Scorecard) -> PatientTotal:
     patient = case.read()
     dose = checked_dose(predictions / case.identifier / "dose.nrrd", patient, f"{case.identifier}: ")
     return PatientTotal.of(card, patient, dose)
-
-
-def print_mean(totals: Sequence[PatientTotal], card: Scorecard) -> None:
-    """Tell the patients' mean, and that of their own doses."""
-    mean, own = means_of(totals)
-    reference = "" if math.isnan(own) else f"; their own doses {own:.2f} %"
-    print(f"{len(totals)} patients: {mean:.2f} % on average ({card.name}){reference}")

@@ -56,6 +56,13 @@ def means_of(totals: Sequence[PatientTotal]) -> tuple[float, float]:
     return mean([one.percent for one in totals]), mean([one.reference_percent for one in totals])
 
 
+def format_mean(totals: Sequence[PatientTotal], card: Scorecard) -> str:
+    """The patients' mean percent, and that of their own doses, in one line."""
+    mean, own = means_of(totals)
+    reference = "" if math.isnan(own) else f"; their own doses {own:.2f} %"
+    return f"{len(totals)} patients: {mean:.2f} % on average ({card.name}){reference}"
+
+
 def write_patient_totals(totals: Sequence[PatientTotal], path: str | Path) -> None:
     """Write a row a patient (`PATIENT_COLUMNS`) and the mean percents.
 

@@ -24,7 +24,7 @@ from scipy import ndimage
 from tiny import tiny_weights
 
 from DosePredictionLib.cli.main import main
-from DosePredictionLib.cli.predict import predict_with_bar
+from DosePredictionLib.cli.progress_bar import predict_with_bar
 from DosePredictionLib.patient.checks import check_patient
 from DosePredictionLib.patient.patient import Patient
 from DosePredictionLib.patient.reading import find_cases, read_patient

@@ -1,0 +1,31 @@
+"""Which model predicts, and how, as ``predict`` and others take it from the command line."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+
+def add_model_options(parser: argparse.ArgumentParser) -> None:
+    """The options that choose and steer a model."""
+    parser.add_argument("--system", default="default", metavar="NAME", help="which system predicts (default: default)")
+    parser.add_argument("--weights", metavar="FILE", type=Path, help="weights file instead of the one that ships")
+    parser.add_argument("--samples", type=int, metavar="K",
+                        help="doses drawn, every second one of the patient's mirror image; their mean is the "
+                        "prediction, and the uncertainty is told from their spread (default: as the weights "
+                        "recommend)")  # fmt: skip
+    parser.add_argument("--steps", type=int, metavar="N",
+                        help="denoising steps a sample (default: likewise)")  # fmt: skip
+    parser.add_argument("--seed", type=int, default=0, metavar="S", help="seed of the noise (default: 0)")
+    parser.add_argument("--calibrate", action="store_true",
+                        help="refine the dose inside targets and organs with the Adaptive Dose Calibration that ships "
+                        "for the system")  # fmt: skip
+    parser.add_argument("--calibration-weights", metavar="FILE", type=Path,
+                        help="the same with another calibration, one that was trained for these weights")  # fmt: skip
+    parser.add_argument("--device", default="auto", help="auto, cpu, cuda or mps (default: auto)")
+
+
+def chosen_calibration(arguments: argparse.Namespace) -> bool | Path:
+    """What `Predictor` is told of the calibration."""
+    chosen: bool | Path = arguments.calibration_weights or arguments.calibrate
+    return chosen

@@ -41,13 +41,12 @@ from DosePredictionLib.inference.uncertainty import (
     cross_validated_coverage,
     fit_calibration,
 )
-from DosePredictionLib.inference.weights_header import read_weights_header
+from DosePredictionLib.inference.weights_header import companion_path, read_weights_header
 from DosePredictionLib.patient.cases import Case, named_cases
 from DosePredictionLib.patient.patient import Patient
 from DosePredictionLib.patient.patient_digest import patient_digest
 from DosePredictionLib.patient.reader_gdp_hmm import is_gdp_hmm
 from DosePredictionLib.patient.volume import Volume
-from DosePredictionLib.resources import resource_path
 from DosePredictionLib.whole_file import check_replaceable
 from DosePredictionLib.worker.predictor import Predictor
 
@@ -117,15 +116,17 @@ def run(arguments: argparse.Namespace) -> int:
     options = PredictionOptions(arguments.samples, arguments.steps, arguments.seed)
     goals = None if arguments.plan_figures is None else goals_of(arguments.plan_figures)
     card = None if arguments.scorecard is None else find_scorecard(arguments.scorecard)
+    seen = PatientsSeen(complete=False)
     if arguments.predictions is None:
         calibrate = chosen_calibration(arguments)
+        seen = _patients_seen(_weights_files(arguments))
         with Predictor(arguments.system, arguments.weights, arguments.device, calibrate=calibrate) as predictor:
             results, failures = _score_all(arguments, partial(predict_dose, predictor, options=options), goals, card)
     elif arguments.predictions.is_dir():
         results, failures = _score_all(arguments, partial(read_predicted_dose, arguments.predictions), goals, card)
     else:
         raise InputError(f"There is no folder {arguments.predictions}; give the folder that holds the predictions.")
-    _write(results, failures, arguments, card)
+    _write(results, failures, arguments, card, seen)
     if failures:
         raise InputError(
             f"{len(failures)} of {len(failures) + len(results)} cases could not be scored ({', '.join(failures)}); the "
@@ -181,12 +182,16 @@ def _score_case(case: Case, dose_of: DoseOf, goals: GoalSet | None, card: Scorec
 
 
 def _write(
-    results: Sequence[CaseResult], failures: Sequence[str], arguments: argparse.Namespace, card: Scorecard | None
+    results: Sequence[CaseResult],
+    failures: Sequence[str],
+    arguments: argparse.Namespace,
+    card: Scorecard | None,
+    seen: PatientsSeen,
 ) -> None:
     """Write the tables and print the means."""
     scores = [one.scores for one in results]
     structures = [one.structures for one in results]
-    settings = _settings(results, arguments)
+    settings = _settings(results, arguments, seen)
     if failures:
         settings["not_scored"] = list(failures)
     write_score_tables(scores, structure_summary(structures) | settings, arguments.dataset.name, arguments.output)
@@ -210,7 +215,7 @@ def _write(
           f"DVH score {dvh_score([s.differences for s in scores]):.3f} Gy ({arguments.output})")  # fmt: skip
 
 
-def _settings(results: Sequence[CaseResult], arguments: argparse.Namespace) -> dict[str, Any]:
+def _settings(results: Sequence[CaseResult], arguments: argparse.Namespace, seen: PatientsSeen) -> dict[str, Any]:
     """What the summary says of how the doses were made, and of their uncertainty."""
     made = results[-1].made
     if made is None:
@@ -220,8 +225,7 @@ def _settings(results: Sequence[CaseResult], arguments: argparse.Namespace) -> d
         "uncertainty_said": made.uncertainty, "samples": made.samples, "steps": made.steps, "seed": made.seed,
         "device": made.device_name, **_calibration(made),
     }  # fmt: skip
-    weights = Path(arguments.weights or resource_path("Models", f"{arguments.system}.safetensors"))
-    settings |= _of_training_patients(results, [weights, *_calibration_file(made, arguments)])
+    settings |= _of_training_patients(results, seen)
     uncertain = [one.uncertain for one in results if one.uncertain is not None]
     if len(uncertain) == 1 and made.uncertainty.startswith("not calibrated"):
         print("One patient alone says nothing of the uncertainty, so it is not calibrated.", file=sys.stderr)
@@ -230,28 +234,42 @@ def _settings(results: Sequence[CaseResult], arguments: argparse.Namespace) -> d
         settings["uncertainty"] = asdict(fit_calibration(uncertain))
         settings["coverage"] = asdict(cross_validated_coverage(uncertain))
     elif uncertain:
-        fitted: dict[str, Any] = read_weights_header(weights).uncertainty
+        fitted: dict[str, Any] = read_weights_header(_weights_files(arguments)[0]).uncertainty
         settings["coverage"] = asdict(coverage(uncertain, UncertaintyCalibration(**fitted)))
     return settings
 
 
-def _calibration_file(made: Provenance, arguments: argparse.Namespace) -> list[Path]:
-    """The dose calibration that was used, if any."""
-    if not made.dose_calibration:
-        return []
+def _weights_files(arguments: argparse.Namespace) -> list[Path]:
+    """The weights that predict, and the dose calibration after them, if any."""
+    weights: Path | None = arguments.weights
+    if weights is None:
+        from DosePredictionLib.inference.weights import default_weights
+
+        weights = default_weights(arguments.system)
+    if not chosen_calibration(arguments):
+        return [weights]
     from DosePredictionLib.inference.calibration import shipped_calibration
 
-    return [arguments.calibration_weights or shipped_calibration(made.system)]
+    return [weights, arguments.calibration_weights or shipped_calibration(read_weights_header(weights).system)]
 
 
-def _of_training_patients(results: Sequence[CaseResult], files: Sequence[Path]) -> dict[str, int]:
-    """How many of the patients any of these weights were trained on; nothing where that can't be told."""
+def _patients_seen(files: Sequence[Path]) -> PatientsSeen:
+    """Whom any of these weights and their companions were trained on.
+
+    Raises:
+        InputError: one of the files, or a companion, can't be read.
+    """
     seen = PatientsSeen()
     for weights in files:
         header = read_weights_header(weights)
-        others = [read_weights_header(weights.parent / companion["name"]) for companion in header.companions]
+        others = [read_weights_header(companion_path(one["name"], weights)) for one in header.companions]
         for one in (header, *others):
             seen = seen.with_others(PatientsSeen.of_header(one.training))
+    return seen
+
+
+def _of_training_patients(results: Sequence[CaseResult], seen: PatientsSeen) -> dict[str, int]:
+    """How many of the patients the weights were trained on; nothing where that can't be told."""
     known = [(one.scores.identifier, seen.knows(one.digest)) for one in results]
     trained_on = [name for name, was in known if was]
     if trained_on:

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from DosePredictionLib.conditioning.channels import CHANNELS, MORE_CHANNELS
 from DosePredictionLib.errors import InputError
 from DosePredictionLib.inference.eight_bits import SCALE, from_eight_bits, is_packed, to_eight_bits
-from DosePredictionLib.inference.weights_header import FORMAT, WeightsHeader
+from DosePredictionLib.inference.weights_header import FORMAT, WeightsHeader, companion_path
 from DosePredictionLib.resources import resource_root
 from DosePredictionLib.systems.registry import system_from_config
 from DosePredictionLib.systems.system import System
@@ -105,11 +105,8 @@ def load_weights(path: str | Path) -> LoadedWeights:
 
 
 def _load_companion(told: dict[str, str], path: Path, system: System) -> LoadedWeights:
-    """A companion of the weights at ``path``: beside them, or among those that ship."""
-    places = (path.parent / told["name"], resource_root() / "Models" / told["name"])
-    companion = next((place for place in places if place.is_file()), None)
-    if companion is None:
-        raise InputError(f"{path} samples together with {told['name']}, which is missing; put it into the same folder.")
+    """A companion of the weights at ``path``."""
+    companion = companion_path(told["name"], path)
     loaded = load_weights(companion)
     if loaded.sha256 != told["sha256"]:
         raise InputError(

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from DosePredictionLib.errors import InputError
+from DosePredictionLib.resources import resource_root
 
 FORMAT = "DosePrediction weights 1"
 #: Safetensors begins with the length of its JSON header; a longer one is damage.
@@ -57,3 +58,20 @@ def read_weights_header(path: str | Path) -> WeightsHeader:
     except (ValueError, KeyError, TypeError, AttributeError, struct.error):
         pass  # not safetensors, or not ours: said below
     raise InputError(f"{path} is not a weights file of DosePrediction; choose one made by its train command.")
+
+
+def companion_path(name: str, weights: Path) -> Path:
+    """The file of a companion (`WeightsHeader.companions`): beside the weights, or among those that ship.
+
+    Args:
+        name: of the companion's file.
+        weights: the file whose header names it.
+
+    Raises:
+        InputError: it is in neither place.
+    """
+    places = (weights.parent / name, resource_root() / "Models" / name)
+    companion = next((place for place in places if place.is_file()), None)
+    if companion is None:
+        raise InputError(f"{weights} samples together with {name}, which is missing; put it into the same folder.")
+    return companion

@@ -12,6 +12,8 @@ import torch
 from phantom import ball_patient
 from tiny import TINY, tiny_weights
 
+from DosePredictionLib.cli import evaluate
+from DosePredictionLib.cli.main import main
 from DosePredictionLib.conditioning.channels import CHANNELS, model_input
 from DosePredictionLib.errors import InputError
 from DosePredictionLib.inference.calibration import parameters_sha256
@@ -104,6 +106,26 @@ def test_a_companion_that_is_missing_or_another_file_is_refused(weights, compani
     save_weights(narrow.build_network().state_dict(), header, tmp_path / "narrow.safetensors")
     with pytest.raises(InputError, match="needs channels that"):
         load_weights(tmp_path / "narrow.safetensors")
+
+
+def test_evaluate_finds_a_companion_where_the_loader_does_and_misses_one_before_it_predicts(
+    weights, companion, tmp_path, monkeypatch, capsys
+):
+    shipped = tmp_path / "resources" / "Models"
+    shipped.mkdir(parents=True)
+    companion.rename(shipped / companion.name)
+    command = ["evaluate", str(resource_path("SampleData")), "--weights", str(weights), "-o", str(tmp_path / "out")]
+
+    def predicting(*_arguments, **_options):
+        raise AssertionError("predicts without a companion")
+
+    monkeypatch.setattr(evaluate, "Predictor", predicting)
+    assert main(command) == 2
+    assert "samples together with companion.safetensors, which is missing" in capsys.readouterr().err
+    monkeypatch.setenv("DOSE_PREDICTION_RESOURCES", str(shipped.parent))
+    assert load_weights(weights).companions[0].path == shipped / companion.name
+    with pytest.raises(AssertionError, match="predicts"):
+        main(command)
 
 
 def test_a_configuration_names_the_companions(companion, tmp_path):

@@ -16,6 +16,7 @@ from DosePredictionLib.conditioning.dose_units import in_model_units
 from DosePredictionLib.conditioning.padding import pad_to
 from DosePredictionLib.conditioning.resampling import resample
 from DosePredictionLib.errors import InputError
+from DosePredictionLib.patient.checks import check_patient
 from DosePredictionLib.patient.geometry import Geometry, index3, vector3
 from DosePredictionLib.patient.patient import Patient
 from DosePredictionLib.patient.patient_digest import patient_digest
@@ -53,12 +54,14 @@ def training_case(patient: Patient, channels: Sequence[str]) -> TrainingCase:
     """Condition a patient for training, exactly as for prediction.
 
     Raises:
-        InputError: the patient has no reference dose.
+        InputError: the patient has no reference dose, or can't be predicted (`check_patient`).
     """
-    if patient.reference_dose is None:
+    reference_dose = patient.reference_dose
+    if reference_dose is None:
         raise InputError(f"{patient.identifier} has no reference dose to learn from; add dose.nrrd or leave it out.")
+    patient = check_patient(patient)
     inputs = model_input(patient, channels)
-    dose_gy = resample(patient.reference_dose, inputs.geometry)
+    dose_gy = resample(reference_dose, inputs.geometry)
     compact = replace(inputs, channels=inputs.channels.astype(np.float16))
     return TrainingCase(patient.identifier, compact, dose_gy.astype(np.float16), patient_digest(patient) or "")
 
@@ -109,8 +112,8 @@ def cached_cases(folder: str | Path, cache: Path, channels: Sequence[str]) -> It
     """All cases of a folder that can be trained on, conditioned once and kept in ``cache``.
 
     A case's file is named by its identifier, its source's sizes and times, and the channel list; change one of these
-    and it is made anew, as it is when the file is damaged. Cases without a dose, a target or a dose region are passed
-    over.
+    and it is made anew, as it is when the file is damaged. Cases without a dose, and those that the
+    predictor would refuse, are passed over.
 
     Raises:
         InputError: ``cache`` can't be written to, or is full.

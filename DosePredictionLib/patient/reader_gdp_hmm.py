@@ -107,25 +107,32 @@ def read_levels(path: Path) -> tuple[Level, ...]:
     Raises:
         InputError: the file is no such table.
     """
-    for folder in (path.parent, *list(path.resolve().parents)[1:3]):
-        for table in (folder / PRESCRIPTIONS_FILE, folder / "meta_files" / PRESCRIPTIONS_FILE):
-            if table.is_file():
-                levels = _levels_of(str(table), path.stem.split("+")[0])
-                if levels:
-                    return levels
+    for table in prescription_tables(path):
+        levels = _levels_of(table, path.stem.split("+")[0])
+        if levels:
+            return levels
     return ()
 
 
+def prescription_tables(path: Path) -> list[Path]:
+    """The tables of prescriptions that a patient is looked for in, in this order."""
+    folders = (path.parent, *list(path.resolve().parents)[1:3])
+    tables = [table for folder in folders
+              for table in (folder / PRESCRIPTIONS_FILE, folder / "meta_files" / PRESCRIPTIONS_FILE)]  # fmt: skip
+    return [table for table in tables if table.is_file()]
+
+
 @lru_cache(maxsize=4)
-def _table(path: str) -> dict[str, Any]:
+def _table(path: str, _modified_ns: int) -> dict[str, Any]:
     content = read_json(path, "a table of patients")
     if not isinstance(content, dict):
         raise InputError(f"{path} is no table of patients; take it from the challenge again.")
     return content
 
 
-def _levels_of(table: str, patient: str) -> tuple[Level, ...]:
-    entry = _table(table).get(patient.zfill(3)) or _table(table).get(patient) or {}
+def _levels_of(table: Path, patient: str) -> tuple[Level, ...]:
+    patients = _table(str(table), table.stat().st_mtime_ns)
+    entry = patients.get(patient.zfill(3)) or patients.get(patient) or {}
     try:
         levels = [
             Level(name, float(entry[name]["PDose"]), str(entry[name].get("StructName") or entry[name]["OPTName"]),

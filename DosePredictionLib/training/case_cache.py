@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -16,6 +17,7 @@ from DosePredictionLib.conditioning.dose_units import in_model_units
 from DosePredictionLib.conditioning.padding import pad_to
 from DosePredictionLib.conditioning.resampling import resample
 from DosePredictionLib.errors import InputError
+from DosePredictionLib.patient.case_files import case_files
 from DosePredictionLib.patient.checks import check_patient
 from DosePredictionLib.patient.geometry import Geometry, index3, vector3
 from DosePredictionLib.patient.patient import Patient
@@ -111,8 +113,8 @@ def load_case(path: Path) -> TrainingCase:
 def cached_cases(folder: str | Path, cache: Path, channels: Sequence[str]) -> Iterator[TrainingCase]:
     """All cases of a folder that can be trained on, conditioned once and kept in ``cache``.
 
-    A case's file is named by its identifier, its source's sizes and times, and the channel list; change one of these
-    and it is made anew, as it is when the file is damaged. Cases without a dose, and those that the
+    A case's file is named by its identifier, its files' names, sizes and times (`case_files`), and the channel list;
+    change one of these and it is made anew, as it is when the file is damaged. Cases without a dose, and those that the
     predictor would refuse, are passed over.
 
     Raises:
@@ -122,10 +124,7 @@ def cached_cases(folder: str | Path, cache: Path, channels: Sequence[str]) -> It
 
     cache.mkdir(parents=True, exist_ok=True)
     for case in named_cases([folder]):
-        # A folder's own time doesn't tell that a file in it was changed.
-        sources = sorted(case.path.rglob("*")) if case.path.is_dir() else [case.path]
-        facts = "".join(f"{about.st_size}{about.st_mtime_ns}" for about in map(Path.stat, sources))
-        key = hashlib.sha256(f"{channels}{facts}".encode()).hexdigest()[:12]
+        key = hashlib.sha256(f"{channels}{_facts(case.path)}".encode()).hexdigest()[:12]
         path = cache / f"{case.identifier}-{key}.npz"
         kept = _kept_case(path)
         if kept is None:
@@ -144,6 +143,15 @@ def cached_cases(folder: str | Path, cache: Path, channels: Sequence[str]) -> It
                 continue
             save_case(kept, path)
         yield kept
+
+
+def _facts(path: Path) -> list[tuple[str, int, int]]:
+    """What tells that a case changed: each file's name from the case on, size, and time of its last change."""
+    base = path if path.is_dir() else path.resolve().parent
+    return [
+        (Path(os.path.relpath(file, base)).as_posix(), about.st_size, about.st_mtime_ns)
+        for file, about in ((file, file.stat()) for file in case_files(path))
+    ]
 
 
 def _kept_case(path: Path) -> TrainingCase | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from pathlib import Path
 from typing import Any
 
@@ -51,7 +52,7 @@ def trim_curves(path: Path, step: int) -> None:
     """
     if not path.exists():
         return
-    text = "".join(json.dumps(record) + "\n" for record in curve_records(path) if record["step"] <= step)
+    text = "".join(_line(record) for record in curve_records(path) if record["step"] <= step)
     if text.encode() != path.read_bytes():
         with whole_file(path) as temporary:
             temporary.write_text(text, encoding="utf-8", newline="\n")
@@ -65,9 +66,16 @@ def add_to_curves(path: Path, record: dict[str, Any]) -> None:
     """
     try:
         with open(path, "a", encoding="utf-8", newline="\n") as curves:
-            curves.write(json.dumps(record) + "\n")
+            curves.write(_line(record))
     except OSError as error:
         raise InputError(
             f"Cannot write the curves {path} ({error.strerror}); make room there and start the run again, which goes "
             "on from its last checkpoint."
         ) from error
+
+
+def _line(record: dict[str, Any]) -> str:
+    """One line; what is not a number (the mean of no steps, an infinite error) is null, as JSON has it."""
+    told = {name: None if isinstance(value, float) and not math.isfinite(value) else value
+            for name, value in record.items()}  # fmt: skip
+    return json.dumps(told, allow_nan=False) + "\n"

@@ -25,7 +25,9 @@ def draw_curves(output: Path) -> Path | None:
     axes = figure.subplots()
     # What is logged in Gy, in the order in which it first appears: each stage has its own terms.
     for key in dict.fromkeys(key for record in records for key in record if key.endswith("_gy")):
-        points = [(record["hours"], record[key]) for record in records if key in record]
+        points = [(record["hours"], record[key]) for record in records if record.get(key) is not None]
+        if not points:
+            continue
         style = "o-" if key.startswith("validation_") else "-"
         label = key.removesuffix("_gy").replace("_", " ")
         axes.plot(*zip(*points, strict=True), style, label=label, linewidth=1, markersize=4)

@@ -23,7 +23,8 @@ def export_weights(run: TrainingRun) -> Path:
     The header's ``training`` says what they were trained on: its ``data`` is the folder of the last part of the run,
     its ``earlier`` what was set otherwise before, and its ``patient_digests`` are all patients of all parts, and of the
     weights that the run started from (`PatientsSeen`). Its ``steps`` are those of the weights; where these are of the
-    best validation and not the last, ``steps_run`` says how far the run went, in its ``hours``.
+    best validation and not the last, ``steps_run`` says how far the run went, in its ``hours``; ``skipped_steps`` are
+    those of the run that had no usable loss.
     """
     config = run.config
     # A stage may say that its weights are of something else than its system, such as the system's calibration.
@@ -38,6 +39,7 @@ def export_weights(run: TrainingRun) -> Path:
             **({} if config.from_weights is None else {"from_weights": _origin(Path(config.from_weights))}),
             "steps": run.released_step,
             **({"steps_run": run.step} if run.step != run.released_step else {}),
+            **({"skipped_steps": run.skipped.total} if run.skipped.total else {}),
             "hours": round(run.seconds / 3600, 2),
             "hardware": f"{os.cpu_count()} cores {platform.machine()}" if run.device.type == "cpu"
             else describe_device(run.device),

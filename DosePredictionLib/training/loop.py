@@ -26,8 +26,10 @@ from DosePredictionLib.training.coarse_case import halved
 from DosePredictionLib.training.config import TrainingConfig
 from DosePredictionLib.training.curve_lines import CURVES, add_to_curves, trim_curves
 from DosePredictionLib.training.earlier_patients import patients_before, told_of_overlap
+from DosePredictionLib.training.fabric import everywhere, fabric_of
 from DosePredictionLib.training.optimiser import SideBySide, build_optimisers
 from DosePredictionLib.training.run_history import settings_before
+from DosePredictionLib.training.skipped_steps import Buffers, SkippedSteps
 from DosePredictionLib.training.stage import Stage, map_tensors, to_device
 from DosePredictionLib.training.stages import stage_of
 
@@ -39,7 +41,8 @@ class TrainingRun:
 
     Every random draw follows from (seed, step), and a checkpoint holds the weights, their moving average and the
     optimiser, so a run that was stopped and resumed equals one that was not, on the same machine. Lightning Fabric
-    carries the devices, mixed precision and the sharing of gradients.
+    carries the devices, mixed precision and the sharing of gradients. Steps whose loss or gradient is not a number are
+    skipped and counted (`SkippedSteps`).
 
     Shared with every run of the loop, whatever the paper of its system has: half of the draws show the patient mirrored
     left to right, and others turned or resized as configured (`draw.augmented`); each optional condition (CT, beams) is
@@ -76,7 +79,7 @@ class TrainingRun:
         self.system = system_from_config(config.system, config.system_config)
         self.stage = stage_of(config)
         self._unturned_stage = stage_of(replace(config, turn_probability=0.0)) if config.unturned_steps else self.stage
-        self.fabric = _fabric(config, getattr(self.stage, "leaves_parameters_unused", False))
+        self.fabric = fabric_of(config, getattr(self.stage, "leaves_parameters_unused", False))
         torch.manual_seed(config.seed)
         self.network = _built(self.stage, config).to(self.device)
         self.average = {name: value.detach().clone() for name, value in self.network.state_dict().items()}
@@ -88,6 +91,7 @@ class TrainingRun:
         #: Its averaged weights and step, where a run may end early for want of better ones.
         self.best_average: dict[str, Tensor] | None = None
         self.best_step: int | None = None
+        self.skipped = SkippedSteps()
         #: What earlier parts of the run were trained with, where that was something else.
         self.earlier: list[dict[str, Any]] = []
         #: Whom the weights were trained on: in this run's parts so far, and before it.
@@ -148,6 +152,8 @@ class TrainingRun:
                 names = dict.fromkeys(name for terms in recent for name in terms)
                 means = {name: float(torch.stack([terms[name] for terms in recent if name in terms]).mean())
                          for name in names}  # fmt: skip
+                skipped = sum(not terms for terms in recent)
+                means |= {"skipped_steps": skipped} if skipped else {}
                 recent.clear()
                 self.seconds += time.perf_counter() - began
                 began = time.perf_counter()
@@ -239,6 +245,7 @@ class TrainingRun:
                 "stalled": self.stalled,
                 "best_average": self.best_average,
                 "best_step": self.best_step,
+                "skipped_steps": self.skipped.total,
                 "earlier": self.earlier,
                 **self.patients_seen.to_header(),
                 "config": asdict(self.config),
@@ -264,6 +271,7 @@ class TrainingRun:
             group["weight_decay"] = self.config.weight_decay
         self.step, self.seconds = state["step"], state["seconds"]
         self.best, self.stalled = state.get("best", math.inf), state.get("stalled", 0)
+        self.skipped.total = state.get("skipped_steps", 0)
         self.best_average, self.best_step = state.get("best_average"), state.get("best_step")
         self.patients_seen = PatientsSeen.of_header(state)
 
@@ -307,10 +315,15 @@ class TrainingRun:
         return coarse
 
     def _optimise(self, batch: Any) -> dict[str, Tensor]:
-        """One optimiser step; the loss's terms."""
+        """One optimiser step; the loss's terms, none where the step was skipped.
+
+        Raises:
+            InputError: see `SkippedSteps`.
+        """
         for group in self._groups():
             group["lr"] = self.config.learning_rate_at(self.step)
         self._trained.train()
+        buffers = Buffers(self.network)
         with self.fabric.autocast():
             loss = self.stage.loss(self._trained, to_device(batch, self.device))
         self.fabric.backward(loss.total)
@@ -318,12 +331,16 @@ class TrainingRun:
         norms = [torch.nn.utils.clip_grad_norm_(part.parameters(), 1.0) for part in parts]
         # PyTorch's bfloat16 convolutions on processors give NaN gradients now and then on maps two voxels thin (seen in
         # 2.13); one such step would spoil the weights for good.
-        if all(torch.isfinite(norm) for norm in norms):
+        usable = everywhere(self.fabric, all(bool(torch.isfinite(one)) for one in (loss.total, *norms)))
+        if usable:
             self._side_by_side.step(self.optimisers)
+        else:
+            buffers.restore()
         for optimiser in self.optimisers:
             optimiser.zero_grad(set_to_none=True)
         self._update_average()
-        return loss.logged
+        self.skipped.note(not usable, self.step)
+        return loss.logged if usable else {}
 
     def _groups(self) -> Iterator[dict[str, Any]]:
         for optimiser in self.optimisers:
@@ -366,33 +383,3 @@ def _built(stage: Stage, config: TrainingConfig) -> nn.Module:
         raise InputError(
             f"The configuration's system_config makes no network of the system {config.system!r} ({error}); mend it."
         ) from error
-
-
-def _fabric(config: TrainingConfig, leaves_parameters_unused: bool) -> Any:
-    """Lightning Fabric as the configuration asks for it.
-
-    Args:
-        config: the run's.
-        leaves_parameters_unused: not every step uses all of the network, which "ddp" must be told.
-
-    Raises:
-        InputError: it isn't installed, or knows no such devices or strategy.
-    """
-    try:
-        from lightning_fabric import Fabric
-    except ImportError as error:
-        raise InputError(
-            'Training needs lightning-fabric, which is not installed; install DosePrediction with its extra "train".'
-        ) from error
-    unused = leaves_parameters_unused and config.strategy == "ddp"
-    strategy = "ddp_find_unused_parameters_true" if unused else config.strategy
-    try:
-        fabric = Fabric(accelerator=config.device, devices=config.devices, strategy=strategy, precision="bf16-mixed")
-    except Exception as error:  # noqa: BLE001 - of several kinds of its own
-        told = str(error).strip().splitlines() or [type(error).__name__]
-        raise InputError(
-            f"The run can't use {config.devices} of the device {config.device!r} with the strategy {config.strategy!r} "
-            f"({told[0].rstrip('.')}); mend the configuration."
-        ) from error
-    fabric.launch()
-    return fabric

@@ -160,6 +160,7 @@ class TrainingRun:
                 self._log(means)
             whole = self.step % self.config.checkpoint_every == 0 or self.step == last
             if self.validation and (self.step % self.config.validate_every == 0 or self.step == self.config.steps):
+                self.seconds += time.perf_counter() - began  # hours are of training alone
                 scores = self.validation_scores()
                 self._log(scores)
                 self._note_progress(scores[self.stage.score_name])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -17,6 +18,7 @@ from DosePredictionLib.errors import InputError
 from DosePredictionLib.inference.weights import read_weights
 from DosePredictionLib.inference.weights_header import read_weights_header
 from DosePredictionLib.systems.registry import system_from_config
+from DosePredictionLib.training import loop
 from DosePredictionLib.training.coarse_case import halved
 from DosePredictionLib.training.config import TrainingConfig
 from DosePredictionLib.training.export import export_weights
@@ -231,3 +233,21 @@ def test_a_coarse_patient_has_the_same_anatomy_in_millimetres(cases):
     shift = np.array(fine.inputs.geometry.spacing_mm[::-1]) / 2  # coarse voxels' centres lie half a fine one further on
     assert place + shift == pytest.approx(wanted, abs=1.5) and volume_cc == pytest.approx(wanted_cc, rel=0.05)
     assert coarse.dose_gy.mean() == pytest.approx(fine.dose_gy.astype(float).mean(), rel=0.05)
+
+
+@pytest.mark.parametrize("validate_every", [2, 3, 4, 12])
+def test_hours_are_of_all_steps_and_no_validation(tmp_path, cases, monkeypatch, validate_every):
+    """However the validations lie to the checkpoints and to what is logged."""
+    now = [0.0]
+
+    def passing(seconds, value):
+        now[0] += seconds
+        return value
+
+    monkeypatch.setattr(loop, "time", SimpleNamespace(perf_counter=lambda: now[0]))
+    run = TrainingRun(config(tmp_path, steps=12, validate_every=validate_every), cases, cases[:1])
+    monkeypatch.setattr(run, "_draw", lambda step: step)
+    monkeypatch.setattr(run, "_optimise", lambda _: passing(10.0, {}))
+    monkeypatch.setattr(run, "validation_scores", lambda: passing(1000.0, {run.stage.score_name: 1.0}))
+    run.run()
+    assert run.seconds == pytest.approx(120.0)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import struct
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TypeVar
@@ -61,7 +62,10 @@ def default_weights(system: str) -> Path:
 
 
 def save_weights(state: dict[str, Tensor], header: WeightsHeader, path: str | Path, bits: int = 16) -> None:
-    """Write weights in half precision or in ``bits`` = 8 (`eight_bits`); the file appears whole or not at all."""
+    """Write weights in half precision or in ``bits`` = 8 (`eight_bits`); the file appears whole or not at all.
+
+    The same weights with the same header are the same file to the last byte, by whose sha256 others know it.
+    """
     from safetensors.torch import save_file
 
     packed = to_eight_bits(state) if bits == 8 else state
@@ -70,6 +74,19 @@ def save_weights(state: dict[str, Tensor], header: WeightsHeader, path: str | Pa
     metadata = {"format": FORMAT, "header": described, "sha256": _checksum(stored, described)}
     with whole_file(path) as temporary:
         save_file(stored, temporary, metadata=metadata)
+        _sort_metadata(temporary)
+
+
+def _sort_metadata(path: Path) -> None:
+    """Sort the metadata of a safetensors file, which safetensors writes in an order that differs from time to time."""
+    with path.open("r+b") as file:
+        (length,) = struct.unpack("<Q", file.read(8))
+        head = json.loads(file.read(length))
+        head["__metadata__"] = dict(sorted(head["__metadata__"].items()))
+        text = json.dumps(head, separators=(",", ":"), ensure_ascii=False).encode()
+        if len(text) <= length:  # as long as it was, but for the spaces that fill it up
+            file.seek(8)
+            file.write(text.ljust(length))
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from DosePredictionLib.errors import InputError
+
 if TYPE_CHECKING:
     from DosePredictionLib.training.loop import TrainingRun
 
@@ -35,7 +37,7 @@ def add_parser(commands: Any) -> None:
 def add_options(parser: argparse.ArgumentParser) -> None:
     """The options of every command that trains."""
     parser.add_argument("config", type=Path, metavar="CONFIG", help="JSON file; Testing/Benchmarks holds those used")
-    parser.add_argument("--until", type=int, metavar="STEP", help="stop at this step and keep a checkpoint")
+    parser.add_argument("--until", type=int, metavar="STEP", help="stop at this step (1 or more) and keep a checkpoint")
     parser.add_argument("--devices", type=int, metavar="N", help="train on this many devices, whatever CONFIG says")
     parser.add_argument("--strategy", metavar="NAME", help="how Lightning Fabric joins them, such as ddp")
 
@@ -69,6 +71,8 @@ def run(arguments: argparse.Namespace) -> int:
     from DosePredictionLib.training.export import export_weights
     from DosePredictionLib.training.post_training_run import run_of
 
+    if arguments.until is not None and arguments.until < 1:
+        raise InputError(f"--until is {arguments.until}, so nothing would be trained; give a step from 1 on.")
     config = TrainingConfig.read(arguments.config)
     if getattr(arguments, "backbone", None) is not None:
         from DosePredictionLib.training.backbone_weights import with_backbone

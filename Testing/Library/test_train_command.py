@@ -1,4 +1,4 @@
-"""``train`` as a user calls it: again on a finished run."""
+"""``train`` as a user calls it: again on a finished run, and with options that make no sense."""
 
 from __future__ import annotations
 
@@ -40,3 +40,11 @@ def test_a_finished_run_that_is_trained_again_keeps_the_weights_that_were_evalua
     before = read_weights(weights).sha256
     assert main(["train", str(run_file)]) == 0
     assert read_weights(weights).sha256 == before
+
+
+@pytest.mark.parametrize("step", ["0", "-3"])
+def test_a_run_that_would_train_nothing_is_refused(run_file, tmp_path, capsys, step):
+    assert main(["train", str(run_file), "--until", step]) == 2
+    told = capsys.readouterr().err
+    assert f"--until is {step}, so nothing would be trained" in told and told.count("\n") == 1
+    assert not (tmp_path / "run").exists()

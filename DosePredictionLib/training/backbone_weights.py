@@ -10,7 +10,7 @@ from DosePredictionLib.networks.any_to_any import AnyToAnyNetwork
 from DosePredictionLib.networks.backbone_config import backbone_config
 from DosePredictionLib.systems.diffkt3d import DiffKT3DSystem
 from DosePredictionLib.training.config import TrainingConfig
-from DosePredictionLib.training.start_weights import load_into
+from DosePredictionLib.training.start_weights import check_same_network, load_into
 
 
 def with_backbone(config: TrainingConfig, folder: Path) -> TrainingConfig:
@@ -41,7 +41,9 @@ def start_from(source: Path, network: AnyToAnyNetwork, system: DiffKT3DSystem) -
         return
     from DosePredictionLib.inference.weights import load_weights
 
-    load_into(network, load_weights(source))
+    loaded = load_weights(source)
+    check_same_network(loaded, system)
+    load_into(network, loaded)
 
 
 def _load_backbone(folder: Path, network: AnyToAnyNetwork, system: DiffKT3DSystem) -> None:

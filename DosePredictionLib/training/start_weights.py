@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import asdict
 from pathlib import Path
 
@@ -12,7 +13,7 @@ from DosePredictionLib.inference.weights import LoadedWeights, load_weights
 from DosePredictionLib.systems.system import System
 
 #: Fields of a system that say how training draws and nothing of the network: a second run may have others.
-DRAWS = ("pure_noise", "drop")
+DRAWS = ("pure_noise", "drop", "dose_share", "ct_share", "hidden")
 
 
 def network_to_train(system: System, source: str | Path | None) -> nn.Module:
@@ -29,12 +30,28 @@ def network_to_train(system: System, source: str | Path | None) -> nn.Module:
     if source is None:
         return network
     loaded = load_weights(source)
+    check_same_network(loaded, system)
+    load_into(network, loaded)
+    return network
+
+
+def check_same_network(loaded: LoadedWeights, system: System) -> None:
+    """Check that weights are of the network that a configuration asks for: parameters alone don't tell.
+
+    Args:
+        loaded: the weights.
+        system: the configuration's.
+
+    Raises:
+        InputError: they are of another system, or a field that says something of the network differs (see `DRAWS`).
+    """
     if loaded.header.system != system.name:
         raise InputError(
-            f"{source} holds weights of the system {loaded.header.system!r}, not {system.name!r}; make the two agree."
+            f"{loaded.path} holds weights of the system {loaded.header.system!r}, not {system.name!r}; make the two "
+            "agree."
         )
     here, there = (
-        {name: value for name, value in asdict(one).items() if name not in DRAWS}  # type: ignore[call-overload]
+        {name: value for name, value in json.loads(json.dumps(asdict(one))).items() if name not in DRAWS}  # type: ignore[call-overload]
         for one in (system, loaded.system)
     )
     differing = [
@@ -42,11 +59,9 @@ def network_to_train(system: System, source: str | Path | None) -> nn.Module:
     ]
     if differing:
         raise InputError(
-            f"The weights {source} are of another network than the configuration asks for ({'; '.join(differing)}); "
-            "give both the same system_config."
+            f"The weights {loaded.path} are of another network than the configuration asks for "
+            f"({'; '.join(differing)}); give both the same system_config."
         )
-    load_into(network, loaded)
-    return network
 
 
 def load_into(network: nn.Module, loaded: LoadedWeights) -> None:

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import pytest
 import torch
+from any_to_any_run import SMALL, small_config, two_balls
 from ball_case import ball_case
 from tiny import TINY
 
@@ -66,6 +67,20 @@ def test_draws_may_be_others_but_the_network_may_not(tmp_path, cases):
         TrainingRun(config(tmp_path / "c", "magdiff_adc", from_weights=weights), cases, cases)
     with pytest.raises(InputError, match=r"nowhere\.safetensors"):
         TrainingRun(config(tmp_path / "d", from_weights=str(tmp_path / "nowhere.safetensors")), cases, cases)
+
+
+@pytest.mark.parametrize(
+    "changed", [{"heads": 4}, {"latent_scale": 2.0}, {"shift": 1.0}, {"prediction": "velocity"}, {"aligned": False}]
+)
+def test_an_any_to_any_network_of_the_same_sizes_is_another(tmp_path, changed):
+    balls = two_balls()
+    weights = str(export_weights(TrainingRun(small_config(tmp_path / "first"), balls, balls[:1])))
+    (name,) = changed
+    with pytest.raises(InputError, match=f"{name} is .* there and .* here.*same system_config"):
+        TrainingRun(small_config(tmp_path / "a", from_weights=weights, system_config={**SMALL, **changed}), balls, [])
+    draws = {"dose_share": 0.7, "ct_share": 0.1, "hidden": 0.0, "pure_noise": 0.9, "drop": 0.2}
+    told = small_config(tmp_path / "b", stage="any-to-any", from_weights=weights, system_config={**SMALL, **draws})
+    TrainingRun(told, balls, [])
 
 
 def test_the_weights_are_read_at_the_start_only(tmp_path, cases, monkeypatch):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import platform
 import subprocess
@@ -12,7 +11,6 @@ from typing import Any, cast
 
 from DosePredictionLib.inference.device import describe_device
 from DosePredictionLib.inference.weights import WeightsHeader, read_weights, save_weights
-from DosePredictionLib.inference.weights_header import read_weights_header
 from DosePredictionLib.training.loop import TrainingRun
 from DosePredictionLib.training.run_history import short_name
 
@@ -24,7 +22,8 @@ def export_weights(run: TrainingRun) -> Path:
     its ``earlier`` what was set otherwise before, and its ``patient_digests`` are all patients of all parts, and of the
     weights that the run started from (`PatientsSeen`). Its ``steps`` are those of the weights; where these are of the
     best validation and not the last, ``steps_run`` says how far the run went, in its ``hours``; ``skipped_steps`` are
-    those of the run that had no usable loss.
+    those of the run that had no usable loss. Weights that were trained on from others of the same system and stage
+    recommend the samples and steps that those did.
     """
     config = run.config
     # A stage may say that its weights are of something else than its system, such as the system's calibration.
@@ -36,7 +35,7 @@ def export_weights(run: TrainingRun) -> Path:
             "data": f"{len(run.cases)} patients ({short_name(config.train)})",
             "patients": len(run.cases),
             "stage": config.stage,
-            **({} if config.from_weights is None else {"from_weights": _origin(Path(config.from_weights))}),
+            **({} if run.origin is None else {"from_weights": run.origin.named}),
             "steps": run.released_step,
             **({"steps_run": run.step} if run.step != run.released_step else {}),
             **({"skipped_steps": run.skipped.total} if run.skipped.total else {}),
@@ -56,20 +55,12 @@ def export_weights(run: TrainingRun) -> Path:
             **run.patients_seen.to_header(),
         },
         commit=_commit(),
+        recommended={} if run.origin is None else run.origin.recommended,
         companions=[{"name": Path(one).name, "sha256": read_weights(one).sha256} for one in config.companions],
     )  # fmt: skip
     path = run.output / "weights.safetensors"
     save_weights(run.stage.release_state(run.released_average), header, path, config.weight_bits)
     return path
-
-
-def _origin(source: Path) -> dict[str, str]:
-    """What a run started from: a weights file by name, system and checksum, or a backbone's folder by name."""
-    if not source.is_file():
-        return {"folder" if source.is_dir() else "file": source.name}
-    header = read_weights_header(source)
-    checksum = hashlib.sha256(source.read_bytes()).hexdigest()
-    return {"file": f"{source.parent.name}/{source.name}", "system": header.system, "sha256": checksum}
 
 
 def _commit() -> str:

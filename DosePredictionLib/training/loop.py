@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -28,6 +28,7 @@ from DosePredictionLib.training.curve_lines import CURVES, add_to_curves, trim_c
 from DosePredictionLib.training.earlier_patients import patients_before, told_of_overlap
 from DosePredictionLib.training.fabric import everywhere, fabric_of
 from DosePredictionLib.training.optimiser import SideBySide, build_optimisers
+from DosePredictionLib.training.origin import Origin, origin_of, told_of_change
 from DosePredictionLib.training.run_history import settings_before
 from DosePredictionLib.training.skipped_steps import Buffers, SkippedSteps
 from DosePredictionLib.training.stage import Stage, map_tensors, to_device
@@ -96,6 +97,8 @@ class TrainingRun:
         self.earlier: list[dict[str, Any]] = []
         #: Whom the weights were trained on: in this run's parts so far, and before it.
         self.patients_seen = PatientsSeen()
+        #: What it started from.
+        self.origin: Origin | None = None
         #: Set from outside (a signal): end after this step, with a checkpoint.
         self.stop_requested = False
         self._coarse: dict[int, TrainingCase] = {}
@@ -109,6 +112,7 @@ class TrainingRun:
             self._resume()
         else:
             self.patients_seen = patients_before(config)
+            self.origin = self._origin_now()
         #: Where curves go on; none of the lines that a folder without a checkpoint holds are of this run.
         self._resumed_at, self._curves_trimmed = self.step if resumed else -1, False
         if cases is None or validation is None:
@@ -248,6 +252,7 @@ class TrainingRun:
                 "best_step": self.best_step,
                 "skipped_steps": self.skipped.total,
                 "earlier": self.earlier,
+                "origin": None if self.origin is None else asdict(self.origin),
                 **self.patients_seen.to_header(),
                 "config": asdict(self.config),
                 "network": self.network.state_dict(),
@@ -275,6 +280,15 @@ class TrainingRun:
         self.skipped.total = state.get("skipped_steps", 0)
         self.best_average, self.best_step = state.get("best_average"), state.get("best_step")
         self.patients_seen = PatientsSeen.of_header(state)
+        self.origin = now = self._origin_now()
+        if state.get("origin") is not None:  # checkpoints from before it was kept have none
+            self.origin = Origin(**state["origin"])
+            told = told_of_change(self.origin, now)
+            if told and self.fabric.is_global_zero:
+                print(told, flush=True)
+
+    def _origin_now(self) -> Origin | None:
+        return origin_of(self.config, cast(Any, getattr(self.stage, "released", self.system)).name)
 
     def _batches(self, last: int) -> Iterator[Any]:
         """The batches of the steps up to ``last``, drawn ahead by the configuration's workers."""

@@ -8,10 +8,10 @@ import pytest
 import torch
 from any_to_any_run import SMALL, small_config, two_balls
 from ball_case import ball_case
-from tiny import TINY
+from tiny import TINY, tiny_weights
 
 from DosePredictionLib.errors import InputError
-from DosePredictionLib.inference.weights import load_weights
+from DosePredictionLib.inference.weights import default_weights, load_weights, read_weights, save_weights
 from DosePredictionLib.training.config import TrainingConfig
 from DosePredictionLib.training.export import export_weights
 from DosePredictionLib.training.loop import TrainingRun
@@ -81,6 +81,36 @@ def test_an_any_to_any_network_of_the_same_sizes_is_another(tmp_path, changed):
     draws = {"dose_share": 0.7, "ct_share": 0.1, "hidden": 0.0, "pure_noise": 0.9, "drop": 0.2}
     told = small_config(tmp_path / "b", stage="any-to-any", from_weights=weights, system_config={**SMALL, **draws})
     TrainingRun(told, balls, [])
+
+
+def test_weights_are_judged_with_the_samples_of_those_they_were_fitted_from(tmp_path, cases):
+    start = tiny_weights(tmp_path / "start.safetensors")
+    file = read_weights(start)
+    recommended = {"samples": 4, "steps": 2}
+    save_weights(file.state, replace(file.header, recommended=recommended), start)
+    fitted = export_weights(TrainingRun(config(tmp_path / "fitted", from_weights=str(start)), cases, cases[:1]))
+    assert load_weights(fitted).header.recommended == recommended
+    # Of another stage, they say nothing of this one's.
+    save_weights(file.state, replace(file.header, recommended=recommended, training={"stage": "before"}), start)
+    other = export_weights(TrainingRun(config(tmp_path / "other", from_weights=str(start)), cases, cases[:1]))
+    assert load_weights(other).header.recommended == {}
+    assert load_weights(default_weights("default")).header.training.get("stage", "dose") == "dose"
+
+
+def test_a_run_names_the_weights_that_it_began_with_though_their_file_changed(tmp_path, cases, capsys):
+    start = tiny_weights(tmp_path / "start.safetensors")
+    told, first = config(tmp_path / "run", from_weights=str(start)), read_weights(start)
+    TrainingRun(told, cases, cases[:1]).run(until=2)
+    TrainingRun(told, cases, cases[:1])
+    assert "another file" not in capsys.readouterr().out
+    save_weights(first.state, replace(first.header, commit="later"), start)
+    resumed = TrainingRun(told, cases, cases[:1])
+    second = read_weights(start).sha256
+    wanted = f"begins with {second[:8]} instead of {first.sha256[:8]}"
+    said = capsys.readouterr().out
+    assert wanted in said and "has become another file since the run began" in said
+    resumed.run()
+    assert load_weights(export_weights(resumed)).header.training["from_weights"]["sha256"] == first.sha256
 
 
 def test_the_weights_are_read_at_the_start_only(tmp_path, cases, monkeypatch):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -69,7 +69,7 @@ def draw_slabs(
     generators = [np.random.default_rng(seed) for seed in seeds]
     slabs = [_slab(case, config.slices, margin, rng) for case, rng in zip(cases, generators, strict=True)]
     # Cut before it is turned: turning is about the long axis, and a slab is cheaper to turn than a patient.
-    drawn = [augmented(slab.case, system, config, rng) for slab, rng in zip(slabs, generators, strict=True)]
+    drawn = [augmented(slab, system, config, rng) for slab, rng in zip(slabs, generators, strict=True)]
     largest = np.max([case.inputs.region.shape[1:] for case in drawn], axis=0)
     plane = padded_shape(tuple(int(size) for size in largest), multiple)
     if config.canvas is not None:
@@ -78,9 +78,9 @@ def draw_slabs(
     middle = slice(margin, margin + config.slices)
     units = [gy_per_unit(case.inputs) for case in drawn]
     clean, region, anatomy, structures, doses = [], [], [], [], []
-    for case, slab, rng in zip(drawn, slabs, generators, strict=True):
+    for case, rng in zip(drawn, generators, strict=True):
         inputs, dose = cut(case.inputs, case.dose_gy, shape, rng)
-        offset = (slab.first, *random_place(inputs.region.shape[1:], plane, rng))
+        offset = (0, *random_place(inputs.region.shape[1:], plane, rng))
         padded_dose = pad_to(dose.astype(np.float32), shape, offset)
         channels = inputs.padded_channels(shape, offset)
         clean.append(torch.from_numpy(in_model_units(padded_dose[middle], inputs)))
@@ -103,19 +103,20 @@ def draw_slabs(
     )
 
 
-@dataclass(frozen=True)
-class _Slab:
-    """A part of a patient, and where its first slice lies in the slab with its margins."""
-
-    case: TrainingCase
-    first: int
-
-
-def _slab(case: TrainingCase, slices: int, margin: int, rng: np.random.Generator) -> _Slab:
+def _slab(case: TrainingCase, slices: int, margin: int, rng: np.random.Generator) -> TrainingCase:
+    """A part of a patient with its margins, padded where the patient ends, so that what mirrors it moves the end."""
     layers, *plane = case.inputs.region.shape
     # Where the slab without its margins begins; before 0 when the patient has fewer slices.
     least, most = sorted((0, layers - slices))
-    begin = int(rng.integers(least, most + 1))
-    low, high = max(0, begin - margin), min(layers, begin + slices + margin)
-    inputs: ModelInput = case.inputs.cropped((low, 0, 0), index3((high - low, *plane)))
-    return _Slab(TrainingCase(case.identifier, inputs, case.dose_gy[low:high]), low - (begin - margin))
+    first = int(rng.integers(least, most + 1)) - margin
+    shape = index3((slices + 2 * margin, *plane))
+    low, high = max(0, first), min(layers, first + shape[0])
+    part: ModelInput = case.inputs.cropped((low, 0, 0), index3((high - low, *plane)))
+    if part.region.shape == shape:
+        return TrainingCase(case.identifier, part, case.dose_gy[low:high])
+    offset = (low - first, 0, 0)
+    inputs = replace(
+        part, channels=part.padded_channels(shape, offset), region=pad_to(part.region, shape, offset),
+        geometry=case.inputs.geometry.cropped((first, 0, 0), shape),
+    )  # fmt: skip
+    return TrainingCase(case.identifier, inputs, pad_to(case.dose_gy[low:high], shape, offset))

@@ -119,6 +119,21 @@ def test_a_slab_is_the_patient_s_own_slices_with_their_neighbours(cases):
     assert torch.equal(again.clean, batch.clean) and again.noise_seed == batch.noise_seed
 
 
+def test_a_slab_upside_down_is_the_slab_mirrored_head_to_feet(cases):
+    """At the patient's ends, too, where nothing lies beyond the slab on one side."""
+    system = MagdiffAdcSystem(drop=0.0, **SMALL)
+    ends = 0
+    for seed in range(40):
+        upright, turned = (draw_slabs(cases[:1], system, config(upside_down=odds), 4, 2, [(seed,)]) for odds in (0, 1))
+        for one, other in ((upright.clean, turned.clean), (upright.region, turned.region),
+                           (upright.anatomy, turned.anatomy)):  # fmt: skip
+            assert torch.equal(one, other.flip(2))
+        filled = upright.anatomy[0, CHANNELS.index("region")].flatten(1).any(dim=1)
+        ends += bool(filled[0] != filled[-1])
+    assert ends > 2, "slabs at an end were among them"
+
+
+
 def test_a_patient_of_few_slices_is_padded_and_a_canvas_is_kept(cases):
     few = replace(cases[0], inputs=cases[0].inputs.cropped((20, 0, 0), (5, *cases[0].inputs.region.shape[1:])),
                   dose_gy=cases[0].dose_gy[20:25])  # fmt: skip

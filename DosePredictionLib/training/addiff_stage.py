@@ -138,8 +138,7 @@ class AddiffStage(SystemStage[AddiffDoseSystem]):
         generator = torch.Generator().manual_seed(batch.noise_seed)
         share = draw_share(self.config.mixup, len(cases), generator, self.config.mixed_batches)
         count = len(self.system.channels)
-        context = np.stack([self.system.context(case.inputs) for case in cases])
-        context[:, -len(SCALARS) :] = batch.scalars.numpy()  # augmentation changes these
+        context = np.stack([self.system.context(inputs) for inputs in batch.patients])
         spacing = [SCALARS.index(f"spacing_{axis}") for axis in "zyx"]
         step_mm = (batch.scalars[:, spacing] + 1) * torch.tensor(NOMINAL_SPACING_MM[::-1])
         structures: tuple[tuple[StructureVoxels, ...], ...] = ()

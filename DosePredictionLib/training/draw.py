@@ -51,6 +51,7 @@ class Batch:
         gy_per_unit: (N,) what one model unit is worth.
         noise_seed: of the noise, which is drawn on the device that trains.
         structures: the targets (one a prescription level) and organs.
+        patients: as they were drawn, before they were cut and padded.
     """
 
     clean: Tensor
@@ -61,6 +62,7 @@ class Batch:
     gy_per_unit: Tensor
     noise_seed: int
     structures: StructureDoses
+    patients: tuple[ModelInput, ...]
 
 
 def augmented(
@@ -130,6 +132,7 @@ def draw_batch(
         gy_per_unit=torch.tensor(units, dtype=torch.float32),
         noise_seed=int(generators[0].integers(2**62)),
         structures=structure_doses(structures, doses, units),
+        patients=tuple(case.inputs for case in drawn),
     )
 
 

@@ -8,6 +8,8 @@ from dataclasses import asdict, fields
 import pytest
 
 from DosePredictionLib.errors import InputError
+from DosePredictionLib.inference.weights_header import read_weights_header
+from DosePredictionLib.resources import resource_path
 from DosePredictionLib.systems.adaptive_calibration import AdaptiveCalibration
 from DosePredictionLib.systems.registry import SYSTEMS, system_from_config
 
@@ -46,6 +48,36 @@ def test_a_field_of_another_kind_is_named(name: str, config: dict[str, object], 
         system_from_config(name, config)
 
 
+@pytest.mark.parametrize(
+    ("name", "config", "told"),
+    [("default", {"drop": 5}, "drop is 5; give a number from 0 to 1"),
+     ("default", {"pure_noise": -1}, "pure_noise is -1; give a number from 0 to 1"),
+     ("diffkt3d", {"hidden": 1.5}, "hidden is 1.5; give a number from 0 to 1"),
+     ("diffkt3d", {"ct_share": -0.1}, "ct_share is -0.1; give a number from 0 to 1"),
+     ("diffkt3d", {"shift": 0}, "shift is 0; give a number above 0"),
+     ("diffkt3d", {"merge": 0}, "merge is 0; give no whole number below 1"),
+     ("magdiff_adc", {"hidden": 0}, "hidden is 0; give no whole number below 1"),
+     ("magdiff_adc", {"noise_steps": 0}, "noise_steps is 0; give"), ("addiff_dose", {"eta": 2}, "eta is 2; give"),
+     ("magdiff_adc", {"noise_length_mm": -3}, "noise_length_mm is -3; give no number below 0"),
+     ("baseline", {"field_of_view": [48, 0, 64]}, r"field_of_view is \[48, 0, 64\]; give no whole number below 1"),
+     ("default", {"channels": ["ct", "prescripton"]}, "give no 'prescripton' but names out of ct, prescription,"),
+     ("default", {"channels": ["ct", "region"]}, "channels is .*; give prescription among them"),
+     ("default", {"channels": ["prescription", "prescription"]}, "give each of them once"),
+     ("addiff_dose", {"channels": ["prescription", "region"]}, "give ct among them")],
+)  # fmt: skip
+def test_a_value_that_cannot_be_is_named(name: str, config: dict[str, object], told: str) -> None:
+    with pytest.raises(InputError, match=told):
+        system_from_config(name, config)
+
+
 def test_whole_numbers_are_numbers_and_null_may_be_left() -> None:
     system_from_config("diffkt3d", {"ct_share": None, "drop": 0, "latent_scale": 1})
     system_from_config("diffkt3d", {"ct_share": 1})
+    system_from_config("default", {"guidance": 0, "pure_noise": 1, "drop": 0.0, "channels": ["prescription", "ct"]})
+
+
+@pytest.mark.parametrize("path", sorted(resource_path("Models").glob("*.safetensors")), ids=lambda path: path.stem)
+def test_what_ships_has_values_that_can_be(path) -> None:
+    header = read_weights_header(path)
+    if header.system in SYSTEMS:
+        system_from_config(header.system, header.config)

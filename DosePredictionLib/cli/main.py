@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from collections.abc import Sequence
 
@@ -22,6 +23,7 @@ from DosePredictionLib.cli.streams import flushed_output, open_streams
 from DosePredictionLib.cli.termination import ended_by_sigterm
 from DosePredictionLib.errors import InputError
 from DosePredictionLib.worker.predictor import PredictionFailed
+from DosePredictionLib.worker.process_environment import card_order
 
 COMMANDS = (predict, compare, report, scorecard, evaluate, significance, figures, train, post_train, release)
 
@@ -49,6 +51,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         SystemExit: the options are wrong (2), or the command was told to end by SIGTERM (143).
     """
     open_streams()
+    for name, value in card_order(os.environ).items():
+        os.environ.setdefault(name, value)  # so that cuda:1 is the same card in every command, and in the panel
     try:
         with flushed_output():
             return _run(arguments)

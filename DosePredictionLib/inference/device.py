@@ -11,45 +11,53 @@ from DosePredictionLib.errors import InputError
 DEVICES = ("auto", "cpu", "cuda", "mps")
 #: Before, PyTorch lacked 3D pooling and transposed convolutions in half precision on Apple's GPUs.
 _FIRST_TORCH_WITH_MPS = (2, 9)
+#: What helps in any case; the panel's users choose it there.
+_PROCESSOR = "choose the processor (--device cpu)"
 
 
 def choose_device(wanted: str, tell: Callable[[str], None] = lambda message: None) -> torch.device:
-    """The device for "auto", "cpu", "cuda", "cuda:1" or "mps"; "auto" takes the GPU when there is one that works.
+    """The device for "auto", "cpu", "cuda", "cuda:1" or "mps"; "auto" takes the best GPU that works, if there is one.
 
     Args:
         wanted: its name.
-        tell: receives a sentence for the user where "auto" passes over a GPU that doesn't work.
+        tell: receives a sentence for the user where "auto" finds GPUs of which none works.
 
     Raises:
         InputError: the wanted device isn't there, has no such name, or doesn't work with this PyTorch.
     """
     cuda, mps = torch.cuda.is_available(), torch.backends.mps.is_available()
     if wanted == "auto":
-        if cuda and (reason := _no_kernel_because(torch.device("cuda"))):
-            name = describe_device(torch.device("cuda"))
-            tell(f"PyTorch {torch.__version__} cannot compute on {name} ({reason}); going on with the processor, which "
-                 "is slower.")  # fmt: skip
-            return torch.device("cpu")
-        return torch.device("cuda" if cuda else "mps" if mps and _knows_mps() else "cpu")
+        return _best_card(tell) if cuda else torch.device("mps" if mps and _knows_mps() else "cpu")
     family, _, number = wanted.partition(":")
     if family not in DEVICES or ":" in wanted and not (family == "cuda" and number.isdecimal()):
         raise InputError(f"There is no device called {wanted!r}; choose one of: {', '.join(DEVICES)}.")
     if (family == "cuda" and not cuda) or (family == "mps" and not mps):
-        raise InputError(f"This computer has no {family} device that PyTorch can use; choose --device cpu or auto.")
+        raise InputError(f"This computer has no {family} device that PyTorch can use; {_PROCESSOR}.")
     if family == "mps" and not _knows_mps():
         raise InputError(
             f"PyTorch {torch.__version__} cannot predict on Apple's GPU; install PyTorch "
-            f"{'.'.join(map(str, _FIRST_TORCH_WITH_MPS))} or newer, or choose --device cpu or auto."
+            f"{'.'.join(map(str, _FIRST_TORCH_WITH_MPS))} or newer, or {_PROCESSOR}."
         )
     if number and int(number) >= torch.cuda.device_count():
         raise InputError(f"There is no {wanted}; this computer has {torch.cuda.device_count()} CUDA device(s).")
     device = torch.device(wanted)
-    if family == "cuda" and (reason := _no_kernel_because(device)):
+    if family == "cuda" and (reason := _broken_because(device)):
+        # A card may be busy, too, or another program's alone.
+        unsupported = any(words in reason for words in ("no kernel image", "not compatible"))
+        advice = "install a PyTorch that supports this card, or " if unsupported else ""
         raise InputError(
-            f"PyTorch {torch.__version__} cannot compute on {describe_device(device)} ({reason}); install a PyTorch "
-            "that supports this card, or choose --device cpu."
+            f"PyTorch {torch.__version__} cannot compute on {describe_device(device)} ({reason}); {advice}{_PROCESSOR}."
         )
     return device
+
+
+def ranked_cards() -> list[torch.device]:
+    """CUDA's graphics cards, those with the most multiprocessors, then memory, first.
+
+    A card's number says nothing of its speed where it is that of its slot (`process_environment.card_order`).
+    """
+    cards = [torch.device("cuda", index) for index in range(torch.cuda.device_count())]
+    return sorted(cards, key=_rank, reverse=True)
 
 
 def describe_device(device: torch.device) -> str:
@@ -64,7 +72,25 @@ def is_out_of_memory(error: BaseException) -> bool:
     )
 
 
-def _no_kernel_because(device: torch.device) -> str:
+def _best_card(tell: Callable[[str], None]) -> torch.device:
+    """The first of `ranked_cards` that works; the processor where none does."""
+    reasons = []
+    for device in ranked_cards():
+        reason = _broken_because(device)
+        if not reason:
+            return device
+        reasons.append(f"{describe_device(device)} ({reason})")
+    tell(f"PyTorch {torch.__version__} cannot compute on {', '.join(reasons)}; going on with the processor, which is "
+         "slower.")  # fmt: skip
+    return torch.device("cpu")
+
+
+def _rank(card: torch.device) -> tuple[int, int]:
+    properties = torch.cuda.get_device_properties(card)
+    return properties.multi_processor_count, properties.total_memory
+
+
+def _broken_because(device: torch.device) -> str:
     """Why nothing can be computed on a CUDA device; empty where it can.
 
     A PyTorch that has no kernels for a card, as new ones have none for old cards, still calls CUDA available.

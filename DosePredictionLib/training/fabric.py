@@ -7,6 +7,7 @@ from typing import Any
 import torch
 
 from DosePredictionLib.errors import InputError
+from DosePredictionLib.inference.device import ranked_cards
 from DosePredictionLib.training.config import TrainingConfig
 
 
@@ -29,7 +30,9 @@ def fabric_of(config: TrainingConfig, leaves_parameters_unused: bool) -> Any:
     unused = leaves_parameters_unused and config.strategy == "ddp"
     strategy = "ddp_find_unused_parameters_true" if unused else config.strategy
     try:
-        fabric = Fabric(accelerator=config.device, devices=config.devices, strategy=strategy, precision="bf16-mixed")
+        fabric = Fabric(
+            accelerator=config.device, devices=devices_of(config), strategy=strategy, precision="bf16-mixed"
+        )
     except Exception as error:  # noqa: BLE001 - of several kinds of its own
         told = str(error).strip().splitlines() or [type(error).__name__]
         raise InputError(
@@ -38,6 +41,13 @@ def fabric_of(config: TrainingConfig, leaves_parameters_unused: bool) -> Any:
         ) from error
     fabric.launch()
     return fabric
+
+
+def devices_of(config: TrainingConfig) -> int | list[int]:
+    """How many devices, or the best ones of more graphics cards, which Lightning would take by their slots."""
+    if config.device not in ("auto", "gpu", "cuda") or not config.devices < torch.cuda.device_count():
+        return config.devices
+    return [card.index for card in ranked_cards()[: config.devices]]
 
 
 def everywhere(fabric: Any, here: bool) -> bool:

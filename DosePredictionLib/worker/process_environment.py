@@ -15,14 +15,21 @@ _OF_SLICERS_PYTHON = (
 _FOUND = "APPLAUNCHER_0_"
 
 
+def card_order(environment: Mapping[str, str]) -> dict[str, str]:
+    """What makes CUDA number graphics cards as nvidia-smi does, and the panel by it; its own order is by speed.
+
+    Nothing where the user said which cards there are, by numbers of another order. It counts until CUDA is first used.
+    """
+    return {} if "CUDA_VISIBLE_DEVICES" in environment else {"CUDA_DEVICE_ORDER": "PCI_BUS_ID"}
+
+
 def process_environment(environment: Mapping[str, str]) -> dict[str, str]:
     """This process's ``environment`` made one for the prediction process.
 
     Where this is Slicer and the process runs in another Python than Slicer's, that one finds what it would have found
     outside of Slicer.
     """
-    # Graphics cards are numbered as nvidia-smi numbers them, and the panel by it; CUDA's own order is by speed.
-    made = {"CUDA_DEVICE_ORDER": "PCI_BUS_ID", **environment, "PYTHONUNBUFFERED": "1", "PYTHONIOENCODING": "utf-8"}
+    made = {**card_order(environment), **environment, "PYTHONUNBUFFERED": "1", "PYTHONIOENCODING": "utf-8"}
     if environment.get(GIVEN_PYTHON) and "APPLAUNCHER_LEVEL" in environment:
         for name in _OF_SLICERS_PYTHON:
             made.pop(name, None)

@@ -2,49 +2,112 @@
 
 from __future__ import annotations
 
+import os
+from types import SimpleNamespace
+
 import pytest
 import torch
 
+from DosePredictionLib.cli.main import main
 from DosePredictionLib.errors import InputError
 from DosePredictionLib.inference.device import choose_device
+from DosePredictionLib.training.config import TrainingConfig
+from DosePredictionLib.training.fabric import devices_of
+
+NO_KERNEL = "CUDA error: no kernel image is available for execution on the device\nCUDA kernel ..."
+BUSY = "CUDA error: CUDA-capable device(s) is/are busy or unavailable\nCUDA kernel ..."
+#: Name, multiprocessors, memory in GB, in the order of their slots.
+CARDS = [("GT 1030", 3, 2), ("RTX 4090", 128, 24), ("RTX 6000", 142, 48), ("RTX 4090", 128, 48)]
 
 
 @pytest.fixture
-def old_card(monkeypatch):
-    """A card that CUDA finds and PyTorch has no kernels for."""
+def cards(monkeypatch) -> dict[int, str]:
+    """`CARDS`, and by their numbers those that nothing can be computed on, with CUDA's reason."""
+    broken: dict[int, str] = {}
     ones = torch.ones
 
-    def no_kernel(*arguments, device=None, **options):
-        if torch.device(device or "cpu").type == "cuda":
-            raise RuntimeError("CUDA error: no kernel image is available for execution on the device\nCUDA kernel ...")
-        return ones(*arguments, device=device, **options)
+    def checked(*arguments, device=None, **options):
+        wanted = torch.device(device or "cpu")
+        if wanted.type == "cpu":
+            return ones(*arguments, **options)
+        if (wanted.index or 0) in broken:
+            raise RuntimeError(broken[wanted.index or 0])
+        return ones(*arguments, **options)
+
+    def properties(device):
+        _, processors, memory = CARDS[device.index]
+        return SimpleNamespace(multi_processor_count=processors, total_memory=memory << 30)
 
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
-    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
-    monkeypatch.setattr(torch.cuda, "get_device_name", lambda device: "NVIDIA GeForce GTX 970")
-    monkeypatch.setattr(torch, "ones", no_kernel)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: len(CARDS))
+    monkeypatch.setattr(torch.cuda, "get_device_name", lambda device: CARDS[torch.device(device).index or 0][0])
+    monkeypatch.setattr(torch.cuda, "get_device_properties", properties)
+    monkeypatch.setattr(torch, "ones", checked)
+    return broken
+
+
+def test_auto_takes_the_best_card_that_works_whatever_its_slot(cards):
+    told = []
+    assert choose_device("auto", told.append) == torch.device("cuda:2")
+    cards[2] = NO_KERNEL
+    assert choose_device("auto", told.append) == torch.device("cuda:3"), "as fast as cuda:1, with more memory"
+    cards.update({1: BUSY, 3: BUSY})
+    assert choose_device("auto", told.append) == torch.device("cuda:0") and not told
+
+
+def test_training_takes_the_best_cards_too(cards):
+    def taken(**values):
+        return devices_of(TrainingConfig("", "", "", **values))
+
+    assert taken(device="auto", devices=1) == [2] and taken(device="cuda", devices=2) == [2, 3]
+    assert taken(device="auto", devices=4) == 4 and taken(device="cpu", devices=1) == 1
+
+
+def test_a_busy_card_is_not_said_to_need_another_pytorch(cards):
+    cards[1] = BUSY
+    with pytest.raises(InputError, match="RTX 4090.*busy or unavailable.*choose the processor") as refused:
+        choose_device("cuda:1")
+    assert "install" not in str(refused.value)
+
+
+@pytest.mark.parametrize(("users", "order"), [({}, "PCI_BUS_ID"), ({"CUDA_VISIBLE_DEVICES": "1"}, None),
+                                              ({"CUDA_DEVICE_ORDER": "FASTEST_FIRST"}, "FASTEST_FIRST")])  # fmt: skip
+def test_commands_number_cards_as_the_panel_does(users, order, monkeypatch, tmp_path):
+    for name in ("CUDA_VISIBLE_DEVICES", "CUDA_DEVICE_ORDER"):
+        monkeypatch.setenv(name, "")  # so that it is put back in the end
+        monkeypatch.delenv(name)
+    for name, value in users.items():
+        monkeypatch.setenv(name, value)
+    main(["predict", str(tmp_path / "none"), "-o", str(tmp_path)])
+    assert os.environ.get("CUDA_DEVICE_ORDER") == order
+
+
+@pytest.fixture
+def old_card(cards):
+    """Cards that CUDA finds and PyTorch has no kernels for."""
+    cards.update(dict.fromkeys(range(len(CARDS)), NO_KERNEL))
 
 
 def test_auto_passes_over_a_card_without_kernels_and_says_so(old_card):
     told = []
     assert choose_device("auto", told.append) == torch.device("cpu")
     (sentence,) = told
-    assert "GTX 970" in sentence and "no kernel image" in sentence and "processor" in sentence
+    assert all(name in sentence for name, *_ in CARDS) and "no kernel image" in sentence and "processor" in sentence
 
 
 @pytest.mark.parametrize("wanted", ["cuda", "cuda:1"])
 def test_a_wanted_card_without_kernels_is_refused_with_what_to_do(old_card, wanted):
-    with pytest.raises(InputError, match="GTX 970.*no kernel image.*install a PyTorch.*--device cpu") as refused:
+    with pytest.raises(InputError, match="(GT 1030|RTX 4090).*no kernel.*install a PyTorch.*--device cpu") as refused:
         choose_device(wanted)
     assert "\n" not in str(refused.value)
 
 
-def test_a_card_whose_memory_is_full_is_not_called_unsupported(old_card, monkeypatch):
+def test_a_card_whose_memory_is_full_is_not_called_unsupported(cards, monkeypatch):
     def full(*arguments, **options):
         raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 MiB.")
 
     monkeypatch.setattr(torch, "ones", full)
-    assert choose_device("auto") == choose_device("cuda") == torch.device("cuda")
+    assert choose_device("auto") == torch.device("cuda:2") and choose_device("cuda") == torch.device("cuda")
 
 
 @pytest.mark.parametrize(
@@ -58,5 +121,5 @@ def test_apples_gpus_are_taken_from_the_pytorch_on_that_can_pool_in_3d_there(ver
     if automatic == "mps":
         assert choose_device("mps") == torch.device("mps")
     else:
-        with pytest.raises(InputError, match="Apple's GPU; install PyTorch 2.9 or newer, or choose --device cpu"):
+        with pytest.raises(InputError, match="Apple's GPU; install PyTorch 2.9 or newer, or choose the processor"):
             choose_device("mps")

@@ -40,8 +40,11 @@ def environment_of_process(tmp_path):
 
 def test_graphics_cards_are_numbered_as_the_panel_numbers_them(environment_of_process, monkeypatch):
     monkeypatch.delenv("CUDA_DEVICE_ORDER", raising=False)
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
     assert environment_of_process()["CUDA_DEVICE_ORDER"] == "PCI_BUS_ID"
     assert process_environment({"CUDA_DEVICE_ORDER": "FASTEST_FIRST"})["CUDA_DEVICE_ORDER"] == "FASTEST_FIRST"
+    chosen = process_environment({"CUDA_VISIBLE_DEVICES": "0"})
+    assert "CUDA_DEVICE_ORDER" not in chosen, "it would make the user's number another card's"
 
 
 @pytest.fixture

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+from pathlib import Path
+
 import numpy as np
 import pytest
 import slicer
@@ -189,3 +192,11 @@ def test_a_picture_is_written_as_it_is(tmp_path) -> None:
     back = vtk_to_numpy(reader.GetOutput().GetPointData().GetScalars()).reshape(4, 6, 3)[::-1]
     assert np.array_equal(back, picture)
     assert [path.name for path in tmp_path.iterdir()] == ["x.png"]
+
+
+def test_a_picture_is_written_into_a_folder_with_a_latin_1_name(tmp_path: Path) -> None:
+    folder = tmp_path / os.fsdecode("Grün".encode("latin-1"))
+    write_png(np.zeros((3, 4, 3), np.uint8), folder / "views.png")
+    content = (folder / "views.png").read_bytes()
+    assert content[:8] == b"\x89PNG\r\n\x1a\n" and content[16:24] == bytes([0, 0, 0, 4, 0, 0, 0, 3]), "4 wide, 3 high"
+    assert os.listdir(tmp_path) == [folder.name] and os.listdir(folder) == ["views.png"]

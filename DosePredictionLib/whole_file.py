@@ -1,4 +1,4 @@
-"""Writing a file so that it appears whole or not at all."""
+"""Writing a file so that it appears whole or not at all, also where another program looks at it on Windows."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ import os
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from DosePredictionLib.errors import InputError
 
-#: Where a file that another program has open can't be replaced.
+#: Where a file that another program has open can't be replaced or removed, nor a folder with such a file be moved.
 _WINDOWS = sys.platform == "win32"
 #: So long a virus scanner or a preview may hold a file.
 _HELD_FOR_S = 1.0
@@ -36,7 +36,7 @@ def whole_file(path: str | Path) -> Iterator[Path]:
         os.close(handle)
         yield Path(temporary)
         os.chmod(temporary, 0o644)
-        _replace(temporary, path)
+        move_onto(temporary, path)
         temporary = None
     except OSError as error:
         reason = error.strerror or str(error)
@@ -58,26 +58,51 @@ def check_replaceable(path: Path) -> None:
     try:
         with open(path, "r+b"):
             pass
+        # A program may let others write to the file, but neither replace nor remove it.
+        os.rename(path, path)
     except PermissionError as error:
-        raise _held(path, error) from error
+        raise _held("write", path, error) from error
 
 
-def _replace(temporary: str, path: Path) -> None:
-    until = time.monotonic() + (_HELD_FOR_S if _WINDOWS else 0.0)
+def move_onto(source: str | Path, path: Path) -> None:
+    """Move a file to where one may be, or a folder to where an empty one may be; what is held for a moment is awaited.
+
+    Raises:
+        InputError: another program has the file open.
+        OSError: another reason.
+    """
+    if _WINDOWS and path.is_dir():
+        path.rmdir()  # there no folder replaces another, not even an empty one
+    _when_let_go(lambda: os.replace(source, path), "write", path)
+
+
+def remove_file(path: Path) -> None:
+    """Remove a file if it is there; one that is held for a moment is awaited.
+
+    Raises:
+        InputError: another program has it open.
+        OSError: another reason.
+    """
+    _when_let_go(lambda: path.unlink(missing_ok=True), "remove", path)
+
+
+def _when_let_go(change: Callable[[], None], word: str, path: Path) -> None:
+    until = time.monotonic() + _HELD_FOR_S
     while True:
         try:
-            os.replace(temporary, path)
-            return
+            return change()
         except PermissionError as error:
+            if not _WINDOWS:
+                raise
             if time.monotonic() >= until:
                 if path.is_file():
-                    raise _held(path, error) from error
+                    raise _held(word, path, error) from error
                 raise
         time.sleep(0.05)
 
 
-def _held(path: Path, error: PermissionError) -> InputError:
+def _held(word: str, path: Path, error: PermissionError) -> InputError:
     return InputError(
-        f"Cannot write {path}: {error.strerror or error}; is it open in another program? Close it there, or choose "
+        f"Cannot {word} {path}: {error.strerror or error}; is it open in another program? Close it there, or choose "
         "another folder."
     )

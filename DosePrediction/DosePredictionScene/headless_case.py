@@ -20,6 +20,7 @@ from DosePredictionLib.dosimetry.tables import format_goals_table
 from DosePredictionLib.errors import InputError
 from DosePredictionLib.patient.cases import Case
 from DosePredictionLib.patient.reading import read_patient
+from DosePredictionLib.whole_file import move_onto
 from DosePredictionLib.worker.predictor import PredictionFailed, Predictor
 from DosePredictionScene.nodes_from_patient import PatientNodes, nodes_from_patient
 from DosePredictionScene.offscreen.chart_picture import chart_picture
@@ -115,6 +116,6 @@ def write_scene(path: Path) -> None:
             bundle = Path(folder) / path.name
             if not slicer.mrmlScene.WriteToMRB(str(bundle)):
                 raise InputError(f"Cannot write {path}; choose a folder that you may write to and that has room.")
-            bundle.replace(path)
+            move_onto(bundle, path)
     except OSError as error:
         raise InputError(f"Cannot write {path}: {error.strerror}; choose a folder that you may write to.") from error

@@ -12,7 +12,7 @@ from DosePredictionLib.patient.cases import Case
 from DosePredictionLib.patient.made_by_model import PREDICTION, holds_prediction, is_sampled_modality
 from DosePredictionLib.patient.reader_dicom import holds_dicom_case
 from DosePredictionLib.patient.reader_folder import is_patient_folder, patient_images
-from DosePredictionLib.whole_file import check_replaceable, whole_file
+from DosePredictionLib.whole_file import check_replaceable, remove_file, whole_file
 
 #: The format whose predictions leave PATIENT.csv, too.
 OPENKBP = "openkbp"
@@ -123,11 +123,11 @@ def remove_earlier_prediction(folder: Path, openkbp_table: Path | None = None) -
     _check_closed(folder, *tables)
     for path in (*(folder / name for name in _RESULTS), *tables):
         try:
-            path.unlink(missing_ok=True)
+            remove_file(path)
         except OSError as error:
             raise InputError(
-                f"Cannot remove {path}, which an earlier prediction left: {error.strerror or error}; close it, or give "
-                "another folder with -o."
+                f"Cannot remove {path}, which an earlier prediction left: {error.strerror or error}; give another "
+                "folder with -o."
             ) from error
 
 

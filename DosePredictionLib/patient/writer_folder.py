@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import tempfile
 from pathlib import Path
@@ -14,6 +13,7 @@ from DosePredictionLib.patient.geometry import Geometry
 from DosePredictionLib.patient.patient import Patient
 from DosePredictionLib.patient.plan_file import write_plan_file
 from DosePredictionLib.patient.segmentation_nrrd import Segment, start_within, write_segmentation
+from DosePredictionLib.whole_file import move_onto
 
 
 def write_patient_folder(patient: Patient, path: str | Path) -> None:
@@ -42,7 +42,7 @@ def write_patient_folder(patient: Patient, path: str | Path) -> None:
         if patient.reference_dose is not None:
             patient.reference_dose.write(temporary / "dose.nrrd")
         temporary.chmod(0o755)
-        os.replace(temporary, path)
+        move_onto(temporary, path)
         temporary = None
     except OSError as error:
         reason = error.strerror or str(error)

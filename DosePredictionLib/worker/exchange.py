@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -16,6 +15,7 @@ from DosePredictionLib.patient.geometry import Geometry, index3, vector3
 from DosePredictionLib.patient.patient import Patient
 from DosePredictionLib.patient.structure import Structure, StructureRole
 from DosePredictionLib.patient.volume import Volume
+from DosePredictionLib.whole_file import move_onto
 
 
 def write_patient(patient: Patient, path: Path) -> None:
@@ -106,7 +106,7 @@ def read_dose(path: Path) -> tuple[Volume, Volume | None, Provenance, Volume | N
 def _write(path: Path, described: dict[str, Any], arrays: dict[str, np.ndarray]) -> None:
     temporary = path.with_suffix(".partial.npz")
     np.savez(temporary, described=np.array(json.dumps(described)), **arrays)  # type: ignore[arg-type]
-    os.replace(temporary, path)
+    move_onto(temporary, path)
 
 
 def _geometry(entry: dict[str, Any]) -> Geometry:

@@ -94,6 +94,24 @@ def test_a_table_that_is_opened_meanwhile_costs_the_other_cases_nothing(held, ca
     assert (out / "second" / "goals.csv").is_file() and (out / "ball" / "dvh.csv").read_text() == "mine"
 
 
+def test_a_file_that_cannot_be_removed_is_asked_for_before_others_are(case, tmp_path, monkeypatch):
+    """Programs that share a file for writing, as most do on Windows, keep it from being removed all the same."""
+    folder = tmp_path / "out"
+    earlier_prediction(folder)
+    rename = os.rename
+
+    def renamed(source, target):
+        if Path(source) == folder / "goals.csv":
+            raise PermissionError(13, "The process cannot access the file because it is being used", str(source))
+        rename(source, target)
+
+    monkeypatch.setattr(os, "rename", renamed)
+    monkeypatch.setattr(whole_file, "_WINDOWS", True)
+    with pytest.raises(InputError, match="goals.csv.*open in another program"):
+        remove_earlier_prediction(folder)
+    assert sorted(os.listdir(folder)) == ["dose.nrrd", "dvh.csv", "goals.csv", "prediction.json"]
+
+
 @pytest.mark.parametrize("name", _TABLES)
 def test_evaluate_asks_for_its_open_tables_before_it_predicts(name, held, case, tmp_path, capsys):
     (tmp_path / "out").mkdir()

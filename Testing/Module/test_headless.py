@@ -27,6 +27,7 @@ from DosePredictionScene.self_test import phantom_nodes, spherical_dose
 from phantom import AXIAL, ball_patient
 from phantom_scene import PromptPredictor
 
+from DosePredictionLib import whole_file
 from DosePredictionLib.dosimetry.goals import bundled_goals, evaluate_goals
 from DosePredictionLib.errors import InputError
 from DosePredictionLib.patient.outlined_mask import OutlinedMask
@@ -357,6 +358,21 @@ def test_a_scene_that_cannot_be_written_leaves_nothing(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="Cannot write"):
         write_scene(tmp_path / "missing" / "scene.mrb")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_scene_held_for_a_moment_is_replaced(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    replace, refusals = os.replace, [PermissionError(13, "Access is denied")] * 2
+
+    def replaced(source: str | Path, target: Path) -> None:
+        if refusals:
+            raise refusals.pop()
+        replace(source, target)
+
+    monkeypatch.setattr(os, "replace", replaced)
+    monkeypatch.setattr(whole_file, "_WINDOWS", True)
+    phantom_nodes()
+    write_scene(tmp_path / "scene.mrb")
+    assert os.listdir(tmp_path) == ["scene.mrb"] and not refusals
 
 
 def run_script(*arguments: str) -> subprocess.CompletedProcess[str]:

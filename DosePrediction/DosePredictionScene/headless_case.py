@@ -14,7 +14,12 @@ from DosePredictionLib.cli.goal_options import goals_for, named_goals
 from DosePredictionLib.cli.model_options import chosen_calibration
 from DosePredictionLib.cli.prediction_files import write_outputs
 from DosePredictionLib.cli.progress_bar import ProgressBar
-from DosePredictionLib.cli.result_folders import check_writable, remove_earlier_prediction, result_folders
+from DosePredictionLib.cli.result_folders import (
+    check_earlier_predictions,
+    check_writable,
+    remove_earlier_prediction,
+    result_folders,
+)
 from DosePredictionLib.dosimetry.goals import evaluate_goals
 from DosePredictionLib.dosimetry.tables import format_goals_table
 from DosePredictionLib.errors import InputError
@@ -54,7 +59,7 @@ def predict_case(options: argparse.Namespace, make_predictor: Callable[[], Predi
     Raises:
         InputError: the case, the weights or the output can't be used.
     """
-    result_folders([Case(options.case, options.case.name)], options.output)
+    check_earlier_predictions(result_folders([Case(options.case, options.case.name)], options.output))
     check_writable(options.output)
     require_drawing()
     named = named_goals(options)  # a goal file that can't be read is told of before the work, not after it

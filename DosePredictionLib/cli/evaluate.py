@@ -50,10 +50,9 @@ from DosePredictionLib.patient.volume import Volume
 from DosePredictionLib.whole_file import check_replaceable
 from DosePredictionLib.worker.predictor import Predictor
 
-#: All that is written, some of it on request.
-_TABLES = (
-    "scores.csv", "structures.csv", "slices.csv", "summary.json", "plan_figures.csv", "plan_figures.json", PATIENT_TABLE
-)  # fmt: skip
+#: What is always written, and what --plan-figures adds.
+_TABLES = ("scores.csv", "structures.csv", "slices.csv", "summary.json")
+_PLAN_TABLES = ("plan_figures.csv", "plan_figures.json")
 #: How a patient's dose is got.
 DoseOf = Callable[[Patient], EvaluatedDose]
 
@@ -108,10 +107,16 @@ def add_parser(commands: Any) -> None:
     parser.set_defaults(run=run)
 
 
+def tables_of(arguments: argparse.Namespace) -> tuple[str, ...]:
+    """The names of the files that are written."""
+    plan = _PLAN_TABLES if arguments.plan_figures is not None else ()
+    return (*_TABLES, *plan, *((PATIENT_TABLE,) if arguments.scorecard is not None else ()))
+
+
 def run(arguments: argparse.Namespace) -> int:
     """Carry the command out."""
     check_writable(arguments.output)
-    for name in _TABLES:
+    for name in tables_of(arguments):
         check_replaceable(arguments.output / name)
     options = PredictionOptions(arguments.samples, arguments.steps, arguments.seed)
     goals = None if arguments.plan_figures is None else goals_of(arguments.plan_figures)
@@ -197,8 +202,8 @@ def _write(
     write_score_tables(scores, structure_summary(structures) | settings, arguments.dataset.name, arguments.output)
     figures = [figure for one in results for figure in one.figures]
     if figures:
-        write_plan_figures(figures, arguments.output / "plan_figures.csv")
-        write_summary(figures, arguments.output / "plan_figures.json")
+        write_plan_figures(figures, arguments.output / _PLAN_TABLES[0])
+        write_summary(figures, arguments.output / _PLAN_TABLES[1])
     write_structure_tables(structures, arguments.output)
     if card is not None:
         totals = [one.total for one in results if one.total is not None]

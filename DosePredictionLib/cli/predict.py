@@ -21,6 +21,7 @@ from DosePredictionLib.cli.prediction_files import (
 from DosePredictionLib.cli.progress_bar import predict_with_bar
 from DosePredictionLib.cli.result_folders import (
     OPENKBP,
+    check_earlier_predictions,
     check_modality_files,
     check_openkbp_tables,
     check_writable,
@@ -82,6 +83,7 @@ def run(arguments: argparse.Namespace) -> int:
             "choose the format nrrd or nifti."
         )
     folders = result_folders(cases, output)
+    check_earlier_predictions(folders)
     folder_of = dict(zip(cases, folders, strict=True))
     if arguments.format == OPENKBP:
         check_openkbp_tables(cases, folders, output)

@@ -28,8 +28,7 @@ def result_folders(cases: Sequence[Case], output: Path) -> list[Path]:
 
     Raises:
         InputError: the results would come to lie among a case's own files, whose ``dose.nrrd`` is the clinical dose,
-            be it this case or another, or overwrite a dose that no prediction left; or another program has an
-            earlier prediction's file open.
+            be it this case or another, or overwrite a dose that no prediction left.
     """
     folders = [output] if len(cases) == 1 else [output / case.identifier for case in cases]
     read_from = {case.path.resolve() for case in cases if case.path.is_dir() and not case.is_dicom}
@@ -40,7 +39,6 @@ def result_folders(cases: Sequence[Case], output: Path) -> list[Path]:
                 "overwrite or be taken for; give another folder with -o."
             )
         if holds_prediction(folder):
-            _check_closed(folder)
             continue
         if _holds_a_patient(folder):
             raise InputError(
@@ -53,6 +51,16 @@ def result_folders(cases: Sequence[Case], output: Path) -> list[Path]:
                 "give another folder with -o, or take it away."
             )
     return folders
+
+
+def check_earlier_predictions(folders: Iterable[Path]) -> None:
+    """Fail before the work rather than after it where earlier predictions of doses can't be removed.
+
+    Raises:
+        InputError: another program has a file of one open.
+    """
+    for folder in filter(holds_prediction, folders):
+        _check_closed(folder)
 
 
 def check_modality_files(folders: Iterable[Path], modality: str) -> None:

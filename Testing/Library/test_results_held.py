@@ -9,13 +9,17 @@ from pathlib import Path
 import pytest
 from phantom import ball_dose, ball_patient
 from test_cli import refused
+from test_cli_batches import modality_weights
 from tiny import tiny_weights
 
 from DosePredictionLib import whole_file
-from DosePredictionLib.cli.evaluate import _TABLES
-from DosePredictionLib.cli.main import main
+from DosePredictionLib.cli.evaluate import tables_of
+from DosePredictionLib.cli.main import main, parser
 from DosePredictionLib.cli.result_folders import remove_earlier_prediction
 from DosePredictionLib.errors import InputError
+from DosePredictionLib.inference import modality
+from DosePredictionLib.inference.modality import predict_modality
+from DosePredictionLib.patient.image_file import read_scalar_volume
 from DosePredictionLib.patient.writer_folder import write_patient_folder
 
 
@@ -112,17 +116,71 @@ def test_a_file_that_cannot_be_removed_is_asked_for_before_others_are(case, tmp_
     assert sorted(os.listdir(folder)) == ["dose.nrrd", "dvh.csv", "goals.csv", "prediction.json"]
 
 
-@pytest.mark.parametrize("name", _TABLES)
+@pytest.fixture
+def sampling(tmp_path) -> list[str]:
+    """The command that samples two cases' CTs, which it has done before."""
+    for name in ("ball", "second"):
+        write_patient_folder(ball_patient(), tmp_path / "cases" / name)
+        folder = tmp_path / "out" / name
+        earlier_prediction(folder)
+        (folder / "ct.json").write_text('{"modality": "ct"}')
+        (folder / "ct.nrrd").write_text("earlier")
+    return ["predict", str(tmp_path / "cases"), "-o", str(tmp_path / "out"), "--target", "ct", "--device", "cpu"]
+
+
+@pytest.mark.parametrize("name", ["ct.nrrd", "ct.json"])
+def test_an_open_ct_is_asked_for_before_one_is_sampled(name, sampling, held, tmp_path, capsys):
+    held.add(tmp_path / "out" / "ball" / name)
+    told = refused([*sampling, "--weights", str(tmp_path / "none.safetensors")], capsys)
+    assert f"{name}: Permission denied; is it open in another program?" in told
+
+
+def test_a_ct_that_is_opened_meanwhile_costs_the_other_cases_nothing(sampling, held, tmp_path, capsys, monkeypatch):
+    folder, weights = tmp_path / "out", modality_weights(tmp_path / "any.safetensors")
+
+    def opened_meanwhile(*arguments):
+        held.add(folder / "ball" / "ct.nrrd")
+        return predict_modality(*arguments)
+
+    monkeypatch.setattr(modality, "predict_modality", opened_meanwhile)
+    # What this command does not write may be open.
+    held.update({folder / "ball" / "dvh.csv", folder / "second" / "dose.nrrd"})
+    assert main([*sampling, "--weights", str(weights)]) == 2
+    told = capsys.readouterr().err
+    assert "dose-predict: ball: " in told and "ct.nrrd: Access is denied; is it open" in told and "1 of 2" in told
+    assert (folder / "ball" / "ct.nrrd").read_text() == "earlier"
+    assert read_scalar_volume(folder / "second" / "ct.nrrd").array.any()
+
+
+#: What else `evaluate` writes where it is asked to.
+ASKED_FOR = {"plan_figures.csv": ["--plan-figures", "head-and-neck"],
+             "plan_figures.json": ["--plan-figures", "head-and-neck"],
+             "scorecard.csv": ["--scorecard", "head-and-neck"]}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", ["scores.csv", "structures.csv", "slices.csv", "summary.json", *ASKED_FOR])
 def test_evaluate_asks_for_its_open_tables_before_it_predicts(name, held, case, tmp_path, capsys):
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / name).write_text("earlier")
     held.add(tmp_path / "out" / name)
-    command = ["evaluate", str(case), "-o", str(tmp_path / "out"), "--weights", str(tmp_path / "none.safetensors")]
-    assert f"{name}: Permission denied; is it open in another program?" in refused(command, capsys)
+    command = ["evaluate", str(case), "-o", str(tmp_path / "out"), *ASKED_FOR.get(name, [])]
+    told = refused([*command, "--weights", str(tmp_path / "none.safetensors")], capsys)
+    assert f"{name}: Permission denied; is it open in another program?" in told
+
+
+def test_tables_that_evaluate_will_not_write_may_be_open(held, case, tmp_path):
+    ball_dose(2.0).write(tmp_path / "doses" / "ball" / "dose.nrrd")
+    (tmp_path / "out").mkdir()
+    for name in ASKED_FOR:
+        (tmp_path / "out" / name).write_text("earlier")
+        held.add(tmp_path / "out" / name)
+    command = ["evaluate", str(case), "--predictions", str(tmp_path / "doses"), "-o", str(tmp_path / "out")]
+    assert main(command) == 0 and (tmp_path / "out" / "scores.csv").is_file()
 
 
 def test_evaluate_asks_for_all_that_it_writes(case, tmp_path, capsys):
     ball_dose(2.0).write(tmp_path / "doses" / "ball" / "dose.nrrd")
     command = ["evaluate", str(case), "--predictions", str(tmp_path / "doses"), "-o", str(tmp_path / "out")]
-    assert main([*command, "--plan-figures", "head-and-neck", "--scorecard", "head-and-neck"]) == 0
-    assert sorted(os.listdir(tmp_path / "out")) == sorted(_TABLES)
+    asked = [*command, "--plan-figures", "head-and-neck", "--scorecard", "head-and-neck"]
+    assert main(asked) == 0
+    assert sorted(os.listdir(tmp_path / "out")) == sorted(tables_of(parser().parse_args(asked)))

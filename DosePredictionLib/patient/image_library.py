@@ -11,8 +11,9 @@ import os
 import shutil
 import sys
 import tempfile
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -23,6 +24,13 @@ if TYPE_CHECKING:
     import SimpleITK
 
 _WINDOWS = sys.platform == "win32"
+#: Windows' folders for all users let everybody read what is new in them, unless `os.mkdir` is told otherwise, which it
+#: understands there since this version of Python (CVE-2024-4030).
+_MKDTEMP_PROTECTS = sys.version_info >= (3, 12, 4)
+#: Of the temporary folders; readers of patients pass over what begins with a dot.
+_PREFIX = ".dose-image-"
+#: No copy takes as long.
+_LEFT_OVER_AFTER_S = 86400.0
 
 
 def read_by_library(path: Path) -> SimpleITK.Image:
@@ -85,22 +93,46 @@ def _ascii_name(path: Path) -> str:
 
 @contextmanager
 def _folder_it_can_open(path: Path) -> Iterator[Path]:
-    """A temporary folder for the copy of a file, which is a patient's: it goes at the end in any case.
+    """A temporary folder for the copy of a file, which is a patient's: it goes at the end.
+
+    What a process left that was killed meanwhile goes at the next use after a day.
 
     Raises:
         InputError: there is none; the message names ``path``.
     """
-    usual = tempfile.gettempdir()
-    # On Windows the usual one lies below the user's own name.
-    for place in (usual, _short_path(usual), os.environ.get("PUBLIC"), os.environ.get("PROGRAMDATA")):
-        if place and _can_open(place) and os.access(place, os.W_OK):
-            with tempfile.TemporaryDirectory(prefix="dose-image-", dir=place, ignore_cleanup_errors=True) as folder:
-                yield Path(folder)
-            return
+    for place in filter(_can_open, _places(path)):
+        try:
+            folder = tempfile.mkdtemp(prefix=_PREFIX, dir=place)
+        except OSError:
+            continue
+        _remove_left_over(Path(place))
+        try:
+            yield Path(folder)
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
+        return
     raise InputError(
-        f"The path {path} holds letters that the image library cannot open, and so does the folder for temporary files "
-        f"({usual}); move it to a folder whose path has ASCII letters only."
+        f"The path {path} holds letters that the image library cannot open, and no folder for temporary files is there "
+        f"that it can ({tempfile.gettempdir()}); move it to a folder whose path has ASCII letters only."
     )
+
+
+def _places(path: Path) -> Iterator[str]:
+    """Where a temporary folder may lie, the user's own places first."""
+    usual = tempfile.gettempdir()
+    yield usual
+    yield _short_path(usual)  # on Windows the usual one lies below the user's own name
+    yield _short_path(str(path.resolve().parent))
+    if _MKDTEMP_PROTECTS:
+        yield from (os.environ[name] for name in ("PUBLIC", "PROGRAMDATA") if os.environ.get(name))
+
+
+def _remove_left_over(place: Path) -> None:
+    yesterday = time.time() - _LEFT_OVER_AFTER_S
+    for folder in place.glob(f"{_PREFIX}*"):
+        with suppress(OSError):
+            if folder.lstat().st_mtime < yesterday:
+                shutil.rmtree(folder, ignore_errors=True)
 
 
 def _short_path(folder: str) -> str:

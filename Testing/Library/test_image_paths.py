@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import shutil
 import tempfile
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -81,19 +83,50 @@ def test_a_file_that_cannot_be_written_is_named_and_nothing_is_left(folder, monk
     assert list(folder.iterdir()) == []
 
 
-def test_the_temporary_folder_is_one_that_can_be_opened(folder, tmp_path, monkeypatch):
-    """Users' temporary folders lie below their names on Windows; others stand in, or the cause is told."""
+@pytest.fixture
+def users_own(folder, tmp_path, monkeypatch):
+    """Users' temporary folders lie below their names on Windows; none of them can be opened."""
     monkeypatch.setattr(tempfile, "tempdir", str(folder))
-    monkeypatch.delenv("PROGRAMDATA", raising=False)
-    monkeypatch.setenv("PUBLIC", str(tmp_path / "spare"))
+    monkeypatch.delenv("PUBLIC", raising=False)
+    monkeypatch.setenv("PROGRAMDATA", str(tmp_path / "spare"))
+    return folder
+
+
+def test_the_temporary_folder_is_one_that_can_be_opened(users_own, tmp_path, monkeypatch):
+    """Those of all users stand in where Python protects what it makes there, or the cause is told."""
     ct = ball_patient().ct
-    ct.write(folder / "ct.nrrd")
-    assert np.array_equal(read_scalar_volume(folder / "ct.nrrd").array, ct.array)
-    monkeypatch.delenv("PUBLIC")
-    for work in (lambda: read_scalar_volume(folder / "ct.nrrd"), lambda: ct.write(folder / "new.nrrd")):
+    monkeypatch.setattr(image_library, "_MKDTEMP_PROTECTS", True)
+    monkeypatch.setenv("PUBLIC", "/proc")  # where nobody can make a folder, whatever its rights say
+    ct.write(users_own / "ct.nrrd")
+    assert np.array_equal(read_scalar_volume(users_own / "ct.nrrd").array, ct.array)
+    monkeypatch.setattr(image_library, "_MKDTEMP_PROTECTS", False)
+    for work in (lambda: read_scalar_volume(users_own / "ct.nrrd"), lambda: ct.write(users_own / "new.nrrd")):
         with pytest.raises(InputError, match="letters that the image library cannot open.*ASCII"):
             work()
-    assert [path.name for path in folder.iterdir()] == ["ct.nrrd"]
+    assert [path.name for path in users_own.iterdir()] == ["ct.nrrd"]
+
+
+def test_short_names_keep_a_patient_among_the_users_own_folders(users_own, tmp_path, monkeypatch):
+    (tmp_path / "MLLER~1").symlink_to(users_own)
+    short = {str(users_own): str(tmp_path / "MLLER~1")}
+    monkeypatch.setattr(image_library, "_short_path", lambda folder: short.get(folder, folder))
+    monkeypatch.setattr(image_library, "_MKDTEMP_PROTECTS", False)
+    ct = ball_patient().ct
+    ct.write(users_own / "ct.nrrd")
+    monkeypatch.setattr(tempfile, "tempdir", "/proc")
+    assert np.array_equal(read_scalar_volume(users_own / "ct.nrrd").array, ct.array), "beside the file itself"
+    assert [path.name for path in users_own.iterdir()] == ["ct.nrrd"]
+
+
+def test_what_a_killed_process_left_of_a_patient_goes_the_next_day(folder, tmp_path):
+    old, new = (tmp_path / "spare" / f".dose-image-{name}" for name in ("old", "new"))
+    for left in (old, new):
+        left.mkdir()
+        (left / "ct.nrrd").write_text("a patient's")
+    os.utime(old, (time.time() - 90_000.0,) * 2)
+    ball_patient().ct.write(folder / "ct.nrrd")
+    assert not old.exists() and new.exists(), "the other may be in use"
+    shutil.rmtree(new)
 
 
 def test_umlauts_need_no_copy_elsewhere(tmp_path, monkeypatch):

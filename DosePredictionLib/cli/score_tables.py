@@ -39,12 +39,13 @@ def write_score_tables(
     rows = []
     for one in scores:
         cells = [number_cell(one.differences[name], ".4f") for name in CRITERION_NAMES]
-        rows.append([one.identifier, f"{one.dose_score:.6f}", f"{one.dvh_score:.6f}", *cells,
-                     number_cell(one.seconds, ".3f"), *([_cell(one.gdp_hmm_mae)] if gdp_hmm else [])])  # fmt: skip
+        scored = [number_cell(score, ".6f") for score in (one.dose_score, one.dvh_score)]
+        rows.append([one.identifier, *scored, *cells, number_cell(one.seconds, ".3f"),
+                     *([_cell(one.gdp_hmm_mae)] if gdp_hmm else [])])  # fmt: skip
     means = [f"{np.mean(values):.4f}" if values else "" for values in by_criterion.values()]
     timed = [one.seconds for one in scores if not np.isnan(one.seconds)]
-    rows.append(["mean", f"{np.mean([s.dose_score for s in scores]):.6f}", f"{dvh_score(everything):.6f}",
-                 *means, f"{np.mean(timed):.3f}" if timed else "",
+    rows.append(["mean", f"{np.mean([s.dose_score for s in scores]):.6f}",
+                 number_cell(dvh_score(everything), ".6f"), *means, f"{np.mean(timed):.3f}" if timed else "",
                  *([_cell(mean_gdp_hmm(scores))] if gdp_hmm else [])])  # fmt: skip
     write_csv(output / "scores.csv", header, rows)
     organs = [{n: v for n, v in values.items() if n.split()[0] in OPENKBP_ORGANS} for values in everything]

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from DosePredictionLib.csv_file import write_csv
+from DosePredictionLib.csv_file import number_cell, write_csv
 from DosePredictionLib.dosimetry.roi_error import RoiError, roi_errors
 from DosePredictionLib.dosimetry.slice_smoothness import SliceSmoothness, slice_smoothness
 from DosePredictionLib.patient.patient import Patient
@@ -106,7 +106,7 @@ def write_structure_tables(scores: Sequence[StructureScores], output: Path) -> N
         figures = [one.dose.slices.reference_gy]
         for _, errors in one.doses:
             figures += [errors.slices.predicted_gy, errors.slices.ratio, errors.slices.error_jump_gy]
-        rows.append([one.identifier, *(f"{value:.4f}" for value in figures)])
+        rows.append([one.identifier, *(number_cell(value, ".4f") for value in figures)])
     write_csv(output / "slices.csv", columns, rows)
 
 

@@ -89,7 +89,8 @@ def write_scorecard_csv(result: ScorecardResult, path: str | Path) -> None:
         figures = [f"{row.value:.4f}", template.unit, f"{row.score:.3f}"] if row.counts else ["", template.unit, ""]
         rows.append([template.structure, row.structure_label, template.text, *figures, f"{template.maximum:g}",
                      row.reason, template.comment])  # fmt: skip
-    rows.append(["total", "", "", f"{result.percent:.2f}", "%", f"{result.score:.3f}", f"{result.maximum:g}", "", ""])
+    rows.append(["total", "", "", number_cell(result.percent, ".2f"), "%", f"{result.score:.3f}", f"{result.maximum:g}",
+                 "", ""])  # fmt: skip
     write_csv(path, COLUMNS, rows)
 
 

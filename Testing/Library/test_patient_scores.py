@@ -2,13 +2,23 @@
 
 from __future__ import annotations
 
+import csv
+import math
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 from phantom import AXIAL, ball, ball_dose, ball_patient
 
-from DosePredictionLib.dosimetry.patient_scores import score_patient
+from DosePredictionLib.cli.score_tables import write_score_tables
+from DosePredictionLib.cli.structure_tables import score_structures, write_structure_tables
+from DosePredictionLib.dosimetry.openkbp_score import CRITERION_NAMES
+from DosePredictionLib.dosimetry.paired_tests import paired_scores
+from DosePredictionLib.dosimetry.patient_scores import PatientScores, score_patient
+from DosePredictionLib.dosimetry.scorecard_reading import find_scorecard
+from DosePredictionLib.dosimetry.scorecard_scoring import ScorecardResult
+from DosePredictionLib.dosimetry.scorecard_table import write_scorecard_csv
 from DosePredictionLib.patient.structure import Structure, StructureRole
 from DosePredictionLib.patient.volume import Volume
 
@@ -38,3 +48,20 @@ def test_the_dose_score_is_over_the_dose_region_where_the_data_have_one() -> Non
     ))  # fmt: skip
     score = score_patient(with_region, Volume(wrong, AXIAL)).dose_score
     assert score == pytest.approx(200.0 / np.count_nonzero(region.array), rel=1e-4)
+
+
+def test_figures_that_nothing_defines_are_empty_cells_which_are_read_again(tmp_path: Path) -> None:
+    """A clinical dose that changes nowhere, a patient without the challenge's structures, a card without rows."""
+    body = [one for one in ball_patient().structures if one.role is StructureRole.EXTERNAL]
+    flat = Volume(np.full(AXIAL.shape, 2.0, np.float32), AXIAL)
+    patient = replace(ball_patient().with_structures(body), reference_dose=flat)
+    scores = PatientScores("flat", 1.5, dict.fromkeys(CRITERION_NAMES, math.nan), math.nan)
+    write_score_tables([scores], {}, "flat", tmp_path)
+    write_structure_tables([score_structures(patient, body[0].mask.array != 0, ball_dose())], tmp_path)
+    write_scorecard_csv(ScorecardResult(find_scorecard("lung"), ()), tmp_path / "card.csv")
+    for table in ("scores.csv", "slices.csv", "card.csv"):
+        assert "nan" not in (tmp_path / table).read_text().lower()
+    (row,) = csv.DictReader((tmp_path / "slices.csv").open())
+    assert row["roughness_ratio"] == "" and float(row["roughness_reference_gy"]) == 0.0
+    patients = {one.figure: one.patients for one in paired_scores(tmp_path, tmp_path)}
+    assert patients["dose_score"] == 1 and patients["dvh_score"] == patients["roughness_ratio"] == 0

@@ -77,5 +77,5 @@ def _whole_name(path: Path, others: list[Path]) -> str:
     try:
         above = os.path.commonpath([os.path.dirname(os.path.abspath(other)) for other in others])
     except ValueError:  # on several of Windows' drives or shares, whose names tell them apart
-        return joined_name(bare.parts)
-    return joined_name(bare.relative_to(above).parts) or patient_identifier(path)
+        return joined_name(bare)
+    return joined_name(bare.relative_to(above)) or patient_identifier(path)

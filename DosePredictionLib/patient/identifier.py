@@ -24,9 +24,11 @@ def folder_name(path: PurePath) -> str:
     return _writable(path.name) or re.split(r"[\\/:]+", path.anchor.rstrip("\\/:"))[-1]
 
 
-def joined_name(parts: tuple[str, ...]) -> str:
-    r"""A path's parts with underscores; the first one may be ``D:\`` or ``\\server\share\``."""
-    return "_".join(re.sub(r"[\\/:]+", "_", _writable(part).strip("\\/:")) for part in parts)
+def joined_name(path: PurePath) -> str:
+    r"""A path's folders with underscores between them, and of its drive or share (``D:\``, ``\\server\share\``) too."""
+    drive = re.sub(r"[\\/:]+", "_", path.anchor.strip("\\/:"))
+    folders = path.parts[1:] if path.anchor else path.parts
+    return "_".join(filter(None, (drive, *map(_writable, folders))))
 
 
 def _writable(name: str) -> str:

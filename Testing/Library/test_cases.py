@@ -71,9 +71,17 @@ def test_cases_of_one_name_on_two_drives_are_told_apart(tmp_path, monkeypatch):
     assert not set("".join(names)) & set("/\\:")
 
 
+@pytest.mark.skipif(os.name == "nt", reason="no such names there")
+def test_folders_that_differ_in_a_colon_or_backslash_have_names_of_their_own(tmp_path):
+    for folder in ("a:b", "a_b", "a\\b"):
+        write_balls(tmp_path / folder, "x")
+    names = [case.identifier for case in named_cases(tmp_path.iterdir())]
+    assert sorted(names) == ["a:b_x", "a\\b_x", "a_b_x"]
+
+
 def test_cases_on_network_shares_and_at_a_drives_root_have_names_for_files():
-    assert joined_name(PureWindowsPath(r"\\srv\a\p1\DICOM").parts) == "srv_a_p1_DICOM"
-    assert joined_name(PureWindowsPath(r"D:\p1\DICOM").parts) == "D_p1_DICOM"
+    assert joined_name(PureWindowsPath(r"\\srv\a\p1\DICOM")) == "srv_a_p1_DICOM"
+    assert joined_name(PureWindowsPath(r"D:\p1\DICOM")) == "D_p1_DICOM"
     roots = {r"D:\\": "D", "D:": "D", r"\\srv\lung_2024": "lung_2024", r"D:\p1": "p1", r"\\srv\a\p1": "p1"}
     assert {path: folder_name(PureWindowsPath(path)) for path in roots} == roots
 

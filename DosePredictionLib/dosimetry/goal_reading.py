@@ -46,8 +46,9 @@ def bundled_goals(name: str) -> GoalSet:
 
 
 def is_goals_file(name_or_path: str | Path) -> bool:
-    """Whether this means a file, there or not, and no bundled set's name: whatever ends in .json or is a file."""
-    return has_goals_ending(name_or_path) or Path(name_or_path).is_file()
+    """Whether this means a file, there or not, and no bundled set: a path, what ends in .json, or what is a file."""
+    is_path = any(separator in str(name_or_path) for separator in "/\\")
+    return is_path or has_goals_ending(name_or_path) or Path(name_or_path).is_file()
 
 
 def has_goals_ending(path: str | Path) -> bool:

@@ -200,13 +200,14 @@ def test_limits_converted_by_eqd2_are_marked(opened: Session) -> None:
         assert all(table.fontMetrics().horizontalAdvance(line) < table.columnWidth(2) - 8 for line in lines)
 
 
-def test_own_goals_that_are_gone_keep_from_predicting_and_say_so(opened: Session, tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", ["gone.json", "gone"])
+def test_own_goals_that_are_gone_keep_from_predicting_and_say_so(opened: Session, tmp_path: Path, name: str) -> None:
     content = {"name": "x", "title": "X", "description": "", "goals": []}
-    opened.panel.parameters.goals = str(tmp_path / "gone.json")
+    opened.panel.parameters.goals = str(tmp_path / name)
     opened.settle()
     assert "gone are not on this computer" in opened.panel.run.ui.predictButton.toolTip
     assert opened.panel.prescription.ui.goalsSelector.currentText == "gone (not found here)"
-    (tmp_path / "gone.json").write_text(json.dumps(content))
+    (tmp_path / name).write_text(json.dumps(content))
     opened.panel.parameters.goals = "head-and-neck"
     opened.settle()
     assert opened.panel.run.ui.predictButton.enabled

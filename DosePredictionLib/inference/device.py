@@ -72,6 +72,11 @@ def is_out_of_memory(error: BaseException) -> bool:
     )
 
 
+def is_out_of_main_memory(error: BaseException) -> bool:
+    """Whether the computer's own memory ran out: NumPy has an error for that, PyTorch names its allocator."""
+    return isinstance(error, MemoryError) or "DefaultCPUAllocator" in str(error)
+
+
 def _best_card(tell: Callable[[str], None]) -> torch.device:
     """The first of `ranked_cards` that works; the processor where none does."""
     reasons = []

@@ -17,7 +17,12 @@ from DosePredictionLib.conditioning.way_back import WayBack
 from DosePredictionLib.dosimetry.named_dose import CALIBRATED
 from DosePredictionLib.errors import InputError
 from DosePredictionLib.inference.calibration import DoseCalibration, load_calibration, shipped_calibration
-from DosePredictionLib.inference.device import choose_device, describe_device, is_out_of_memory
+from DosePredictionLib.inference.device import (
+    choose_device,
+    describe_device,
+    is_out_of_main_memory,
+    is_out_of_memory,
+)
 from DosePredictionLib.inference.modality import ANY_TO_ANY
 from DosePredictionLib.inference.options import PredictionOptions, Provenance
 from DosePredictionLib.inference.package_versions import package_versions
@@ -201,10 +206,18 @@ class PredictionEngine:
             member.network.to(self.device)
 
     def _with_enough_memory(self, work: Callable[[], Done]) -> Done:
-        """What ``work`` does on the device, or once more on the processor where the device's memory ran out."""
+        """What ``work`` does on the device, or once more on the processor where the device's memory ran out.
+
+        Raises:
+            InputError: the computer's own memory ran out.
+        """
         try:
             return work()
-        except RuntimeError as error:
+        except (RuntimeError, MemoryError) as error:
+            if is_out_of_main_memory(error):
+                raise InputError(
+                    "This computer's memory ran out; close other programs, or predict on one that has more."
+                ) from error
             if self.device.type == "cpu" or not is_out_of_memory(error):
                 raise
         # Outside the handler, so that the failed attempt's tensors are free before the second one begins.
@@ -212,7 +225,7 @@ class PredictionEngine:
         self._tell(f"The memory of {name} ran out; going on with the processor, which is slower.")
         self.device = torch.device("cpu")
         self._networks_to_device()
-        return work()
+        return self._with_enough_memory(work)
 
     def _provenance(
         self, patient: Patient, samples: int, steps: int, seed: int, seconds: dict[str, float]

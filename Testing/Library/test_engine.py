@@ -121,6 +121,23 @@ def test_a_full_gpu_falls_back_to_the_processor_with_a_message(full, engine, mon
     assert np.array_equal(predicted.dose.array, wanted)
 
 
+@pytest.mark.parametrize("device", ["cpu", "mps"])
+@pytest.mark.parametrize(
+    "full", [RuntimeError("[enforce fail at alloc_cpu.cpp:127] DefaultCPUAllocator: can't allocate memory: you tried "
+                          "to allocate 9 bytes. Error code 12 (Cannot allocate memory)"), MemoryError()],
+)  # fmt: skip
+def test_a_full_computer_is_one_sentence(full, device, engine, monkeypatch):
+    """On the processor, and where it takes over from a GPU that was full before."""
+    engine.device = torch.device(device)
+
+    def out_of_memory(*arguments):
+        raise full if engine.device.type == "cpu" else torch.OutOfMemoryError("no memory")
+
+    monkeypatch.setattr(DefaultSystem, "sample_dose", out_of_memory)
+    with pytest.raises(InputError, match="computer's memory ran out; close other programs"):
+        engine.predict(ball_patient(), PredictionOptions(samples=1))
+
+
 def test_other_errors_of_a_gpu_are_not_taken_for_a_full_one(engine, monkeypatch):
     engine.device = torch.device("mps")
 

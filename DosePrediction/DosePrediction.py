@@ -107,11 +107,25 @@ class DosePredictionWidget(ScriptedLoadableModuleWidget):
             self.panel.cleanup()
 
     def onReload(self) -> None:
-        """Developer mode's Reload: of every file, where Slicer reloads this one only."""
+        """Developer mode's Reload: of every file, where Slicer reloads this one only; of none if one is broken."""
+        if broken := broken_file():
+            slicer.util.errorDisplay(_("Nothing was reloaded: {error}.").format(error=broken))
+            return
         self.cleanup()  # while what it needs is still that of the same files
         for name in [name for name in sys.modules if name.partition(".")[0] in PACKAGES]:
             del sys.modules[name]
         ScriptedLoadableModuleWidget.onReload(self)
+
+
+def broken_file() -> str:
+    """What is wrong with the first file of the module that Python does not understand, and where; empty if none is."""
+    folders = [Path(folder) for name in PACKAGES if name in sys.modules for folder in sys.modules[name].__path__]
+    for path in [Path(__file__), *(path for folder in folders for path in sorted(folder.rglob("*.py")))]:
+        try:
+            compile(path.read_bytes(), str(path), "exec")
+        except (SyntaxError, ValueError) as error:
+            return f"{path}: {error}"
+    return ""
 
 
 class DosePredictionLogic(ScriptedLoadableModuleLogic):

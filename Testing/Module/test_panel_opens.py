@@ -123,6 +123,23 @@ def test_reloading_takes_in_every_file_of_the_module(session: Session) -> None:
     assert session.panel.run.ui.predictButton.enabled, session.status
 
 
+def test_reloading_a_file_that_cannot_be_read_leaves_the_panel_open(
+    session: Session, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ct, _ = session.phantom()
+    package = sys.modules["DosePredictionPanel"]
+    (tmp_path / "edited.py").write_text("def half(\n")
+    monkeypatch.setattr(package, "__path__", [*package.__path__, str(tmp_path)])
+    panel = session.panel
+    session.host.reload()
+    session.settle()
+    assert any("edited.py" in text and "line 1" in text for text in session.standin.dialogs.texts)
+    session.standin.dialogs.clear()
+    assert session.panel is panel and panel.parameters.ct is ct and sys.modules["DosePredictionPanel"] is package
+    click(panel.run.ui.predictButton)
+    session.standin.process_events(until=lambda: session.predictor.busy)
+
+
 def test_adding_a_scene_keeps_the_choices(session: Session) -> None:
     ct, segmentation = session.phantom()
     slicer.mrmlScene.StartState(slicer.mrmlScene.ImportState)

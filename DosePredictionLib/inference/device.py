@@ -62,7 +62,12 @@ def ranked_cards() -> list[torch.device]:
 
 def describe_device(device: torch.device) -> str:
     """The device's name for people."""
-    return torch.cuda.get_device_name(device) if device.type == "cuda" else device.type
+    if device.type != "cuda":
+        return device.type
+    try:
+        return torch.cuda.get_device_name(device)
+    except RuntimeError:  # CUDA itself does not begin
+        return str(device)
 
 
 def is_out_of_memory(error: BaseException) -> bool:
@@ -91,7 +96,10 @@ def _best_card(tell: Callable[[str], None]) -> torch.device:
 
 
 def _rank(card: torch.device) -> tuple[int, int]:
-    properties = torch.cuda.get_device_properties(card)
+    try:
+        properties = torch.cuda.get_device_properties(card)
+    except RuntimeError:  # which is met again, and told, when something is computed there
+        return 0, 0
     return properties.multi_processor_count, properties.total_memory
 
 

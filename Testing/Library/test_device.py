@@ -102,6 +102,17 @@ def test_a_wanted_card_without_kernels_is_refused_with_what_to_do(old_card, want
     assert "\n" not in str(refused.value)
 
 
+def test_auto_passes_over_cards_that_cuda_cannot_even_describe(cards, monkeypatch):
+    def broken(device):
+        raise RuntimeError("CUDA unknown error - this may be due to an incorrectly set up environment")
+
+    for name in ("get_device_name", "get_device_properties"):
+        monkeypatch.setattr(torch.cuda, name, broken)
+    cards.update(dict.fromkeys(range(len(CARDS)), "CUDA unknown error"))
+    told = []
+    assert choose_device("auto", told.append) == torch.device("cpu") and "cuda:0 (CUDA unknown error)" in told[0]
+
+
 def test_a_card_whose_memory_is_full_is_not_called_unsupported(cards, monkeypatch):
     def full(*arguments, **options):
         raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 MiB.")

@@ -34,6 +34,7 @@ from DosePredictionLib.dosimetry.scorecard_table import PATIENT_TABLE, PatientTo
 from DosePredictionLib.errors import InputError
 from DosePredictionLib.inference.options import PredictionOptions, Provenance
 from DosePredictionLib.inference.patients_seen import PATIENTS_TRAINED_ON, PatientsSeen
+from DosePredictionLib.inference.shipped_weights import default_weights, shipped_calibration
 from DosePredictionLib.inference.uncertainty import (
     UncertaintyCalibration,
     ValidationCase,
@@ -246,15 +247,9 @@ def _settings(results: Sequence[CaseResult], arguments: argparse.Namespace, seen
 
 def _weights_files(arguments: argparse.Namespace) -> list[Path]:
     """The weights that predict, and the dose calibration after them, if any."""
-    weights: Path | None = arguments.weights
-    if weights is None:
-        from DosePredictionLib.inference.weights import default_weights
-
-        weights = default_weights(arguments.system)
+    weights: Path = arguments.weights or default_weights(arguments.system)
     if not chosen_calibration(arguments):
         return [weights]
-    from DosePredictionLib.inference.calibration import shipped_calibration
-
     return [weights, arguments.calibration_weights or shipped_calibration(read_weights_header(weights).system)]
 
 

@@ -14,7 +14,6 @@ from DosePredictionLib.conditioning.channels import ModelInput
 from DosePredictionLib.errors import InputError
 from DosePredictionLib.inference.weights import LoadedWeights, fill_network, read_weights
 from DosePredictionLib.inference.weights_header import WeightsHeader
-from DosePredictionLib.resources import resource_root
 from DosePredictionLib.systems.adaptive_calibration import AdaptiveCalibration
 
 
@@ -62,21 +61,6 @@ def parameters_sha256(weights: LoadedWeights) -> str:
             digest.update(f"{name}{tuple(value.shape)}".encode())
             digest.update(value.detach().cpu().half().numpy().tobytes())
     return digest.hexdigest()
-
-
-def shipped_calibration(system: str) -> Path:
-    """The calibration that ships for a system's weights.
-
-    Raises:
-        InputError: none ships for it.
-    """
-    path = resource_root() / "Models" / f"adc-{system}.safetensors"
-    if not path.is_file():
-        raise InputError(
-            f"No dose calibration ships for the system {system!r} ({path} is missing); predict without --calibrate or "
-            "give one with --calibration-weights (training's stage calibration makes it)."
-        )
-    return path
 
 
 def load_calibration(path: str | Path, weights: LoadedWeights) -> DoseCalibration:

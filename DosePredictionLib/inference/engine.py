@@ -16,7 +16,7 @@ from DosePredictionLib.conditioning.channels import ModelInput, model_input
 from DosePredictionLib.conditioning.way_back import WayBack
 from DosePredictionLib.dosimetry.named_dose import CALIBRATED
 from DosePredictionLib.errors import InputError
-from DosePredictionLib.inference.calibration import DoseCalibration, load_calibration, shipped_calibration
+from DosePredictionLib.inference.calibration import DoseCalibration, load_calibration
 from DosePredictionLib.inference.device import (
     choose_device,
     describe_device,
@@ -27,9 +27,10 @@ from DosePredictionLib.inference.modality import ANY_TO_ANY
 from DosePredictionLib.inference.options import PredictionOptions, Provenance
 from DosePredictionLib.inference.package_versions import package_versions
 from DosePredictionLib.inference.progress import Progress, ProgressReporter
+from DosePredictionLib.inference.shipped_weights import default_weights, shipped_calibration
 from DosePredictionLib.inference.uncertainty import UncertaintyCalibration
 from DosePredictionLib.inference.views import KnownViews, View
-from DosePredictionLib.inference.weights import LoadedWeights, default_weights, load_weights
+from DosePredictionLib.inference.weights import LoadedWeights, load_weights
 from DosePredictionLib.patient.checks import check_patient
 from DosePredictionLib.patient.patient import Patient
 from DosePredictionLib.patient.patient_digest import ct_digest

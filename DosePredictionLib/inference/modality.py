@@ -14,7 +14,8 @@ from DosePredictionLib.inference.device import choose_device
 from DosePredictionLib.inference.modality_provenance import ModalityProvenance
 from DosePredictionLib.inference.options import PredictionOptions
 from DosePredictionLib.inference.package_versions import package_versions
-from DosePredictionLib.inference.weights import LoadedWeights, default_weights
+from DosePredictionLib.inference.shipped_weights import default_weights
+from DosePredictionLib.inference.weights import LoadedWeights
 from DosePredictionLib.patient.checks import check_patient
 from DosePredictionLib.patient.patient import Patient
 from DosePredictionLib.patient.volume import Volume

@@ -16,7 +16,6 @@ from DosePredictionLib.conditioning.channels import CHANNELS, MORE_CHANNELS
 from DosePredictionLib.errors import InputError
 from DosePredictionLib.inference.eight_bits import SCALE, from_eight_bits, is_packed, to_eight_bits
 from DosePredictionLib.inference.weights_header import FORMAT, WeightsHeader, companion_path
-from DosePredictionLib.resources import resource_root
 from DosePredictionLib.systems.registry import system_from_config
 from DosePredictionLib.systems.system import System
 from DosePredictionLib.whole_file import whole_file
@@ -43,22 +42,6 @@ class LoadedWeights:
     path: Path
     sha256: str
     companions: tuple[LoadedWeights, ...] = ()
-
-
-def default_weights(system: str) -> Path:
-    """The weights that ship with a system.
-
-    Raises:
-        InputError: there is no such system, or no weights ship with it.
-    """
-    path = resource_root() / "Models" / f"{system}.safetensors"
-    if not path.is_file():
-        system_from_config(system, {})
-        raise InputError(
-            f"No weights ship with the system {system!r} ({path} is missing); give a file with --weights, such as the "
-            "one that training it makes."
-        )
-    return path
 
 
 def save_weights(state: dict[str, Tensor], header: WeightsHeader, path: str | Path, bits: int = 16) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from DosePredictionLib.inference.patients_seen import PatientsSeen
-from DosePredictionLib.inference.weights import default_weights
+from DosePredictionLib.inference.shipped_weights import default_weights
 from DosePredictionLib.inference.weights_header import read_weights_header
 from DosePredictionLib.training.case_cache import TrainingCase
 from DosePredictionLib.training.config import TrainingConfig

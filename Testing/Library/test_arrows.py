@@ -183,3 +183,15 @@ def test_what_slicer_loads_at_its_start_loads_no_torch() -> None:
     program = f"import sys; import {', '.join(light)}; print(sorted({HEAVY} & set(sys.modules)))"
     asked = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True)
     assert asked.stdout.strip() == "[]"
+
+
+def test_weights_that_ship_are_found_without_torch() -> None:
+    """So that `evaluate` says in a sentence that torch is missing, and does not load it beside the worker."""
+    program = (
+        "import sys; sys.modules['torch'] = None; from argparse import Namespace; "
+        f"from {LIBRARY}.cli.evaluate import _weights_files; "
+        "asked = Namespace(weights=None, system='magdiff_adc', calibrate=True, calibration_weights=None); "
+        "print([path.name for path in _weights_files(asked)])"
+    )
+    asked = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert asked.stdout.strip() == "['magdiff_adc.safetensors', 'adc-magdiff_adc.safetensors']"

@@ -15,9 +15,10 @@ from tiny import tiny_weights
 from DosePredictionLib.cli.main import main
 from DosePredictionLib.conditioning.channels import CHANNELS, model_input
 from DosePredictionLib.errors import InputError
-from DosePredictionLib.inference.calibration import load_calibration, shipped_calibration
+from DosePredictionLib.inference.calibration import load_calibration
 from DosePredictionLib.inference.engine import PredictionEngine
 from DosePredictionLib.inference.options import PredictionOptions
+from DosePredictionLib.inference.shipped_weights import shipped_calibration
 from DosePredictionLib.inference.weights import load_weights, read_weights, save_weights
 from DosePredictionLib.inference.weights_header import WeightsHeader
 from DosePredictionLib.patient.patient_digest import patient_digest

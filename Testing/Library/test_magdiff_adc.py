@@ -16,7 +16,8 @@ from DosePredictionLib.dosimetry.slice_smoothness import slice_smoothness
 from DosePredictionLib.errors import InputError
 from DosePredictionLib.inference.engine import PredictionEngine
 from DosePredictionLib.inference.options import PredictionOptions
-from DosePredictionLib.inference.weights import default_weights, load_weights
+from DosePredictionLib.inference.shipped_weights import default_weights
+from DosePredictionLib.inference.weights import load_weights
 from DosePredictionLib.systems import magdiff_adc
 from DosePredictionLib.systems.magdiff_adc import MagdiffAdcSystem
 from DosePredictionLib.systems.registry import system_from_config
@@ -131,7 +132,6 @@ def test_a_slab_upside_down_is_the_slab_mirrored_head_to_feet(cases):
         filled = upright.anatomy[0, CHANNELS.index("region")].flatten(1).any(dim=1)
         ends += bool(filled[0] != filled[-1])
     assert ends > 2, "slabs at an end were among them"
-
 
 
 def test_a_patient_of_few_slices_is_padded_and_a_canvas_is_kept(cases):

@@ -15,7 +15,7 @@ from tiny import tiny_weights
 from DosePredictionLib.inference.modality_card import modality_card
 from DosePredictionLib.inference.model_card import model_card
 from DosePredictionLib.inference.patients_seen import COMPLETE, DIGESTS, PatientsSeen
-from DosePredictionLib.inference.weights import default_weights
+from DosePredictionLib.inference.shipped_weights import default_weights
 from DosePredictionLib.inference.weights_header import WeightsHeader, read_weights_header
 from DosePredictionLib.patient.patient_digest import patient_digest
 from DosePredictionLib.patient.volume import Volume

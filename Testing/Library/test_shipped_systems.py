@@ -10,10 +10,11 @@ import pytest
 from DosePredictionLib import Predictor, read_patient
 from DosePredictionLib.dosimetry.patient_scores import score_patient
 from DosePredictionLib.dosimetry.slice_smoothness import slice_smoothness
-from DosePredictionLib.inference.calibration import load_calibration, shipped_calibration
+from DosePredictionLib.inference.calibration import load_calibration
 from DosePredictionLib.inference.engine import PredictionEngine
 from DosePredictionLib.inference.options import PredictionOptions
-from DosePredictionLib.inference.weights import default_weights, load_weights
+from DosePredictionLib.inference.shipped_weights import default_weights, shipped_calibration
+from DosePredictionLib.inference.weights import load_weights
 from DosePredictionLib.patient.patient import Patient
 from DosePredictionLib.patient.structure import StructureRole
 from DosePredictionLib.resources import resource_path

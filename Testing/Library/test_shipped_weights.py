@@ -9,7 +9,8 @@ import pytest
 
 from DosePredictionLib import Predictor, read_patient
 from DosePredictionLib.dosimetry.patient_scores import score_patient
-from DosePredictionLib.inference.weights import default_weights, load_weights
+from DosePredictionLib.inference.shipped_weights import default_weights
+from DosePredictionLib.inference.weights import load_weights
 from DosePredictionLib.patient.structure import StructureRole
 from DosePredictionLib.resources import resource_path
 

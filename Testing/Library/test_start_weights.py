@@ -11,7 +11,8 @@ from ball_case import ball_case
 from tiny import TINY, tiny_weights
 
 from DosePredictionLib.errors import InputError
-from DosePredictionLib.inference.weights import default_weights, load_weights, read_weights, save_weights
+from DosePredictionLib.inference.shipped_weights import default_weights
+from DosePredictionLib.inference.weights import load_weights, read_weights, save_weights
 from DosePredictionLib.training.config import TrainingConfig
 from DosePredictionLib.training.export import export_weights
 from DosePredictionLib.training.loop import TrainingRun

@@ -79,7 +79,7 @@ def test_an_any_to_any_network_of_the_same_sizes_is_another(tmp_path, changed):
     (name,) = changed
     with pytest.raises(InputError, match=f"{name} is .* there and .* here.*same system_config"):
         TrainingRun(small_config(tmp_path / "a", from_weights=weights, system_config={**SMALL, **changed}), balls, [])
-    draws = {"dose_share": 0.7, "ct_share": 0.1, "hidden": 0.0, "pure_noise": 0.9, "drop": 0.2}
+    draws = {"dose_share": 0.7, "ct_share": 0.1, "hidden": 0.0, "pure_noise": 0.9, "drop": 0.2, "sampling_steps": 3}
     told = small_config(tmp_path / "b", stage="any-to-any", from_weights=weights, system_config={**SMALL, **draws})
     TrainingRun(told, balls, [])
 

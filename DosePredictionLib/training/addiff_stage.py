@@ -133,7 +133,9 @@ class AddiffStage(SystemStage[AddiffDoseSystem]):
         carried = max((len(one.structures) for one in known), default=0)
         carrying = [self.masks.carried_by(case, carried) for case in cases] if carried else list(cases)
         multiple = max(self.system.padded_shape((1, 1, 1)))  # a patch fits into one such length
-        batch = draw_batch(carrying, self.system, self.config, multiple, seeds, with_structures=False)
+        batch = draw_batch(
+            carrying, self.system, self.config, multiple, seeds, with_structures=False, with_patients=True
+        )
         rng = np.random.default_rng(batch.noise_seed)
         generator = torch.Generator().manual_seed(batch.noise_seed)
         share = draw_share(self.config.mixup, len(cases), generator, self.config.mixed_batches)

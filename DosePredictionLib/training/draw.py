@@ -51,7 +51,7 @@ class Batch:
         gy_per_unit: (N,) what one model unit is worth.
         noise_seed: of the noise, which is drawn on the device that trains.
         structures: the targets (one a prescription level) and organs.
-        patients: as they were drawn, before they were cut and padded.
+        patients: as they were drawn, before they were cut and padded; none where nobody asked for them.
     """
 
     clean: Tensor
@@ -98,13 +98,15 @@ def draw_batch(
     multiple: int,
     seeds: Sequence[tuple[int, ...]],
     with_structures: bool = True,
+    with_patients: bool = False,
 ) -> Batch:
     """Augment cases and lay each at a random place into the padded volume.
 
     The random place moves the network's halving grid over the anatomy. The volume is the smallest that holds all the
     cases in multiples of ``multiple``, or the configuration's canvas; what doesn't fit into a canvas is cut off at
     random. Everything random follows from ``seeds``, so a resumed run draws the same. Without ``with_structures``,
-    which DVH terms need and which take a third of the time, the batch has none.
+    which DVH terms need and which take a third of the time, the batch has none; ``with_patients`` it keeps the drawn
+    patients, which take half as much memory again.
     """
     generators = [np.random.default_rng(seed) for seed in seeds]
     drawn = [augmented(case, system, config, rng) for case, rng in zip(cases, generators, strict=True)]
@@ -132,7 +134,7 @@ def draw_batch(
         gy_per_unit=torch.tensor(units, dtype=torch.float32),
         noise_seed=int(generators[0].integers(2**62)),
         structures=structure_doses(structures, doses, units),
-        patients=tuple(case.inputs for case in drawn),
+        patients=tuple(case.inputs for case in drawn) if with_patients else (),
     )
 
 

@@ -5,6 +5,8 @@ From MONAI where it has them. All take (N, C, Z, Y, X) with sizes that are multi
 
 from __future__ import annotations
 
+from typing import get_args
+
 import torch
 import torch.nn.functional as functional
 from einops import rearrange
@@ -13,6 +15,7 @@ from monai.networks.nets import PatchDiscriminator, SegResNet, UNet
 from monai.networks.nets.resnet import ResNetFeatures
 from torch import Tensor, nn
 
+from DosePredictionLib.errors import InputError
 from DosePredictionLib.networks.baseline_names import Architecture
 
 SIZE_MULTIPLE = 16
@@ -70,6 +73,9 @@ def baseline_network(architecture: Architecture, conditions: int, width: int) ->
         architecture: which.
         conditions: input channels.
         width: channels of the finest level (of the volumetric ones).
+
+    Raises:
+        InputError: there is no such architecture.
     """
     widths = (width, 2 * width, 4 * width, 8 * width)
     if architecture in ("unet", "pix2pix"):
@@ -79,7 +85,7 @@ def baseline_network(architecture: Architecture, conditions: int, width: int) ->
         return SegResNet(spatial_dims=3, init_filters=width, in_channels=conditions, out_channels=1, norm="instance")
     if architecture == "deeplabv3plus":
         return DeepLabV3Plus(conditions)
-    raise ValueError(f"there is no baseline {architecture!r}")
+    raise InputError(f"There is no baseline {architecture!r}; choose one of {', '.join(get_args(Architecture))}.")
 
 
 def discriminator(conditions: int, width: int) -> PatchDiscriminator:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, get_type_hints
 
-from DosePredictionLib.conditioning.channels import CHANNELS, MORE_CHANNELS
+from DosePredictionLib.conditioning.channels import CHANNELS, MORE_CHANNELS, OAR_CHANNELS
 
 #: Probabilities and shares of the draws.
 _SHARES = ("drop", "pure_noise", "hidden", "dose_share", "ct_share", "eta")
@@ -44,6 +44,10 @@ def out_of_range(system: type, config: dict[str, object]) -> str:
 def _wanted(name: str, kind: Any, value: Any) -> str:
     """What a value that can't be should have been; empty when it can be."""
     values = value if isinstance(value, list | tuple) else [] if value is None else [value]
+    if name in ("widths", "ct_widths") and not values:
+        return "a width for each level"
+    if name == "limits_gy" and len(values) != len(OAR_CHANNELS):
+        return f"a limit each for {', '.join(OAR_CHANNELS)}"
     if kind in (float, float | None) and name in _SHARES:
         return "" if all(0 <= one <= 1 for one in values) else "a number from 0 to 1"
     if name in _POSITIVE:

@@ -13,6 +13,7 @@ from DosePredictionLib.errors import InputError
 from DosePredictionLib.inference.weights import load_weights
 from DosePredictionLib.networks.baselines import DeepLabV3Plus
 from DosePredictionLib.systems.baseline import BaselineSystem
+from DosePredictionLib.systems.registry import system_from_config
 from DosePredictionLib.training.baseline_stage import AdversarialPair, BaselineStage
 from DosePredictionLib.training.config import TrainingConfig
 from DosePredictionLib.training.export import export_weights
@@ -132,3 +133,8 @@ def test_two_and_a_half_dimensions_see_the_neighbouring_slices_only():
     with torch.no_grad():
         difference = (network(one) - network(changed)).abs().amax(dim=(0, 1, 3, 4))
     assert (difference[[3, 4, 5]] > 1e-5).all() and difference[[0, 1, 2, 6, 7]].max() < 1e-5
+
+
+def test_an_unknown_architecture_is_named_with_those_there_are():
+    with pytest.raises(InputError, match="no baseline 'dose_net'; choose one of unet, pix2pix, deeplabv3plus, dosenet"):
+        system_from_config("baseline", {"architecture": "dose_net"}).build_network()

@@ -50,18 +50,20 @@ def whole_file(path: str | Path) -> Iterator[Path]:
 def check_replaceable(path: Path) -> None:
     """Fail before the work rather than after it when a file is there that another program has open.
 
+    What is held for a moment is awaited.
+
     Raises:
         InputError: it has.
     """
     if not _WINDOWS or not path.is_file():
         return
-    try:
+
+    def probe() -> None:
         with open(path, "r+b"):
             pass
-        # A program may let others write to the file, but neither replace nor remove it.
-        os.rename(path, path)
-    except PermissionError as error:
-        raise _held("write", path, error) from error
+        os.rename(path, path)  # a program may let others write to the file, but neither replace nor remove it
+
+    _when_let_go(probe, "write", path)
 
 
 def move_onto(source: str | Path, path: Path) -> None:
@@ -71,7 +73,7 @@ def move_onto(source: str | Path, path: Path) -> None:
         InputError: another program has the file open.
         OSError: another reason.
     """
-    if _WINDOWS and path.is_dir():
+    if _WINDOWS and Path(source).is_dir() and path.is_dir():
         path.rmdir()  # there no folder replaces another, not even an empty one
     _when_let_go(lambda: os.replace(source, path), "write", path)
 

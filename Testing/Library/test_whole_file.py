@@ -74,13 +74,15 @@ def test_elsewhere_an_open_file_is_never_the_reason(held, tmp_path, monkeypatch)
     assert table.read_text() == "another user's"
 
 
-def test_a_file_that_may_be_written_but_not_replaced_is_told_before_the_work(held, tmp_path):
+def test_a_file_that_may_be_written_but_not_replaced_is_told_before_the_work(held, tmp_path, monkeypatch):
     table = tmp_path / "dvh.csv"
     table.write_text("earlier")
-    held[table] = 1
+    held[table] = 3  # for a moment
+    check_replaceable(table)
+    monkeypatch.setattr(module, "_HELD_FOR_S", 0.1)
+    held[table] = 1000
     with pytest.raises(InputError, match="dvh.csv: Access is denied; is it open in another program"):
         check_replaceable(table)
-    check_replaceable(table)
     assert table.read_text() == "earlier"
 
 
@@ -107,8 +109,12 @@ def test_patients_in_files_and_folders_held_for_a_moment_are_written(held, tmp_p
     write_patient_folder(ball_patient(), tmp_path / "case")
     assert read_patient(tmp_path / "case").structures
     assert sorted(os.listdir(tmp_path)) == ["case", "patient.npz"]
+    (tmp_path / "empty").mkdir()
     with pytest.raises(OSError, match="not empty"):
-        move_onto(tmp_path / "patient.npz", tmp_path / "case")
+        move_onto(tmp_path / "empty", tmp_path / "case")
+    with pytest.raises(OSError):
+        move_onto(tmp_path / "patient.npz", tmp_path / "empty")
+    assert (tmp_path / "empty").is_dir()
 
 
 def test_a_temporary_file_that_stays_does_not_hide_what_went_wrong(tmp_path, monkeypatch):

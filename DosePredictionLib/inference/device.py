@@ -13,6 +13,8 @@ DEVICES = ("auto", "cpu", "cuda", "mps")
 _FIRST_TORCH_WITH_MPS = (2, 9)
 #: What helps in any case; the panel's users choose it there.
 _PROCESSOR = "choose the processor (--device cpu)"
+#: The second is raised where one of several cards cannot be described when CUDA begins.
+_CUDA_ERRORS = (RuntimeError, torch.cuda.DeferredCudaCallError)
 
 
 def choose_device(wanted: str, tell: Callable[[str], None] = lambda message: None) -> torch.device:
@@ -41,7 +43,7 @@ def choose_device(wanted: str, tell: Callable[[str], None] = lambda message: Non
     if number and int(number) >= torch.cuda.device_count():
         raise InputError(f"There is no {wanted}; this computer has {torch.cuda.device_count()} CUDA device(s).")
     device = torch.device(wanted)
-    if family == "cuda" and (reason := _broken_because(device)):
+    if family == "cuda" and (reason := broken_because(device)):
         # A card may be busy, too, or another program's alone.
         unsupported = any(words in reason for words in ("no kernel image", "not compatible"))
         advice = "install a PyTorch that supports this card, or " if unsupported else ""
@@ -66,7 +68,7 @@ def describe_device(device: torch.device) -> str:
         return device.type
     try:
         return torch.cuda.get_device_name(device)
-    except RuntimeError:  # CUDA itself does not begin
+    except _CUDA_ERRORS:  # CUDA itself does not begin
         return str(device)
 
 
@@ -86,7 +88,7 @@ def _best_card(tell: Callable[[str], None]) -> torch.device:
     """The first of `ranked_cards` that works; the processor where none does."""
     reasons = []
     for device in ranked_cards():
-        reason = _broken_because(device)
+        reason = broken_because(device)
         if not reason:
             return device
         reasons.append(f"{describe_device(device)} ({reason})")
@@ -98,19 +100,19 @@ def _best_card(tell: Callable[[str], None]) -> torch.device:
 def _rank(card: torch.device) -> tuple[int, int]:
     try:
         properties = torch.cuda.get_device_properties(card)
-    except RuntimeError:  # which is met again, and told, when something is computed there
+    except _CUDA_ERRORS:  # which is met again, and told, when something is computed there
         return 0, 0
     return properties.multi_processor_count, properties.total_memory
 
 
-def _broken_because(device: torch.device) -> str:
-    """Why nothing can be computed on a CUDA device; empty where it can.
+def broken_because(device: torch.device) -> str:
+    """Why nothing can be computed on a CUDA device; empty where it can, or where its memory is full.
 
     A PyTorch that has no kernels for a card, as new ones have none for old cards, still calls CUDA available.
     """
     try:
         torch.ones(1, device=device).add(1.0).item()
-    except RuntimeError as error:
+    except _CUDA_ERRORS as error:
         # Full memory is met again, and answered, when the weights come.
         return "" if is_out_of_memory(error) else str(error).strip().splitlines()[0].removeprefix("CUDA error: ")
     return ""

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from itertools import islice
 from typing import Any
 
 import torch
 
 from DosePredictionLib.errors import InputError
-from DosePredictionLib.inference.device import ranked_cards
+from DosePredictionLib.inference.device import broken_because, ranked_cards
 from DosePredictionLib.training.config import TrainingConfig
 
 
@@ -44,10 +45,13 @@ def fabric_of(config: TrainingConfig, leaves_parameters_unused: bool) -> Any:
 
 
 def devices_of(config: TrainingConfig) -> int | list[int]:
-    """How many devices, or the best ones of more graphics cards, which Lightning would take by their slots."""
+    """How many devices, or the best that work of more graphics cards, which Lightning would take by their slots."""
     if config.device not in ("auto", "gpu", "cuda") or not config.devices < torch.cuda.device_count():
         return config.devices
-    return [card.index for card in ranked_cards()[: config.devices]]
+    # One by one, for asking a card takes some of its memory.
+    working = (card.index for card in ranked_cards() if not broken_because(card))
+    taken = list(islice(working, config.devices))
+    return taken if len(taken) == config.devices else config.devices
 
 
 def everywhere(fabric: Any, here: bool) -> bool:

@@ -61,6 +61,22 @@ def test_training_takes_the_best_cards_too(cards):
 
     assert taken(device="auto", devices=1) == [2] and taken(device="cuda", devices=2) == [2, 3]
     assert taken(device="auto", devices=4) == 4 and taken(device="cpu", devices=1) == 1
+    cards[2] = NO_KERNEL
+    assert taken(device="auto", devices=2) == [3, 1]
+    cards.update({0: BUSY, 1: BUSY, 3: BUSY})
+    assert taken(device="cuda", devices=1) == 1, "so that CUDA says why none works"
+
+
+def test_a_computer_whose_cards_cannot_be_described_predicts_on_its_processor(cards, monkeypatch):
+    def not_begun(*_arguments, **_options):
+        raise torch.cuda.DeferredCudaCallError("device >= 0 && device < num_gpus INTERNAL ASSERT FAILED")
+
+    for name in ("get_device_properties", "get_device_name"):
+        monkeypatch.setattr(torch.cuda, name, not_begun)
+    monkeypatch.setattr(torch, "ones", not_begun)
+    told = []
+    assert choose_device("auto", told.append) == torch.device("cpu")
+    assert "cuda:0 (device >= 0" in told[0]
 
 
 def test_a_busy_card_is_not_said_to_need_another_pytorch(cards):

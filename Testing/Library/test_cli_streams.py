@@ -66,7 +66,9 @@ def test_a_progress_bar_keeps_to_its_line(columns):
         bar.show(Progress("conditioning", 0, 32, None))
         bar.show(Progress("sampling", 31, 32, 12.5))
         bar.close()
-        said = os.read(reader, 10_000).decode()
+        said = ""
+        while not said.endswith("\r\n"):  # a terminal hands on what it was given in pieces
+            said += os.read(reader, 10_000).decode()
     os.close(reader)
     reading, *_, last = shown = said.removesuffix("\r\n").split("\r")[1:]
     # A line in a terminal's last column begins the next one; a size of 0 is none, and 80 is usual.

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
+import secrets
+import shutil
 import sys
-import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -22,7 +23,8 @@ _HELD_FOR_S = 1.0
 def whole_file(path: str | Path) -> Iterator[Path]:
     """A temporary path beside ``path`` with the same suffix; what was written there is moved to ``path`` at the end.
 
-    When the block fails, nothing is left and a file that was there stays.
+    When the block fails, nothing is left and a file that was there stays. Who may read the file is as with the user's
+    other new files: the module ``tempfile`` would keep it to the user.
 
     Raises:
         InputError: the folder or the file can't be written to.
@@ -32,10 +34,10 @@ def whole_file(path: str | Path) -> Iterator[Path]:
     temporary = None
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle, temporary = tempfile.mkstemp(suffix=suffix, prefix=".partial-", dir=path.parent)
-        os.close(handle)
-        yield Path(temporary)
-        os.chmod(temporary, 0o644)
+        new = _unused_name(path.parent, suffix)
+        new.touch(exist_ok=False)
+        temporary = new
+        yield temporary
         move_onto(temporary, path)
         temporary = None
     except OSError as error:
@@ -44,7 +46,29 @@ def whole_file(path: str | Path) -> Iterator[Path]:
     finally:
         if temporary is not None:
             with suppress(OSError):  # what went wrong before is what the user is to know
-                Path(temporary).unlink(missing_ok=True)
+                temporary.unlink(missing_ok=True)
+
+
+@contextmanager
+def partial_folder(parent: Path) -> Iterator[Path]:
+    """A temporary folder in ``parent`` for what is moved from there when it is whole; what is left in it goes.
+
+    What is moved keeps on Windows who may read it: anybody who may read new files there, which a folder of the module
+    ``tempfile`` would not allow.
+
+    Raises:
+        OSError: ``parent`` can't be written to.
+    """
+    folder = _unused_name(parent)
+    folder.mkdir()
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _unused_name(parent: Path, suffix: str = "") -> Path:
+    return parent / f".partial-{secrets.token_hex(8)}{suffix}"
 
 
 def check_replaceable(path: Path) -> None:

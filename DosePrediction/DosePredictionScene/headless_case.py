@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import sys
-import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -25,7 +24,7 @@ from DosePredictionLib.dosimetry.tables import format_goals_table
 from DosePredictionLib.errors import InputError
 from DosePredictionLib.patient.cases import Case
 from DosePredictionLib.patient.reading import read_patient
-from DosePredictionLib.whole_file import move_onto
+from DosePredictionLib.whole_file import move_onto, partial_folder
 from DosePredictionLib.worker.predictor import PredictionFailed, Predictor
 from DosePredictionScene.nodes_from_patient import PatientNodes, nodes_from_patient
 from DosePredictionScene.offscreen.chart_picture import chart_picture
@@ -117,8 +116,8 @@ def write_scene(path: Path) -> None:
     """
     # The bundle's inner folder is called as the file is, so it is written under its own name and moved.
     try:
-        with tempfile.TemporaryDirectory(prefix=".partial-", dir=path.parent.resolve()) as folder:
-            bundle = Path(folder) / path.name
+        with partial_folder(path.parent.resolve()) as folder:
+            bundle = folder / path.name
             if not slicer.mrmlScene.WriteToMRB(str(bundle)):
                 raise InputError(f"Cannot write {path}; choose a folder that you may write to and that has room.")
             move_onto(bundle, path)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
-import tempfile
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +11,7 @@ from DosePredictionLib.patient.geometry import Geometry
 from DosePredictionLib.patient.patient import Patient
 from DosePredictionLib.patient.plan_file import write_plan_file
 from DosePredictionLib.patient.segmentation_nrrd import Segment, start_within, write_segmentation
-from DosePredictionLib.whole_file import move_onto
+from DosePredictionLib.whole_file import move_onto, partial_folder
 
 
 def write_patient_folder(patient: Patient, path: str | Path) -> None:
@@ -29,27 +27,25 @@ def write_patient_folder(patient: Patient, path: str | Path) -> None:
     path = Path(path)
     if path.exists() and (not path.is_dir() or any(path.iterdir())):
         raise InputError(f"{path} exists and is not an empty folder; choose another name or empty it first.")
-    temporary = None
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        temporary = Path(tempfile.mkdtemp(prefix=".partial-", dir=path.parent))
-        if patient.ct is not None:
-            patient.ct.write(temporary / "ct.nrrd")
-        for number, (geometry, segments) in enumerate(_by_grid(patient), start=1):
-            name = "structures" if number == 1 else f"structures-{number}"
-            write_segmentation(segments, geometry, temporary / f"{name}.seg.nrrd")
-        write_plan_file(patient, temporary / "prescription.json")
-        if patient.reference_dose is not None:
-            patient.reference_dose.write(temporary / "dose.nrrd")
-        temporary.chmod(0o755)
-        move_onto(temporary, path)
-        temporary = None
+        with partial_folder(path.parent) as folder:
+            _write(patient, folder)
+            move_onto(folder, path)
     except OSError as error:
         reason = error.strerror or str(error)
         raise InputError(f"Cannot write {path}: {reason}; choose a folder that you may write to.") from error
-    finally:
-        if temporary is not None:
-            shutil.rmtree(temporary, ignore_errors=True)
+
+
+def _write(patient: Patient, folder: Path) -> None:
+    if patient.ct is not None:
+        patient.ct.write(folder / "ct.nrrd")
+    for number, (geometry, segments) in enumerate(_by_grid(patient), start=1):
+        name = "structures" if number == 1 else f"structures-{number}"
+        write_segmentation(segments, geometry, folder / f"{name}.seg.nrrd")
+    write_plan_file(patient, folder / "prescription.json")
+    if patient.reference_dose is not None:
+        patient.reference_dose.write(folder / "dose.nrrd")
 
 
 def _by_grid(patient: Patient) -> list[tuple[Geometry, list[Segment]]]:

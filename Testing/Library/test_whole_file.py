@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import stat
 from pathlib import Path
 
 import pytest
@@ -124,6 +125,22 @@ def test_a_temporary_file_that_stays_does_not_hide_what_went_wrong(tmp_path, mon
     monkeypatch.setattr(Path, "unlink", stuck)
     with pytest.raises(InputError, match="No space left"), whole_file(tmp_path / "dose.nrrd"):
         raise OSError(28, "No space left on device")
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has access lists instead")
+@pytest.mark.parametrize("umask", [0o022, 0o077, 0o002])
+def test_who_may_read_is_as_with_the_users_other_files(umask, tmp_path):
+    """A hospital that keeps new files from other users, or shares them with a group, has said so in the umask."""
+    before = os.umask(umask)
+    try:
+        with whole_file(tmp_path / "dose.nrrd") as temporary:
+            assert stat.S_IMODE(temporary.stat().st_mode) == 0o666 & ~umask, "not even while it is written"
+        write_patient_folder(ball_patient(), tmp_path / "case")
+    finally:
+        os.umask(before)
+    for path in tmp_path.rglob("*"):
+        assert stat.S_IMODE(path.stat().st_mode) == (0o777 if path.is_dir() else 0o666) & ~umask, path
+    assert len(list(tmp_path.rglob("*.nrrd"))) == 3
 
 
 def test_an_open_file_is_told_before_the_work(tmp_path, monkeypatch):

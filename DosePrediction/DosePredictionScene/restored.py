@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import numpy as np
 
 from DosePredictionLib.dosimetry.goals import GoalSet
@@ -62,8 +60,7 @@ def measured_again_in_pieces(known: Measured, request: Request, goals: GoalSet) 
     if request.reference_dose_node is not None:
         reference = yield from reference_dose_in_pieces(request.reference_dose_node)
     fractions = None if request.plan is None else request.plan.fractions
-    patient = replace(known.prediction.patient, reference_dose=reference, fractions=fractions)
-    yield from in_background(check_units, patient)
-    prediction = replace(known.prediction, patient=patient)
+    prediction = known.prediction.beside(reference, fractions)
+    yield from in_background(check_units, prediction.patient)
     measured = yield from measured_in_pieces(prediction, goals, reference_label=request.reference_label)
     return measured

@@ -212,23 +212,10 @@ def dose_centre(patient: Patient, dose: Volume) -> np.ndarray:
 
 
 def _dvhs_and_bands(prediction: Prediction) -> Pieces[tuple[dict[str, Dvh], dict[str, tuple[Dvh, Dvh]] | None]]:
-    """The curves of the dose and, where there is an uncertainty, those of `_band_dvhs`; in threads."""
+    """The curves of the dose and, where there is an uncertainty, its bands; in threads."""
     dvhs = yield from in_background(lambda: prediction.dvhs)
-    if prediction.dose_std is None:
-        return dvhs, None
-    bands = yield from in_background(_band_dvhs, prediction)
+    bands = yield from in_background(lambda: prediction.dvh_bands)
     return dvhs, bands
-
-
-def _band_dvhs(prediction: Prediction) -> dict[str, tuple[Dvh, Dvh]]:
-    """DVHs of the dose less and plus its uncertainty, by structure name: one standard deviation, unless calibrated."""
-    assert prediction.dose_std is not None
-    dose, std = prediction.dose.array, prediction.dose_std.array * np.float32(prediction.provenance.dvh_band)
-    low, high = (
-        patient_dvhs(prediction.patient, Volume(array, prediction.dose.geometry))
-        for array in (np.maximum(dose - std, 0.0), dose + std)
-    )
-    return {name: (low[name], high[name]) for name in low}
 
 
 def _chart_title(with_reference: bool) -> str:

@@ -6,10 +6,12 @@ import os
 import threading
 import weakref
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from types import TracebackType
+
+import numpy as np
 
 from DosePredictionLib.dosimetry.dvh import Dvh, compute_dvh
 from DosePredictionLib.dosimetry.goal_choice import best_goal_set
@@ -57,6 +59,31 @@ class Prediction:
     def dvhs(self) -> dict[str, Dvh]:
         """A DVH for each structure that is measured, by the structure's name."""
         return patient_dvhs(self.patient, self.dose)
+
+    @cached_property
+    def dvh_bands(self) -> dict[str, tuple[Dvh, Dvh]] | None:
+        """DVHs of the dose less and plus its uncertainty, by the structure's name; None where there is none.
+
+        The uncertainty is one standard deviation, unless the weights say by how many the DVHs' own band is as wide.
+        """
+        if self.dose_std is None:
+            return None
+        dose, std = self.dose.array, self.dose_std.array * np.float32(self.provenance.dvh_band)
+        low, high = (
+            patient_dvhs(self.patient, Volume(array, self.dose.geometry))
+            for array in (np.maximum(dose - std, 0.0), dose + std)
+        )
+        return {name: (low[name], high[name]) for name in low}
+
+    def beside(self, reference_dose: Volume | None, fractions: int | None) -> Prediction:
+        """The same dose in the same structures, beside another reference dose and for another number of fractions.
+
+        DVHs of it that are known stay known: for a large CT they take seconds.
+        """
+        patient = replace(self.patient, reference_dose=reference_dose, fractions=fractions)
+        other = replace(self, patient=patient)
+        other.__dict__.update({name: self.__dict__[name] for name in ("dvhs", "dvh_bands") if name in self.__dict__})
+        return other
 
     def goals(self, goals: str | Path | None = None) -> list[GoalResult]:
         """The dose held against goals: the name of a bundled set, or a JSON file.

@@ -71,7 +71,7 @@ class Panel(VTKObservationMixin):
         self.addObserver(slicer.mrmlScene, slicer.mrmlScene.StartCloseEvent, self._on_scene_start_close)
         self.addObserver(slicer.mrmlScene, slicer.mrmlScene.EndCloseEvent, self._on_scene_end)
         self.addObserver(slicer.mrmlScene, slicer.mrmlScene.EndImportEvent, self._on_scene_end)
-        self.addObserver(slicer.mrmlScene, slicer.mrmlScene.EndBatchProcessEvent, self.refresh_soon)
+        self.addObserver(slicer.mrmlScene, slicer.mrmlScene.EndBatchProcessEvent, self._on_batch_end)
         self.addObserver(slicer.mrmlScene, slicer.mrmlScene.NodeRemovedEvent, self.refresh_soon)
         self.addObserver(slicer.mrmlScene, slicer.mrmlScene.NodeAddedEvent, self._on_node_added)
         self._entered = False
@@ -120,7 +120,8 @@ class Panel(VTKObservationMixin):
         """The user comes to the module."""
         self._entered = True
         self.install.show()
-        self._use_parameter_node()
+        if not _scene_is_changing():  # then at its end
+            self._use_parameter_node()
         self.jobs.add(in_background(self._find_devices), self._on_devices)  # free memory changes
 
     def exit(self) -> None:
@@ -202,9 +203,17 @@ class Panel(VTKObservationMixin):
         self.logic.forget()
 
     def _on_scene_end(self, *_arguments: Any) -> None:
-        if self._entered:
+        if _scene_is_changing():
+            self._observe(None)  # until the end of the batch that this was a part of
+        elif self._entered:
             self._use_parameter_node()
             self.refresh_soon()  # after the selectors, which fill their rows anew
+
+    def _on_batch_end(self, *_arguments: Any) -> None:
+        if self.parameters is None:
+            self._on_scene_end()
+        else:
+            self.refresh_soon()
 
     @vtk.calldata_type(vtk.VTK_OBJECT)
     def _on_node_added(self, _scene: Any, _event: Any, node: Any) -> None:

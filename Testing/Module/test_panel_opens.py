@@ -179,6 +179,38 @@ def test_the_panel_waits_while_the_scene_is_changing(session: Session, state: st
     assert pieces and "Mandible" in [row.name for row in session.panel.structures.rows]
 
 
+@pytest.mark.parametrize("state", ["ImportState", "BatchProcessState"])
+def test_a_module_entered_while_the_scene_is_changing_chooses_when_it_has_changed(session: Session, state: str) -> None:
+    """A half-imported parameter node must not be taken for an empty one, nor a half-imported CT for the only one."""
+    session.host.leave()
+    slicer.mrmlScene.StartState(getattr(slicer.mrmlScene, state))
+    session.host.enter()
+    session.standin.process_events()
+    assert session.panel.parameters is None
+    ct, segmentation = phantom_nodes()
+    slicer.mrmlScene.EndState(getattr(slicer.mrmlScene, state))
+    session.settle()
+    assert session.panel.parameters.ct is ct and session.panel.parameters.segmentation is segmentation
+
+
+@pytest.mark.parametrize("entered", ["before", "meanwhile"])
+def test_scenes_imported_within_a_batch_are_chosen_from_when_all_have_come(session: Session, entered: str) -> None:
+    scene = slicer.mrmlScene
+    if entered == "meanwhile":
+        session.host.leave()
+    scene.StartState(scene.BatchProcessState)
+    if entered == "meanwhile":
+        session.host.enter()
+    for _ in range(2):
+        scene.StartState(scene.ImportState)
+        phantom_nodes()
+        scene.EndState(scene.ImportState)
+        session.standin.process_events()
+    scene.EndState(scene.BatchProcessState)
+    session.settle()
+    assert session.panel.parameters.ct is None, "of two CTs none is the only one"
+
+
 def test_a_closed_scene_leaves_no_structures_in_memory(session: Session) -> None:
     gone: list[str] = []
     _, segmentation = session.phantom()

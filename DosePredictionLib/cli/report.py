@@ -31,7 +31,7 @@ def add_parser(commands: Any) -> None:
         "decisions.",
     )
     parser.add_argument("--dose", required=True, metavar="[NAME=]FILE", help="dose in Gy: NRRD, NIfTI or RTDOSE")
-    parser.add_argument("--std", type=Path, metavar="FILE", help="its standard deviation in Gy")
+    parser.add_argument("--std", type=Path, metavar="FILE", help="its uncertainty (68 %%), Gy: a dose_std file")
     parser.add_argument("--provenance", type=Path, metavar="FILE", help="its prediction.json")
     parser.add_argument("-o", "--output", required=True, metavar="FILE", help="the HTML file")
     add_comparison_options(parser)

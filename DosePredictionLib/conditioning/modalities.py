@@ -51,9 +51,14 @@ def modality_volume(modality: str, names: Sequence[str], channels: np.ndarray) -
         names: of the channels.
         channels: (C, Z, Y, X).
     """
-    volume = np.stack([channels[list(names).index(name)] for name in MODALITY_CHANNELS[modality]]).astype(np.float32)
+    chosen = [channels[list(names).index(name)] for name in MODALITY_CHANNELS[modality]]
+    volume: np.ndarray = np.stack(chosen, dtype=np.float32)
     low, high = _limits(modality)
-    return (volume - low) / (high - low) * 2 - 1
+    volume -= low  # in place: for each sample this is done with all of a patient's channels
+    volume /= high - low
+    volume *= 2
+    volume -= 1
+    return volume
 
 
 def channel_values(modality: str, volume: np.ndarray) -> np.ndarray:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -42,7 +43,17 @@ def bundled_goals(name: str) -> GoalSet:
             f"There are no goals called {name!r}; choose one of {', '.join(available) or '(none installed)'}, "
             "or give the path of a JSON file."
         )
-    return read_goals(resource_root() / "Goals" / f"{name}.json")
+    path = resource_root() / "Goals" / f"{name}.json"
+    try:
+        status = path.stat()
+    except OSError:
+        return read_goals(path)  # which says what is wrong
+    return _unchanged_goals(path, (status.st_mtime_ns, status.st_size))
+
+
+@lru_cache(maxsize=64)  # the panel asks for all of them whenever the plan changes, a command for each case
+def _unchanged_goals(path: Path, _state: tuple[int, int]) -> GoalSet:
+    return read_goals(path)
 
 
 def is_goals_file(name_or_path: str | Path) -> bool:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,6 +18,7 @@ from DosePredictionLib.dosimetry.goal_writing import write_goals
 from DosePredictionLib.dosimetry.goals import Verdict, evaluate_goals
 from DosePredictionLib.errors import InputError
 from DosePredictionLib.patient.volume import Volume
+from DosePredictionLib.resources import resource_root
 from DosePredictionLib.worker.predictor import Prediction
 
 NAMES = (
@@ -128,3 +131,18 @@ def test_a_prediction_is_judged_by_the_goals_of_its_own_plan(site: str, fraction
     assert [row.goal.structure for row in prediction.goals("quantec")] != [
         row.goal.structure for row in prediction.goals()
     ]
+
+
+@pytest.mark.skipif(os.name == "nt", reason="symbolic links take rights there")
+def test_a_link_to_nowhere_among_the_shipped_goals_is_told_in_a_sentence(tmp_path, monkeypatch):
+    """What Emacs puts beside a file that is being edited."""
+    shutil.copytree(resource_root() / "Goals", tmp_path / "Goals")
+    (tmp_path / "Models").mkdir()
+    (tmp_path / "Goals" / ".#quantec.json").symlink_to("user@host.123")
+    monkeypatch.setenv("DOSE_PREDICTION_RESOURCES", str(tmp_path))
+    with pytest.raises(InputError, match="quantec.json"):
+        bundled_goals(".#quantec")
+    title = bundled_goals("quantec").title
+    goals = replace(bundled_goals("quantec"), title=title + " of ours")
+    write_goals(goals, tmp_path / "Goals" / "quantec.json")
+    assert bundled_goals("quantec").title == title + " of ours"

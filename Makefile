@@ -81,7 +81,8 @@ demo: venv system-packages ## predict the dose of the sample patient into demo-o
 
 test: venv test-packages lint ## everything that CI runs
 	@# A process a core, each with one thread: torch in several processes with several threads each would crawl.
-	@OMP_NUM_THREADS=1 $(PY) -m pytest -n auto --dist loadfile
+	@# In the order of their names: by the number of their tests, files of few that take long would come last, and alone.
+	@OMP_NUM_THREADS=1 $(PY) -m pytest -n auto --dist loadfile --no-loadscope-reorder
 
 lint: venv ## style and types
 	@$(PY) -m ruff check --output-format concise .

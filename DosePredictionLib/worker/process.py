@@ -20,6 +20,7 @@ import shutil
 import sys
 import threading
 import traceback
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -147,24 +148,34 @@ def _remove_file(path: Path) -> None:
         pass  # something else has it open; the client removes the folder
 
 
-def main() -> int:
-    """Entry point of the process."""
+def prediction_process(arguments: Sequence[str], requests: TextIO, events: TextIO) -> WorkerProcess:
+    """The process that a command line asks for.
+
+    Args:
+        arguments: of the command line.
+        requests, events: see `WorkerProcess`.
+    """
     parser = argparse.ArgumentParser(description="Prediction process of DosePrediction (research use only).")
     parser.add_argument("--system", default="default")
     parser.add_argument("--weights")
     parser.add_argument("--device", default="auto")
     parser.add_argument("--calibrate", nargs="?", const=True, default=False)
-    arguments = parser.parse_args()
-    # Events get a stream of their own: whatever a library prints goes to the log and can't break a line of JSON.
-    events = os.fdopen(os.dup(sys.stdout.fileno()), "w", encoding="utf-8")
-    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
+    chosen = parser.parse_args(arguments)
 
     def make_engine(tell: Any) -> Any:
         from DosePredictionLib.inference.engine import PredictionEngine
 
-        return PredictionEngine(arguments.system, arguments.weights, arguments.device, tell, arguments.calibrate)
+        return PredictionEngine(chosen.system, chosen.weights, chosen.device, tell, chosen.calibrate)
 
-    return WorkerProcess(sys.stdin, events, make_engine).serve()
+    return WorkerProcess(requests, events, make_engine)
+
+
+def main() -> int:
+    """Entry point of the process."""
+    # Events get a stream of their own: whatever a library prints goes to the log and can't break a line of JSON.
+    events = os.fdopen(os.dup(sys.stdout.fileno()), "w", encoding="utf-8")
+    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
+    return prediction_process(sys.argv[1:], sys.stdin, events).serve()
 
 
 if __name__ == "__main__":

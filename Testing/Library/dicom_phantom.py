@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from pydicom.dataelem import DataElement
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.uid import ExplicitVRLittleEndian, generate_uid
 
@@ -62,6 +63,15 @@ def item(**values: Any) -> Dataset:
     one = Dataset()
     for keyword, value in values.items():
         setattr(one, keyword, value)
+    return one
+
+
+def contour(points_mm: np.ndarray, kind: str) -> Dataset:
+    """A contour through (n, 3) LPS points."""
+    one = item(ContourGeometricType=kind, NumberOfContourPoints=len(points_mm))
+    # As text: pydicom would check each of thousands of numbers by itself.
+    text = "\\".join(f"{value:.3f}" for value in np.asarray(points_mm, dtype=float).ravel())
+    one.add(DataElement(0x30060050, "DS", text, already_converted=True))
     return one
 
 
@@ -134,13 +144,7 @@ def write_structures(
         ))  # fmt: skip
         drawn = item(ReferencedROINumber=number, ROIDisplayColor=[255, 0, 51])
         if len(contours):
-            drawn.ContourSequence = [
-                item(
-                    ContourGeometricType=(kinds or {}).get(name, "CLOSED_PLANAR"), NumberOfContourPoints=len(points),
-                    ContourData=[f"{value:.3f}" for value in np.asarray(points, dtype=float).ravel()],
-                )
-                for points in contours
-            ]  # fmt: skip
+            drawn.ContourSequence = [contour(points, (kinds or {}).get(name, "CLOSED_PLANAR")) for points in contours]
         one.ROIContourSequence.append(drawn)
         one.RTROIObservationsSequence.append(item(
             ObservationNumber=number, ReferencedROINumber=number, ROIInterpreter="",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import numpy as np
 
 from DosePredictionLib.patient.beams import OPENKBP_BEAMS, BeamArrangement
@@ -27,13 +29,23 @@ def oblique_geometry(spacing_mm: tuple[float, float, float] = (1.7, 2.3, 3.1)) -
 
 def points_mm(geometry: Geometry) -> np.ndarray:
     """LPS position of every voxel, (z, y, x, 3)."""
+    return _points_mm(geometry).copy()
+
+
+@lru_cache(maxsize=4)  # most tests ask for the same grid
+def _points_mm(geometry: Geometry) -> np.ndarray:
     return geometry.lps_of_index(np.stack(np.indices(geometry.shape), axis=-1).astype(float))
 
 
 def ball(geometry: Geometry, centre_mm: tuple[float, float, float], radius_mm: float) -> Volume:
     """Mask of the voxels whose centre lies in a ball."""
-    distance = np.linalg.norm(points_mm(geometry) - np.asarray(centre_mm), axis=-1)
-    return Volume((distance <= radius_mm).astype(np.uint8), geometry)
+    return Volume(_ball_mask(geometry, tuple(centre_mm), radius_mm).copy(), geometry)
+
+
+@lru_cache(maxsize=32)  # a patient has six, and the same again in the next test
+def _ball_mask(geometry: Geometry, centre_mm: tuple[float, float, float], radius_mm: float) -> np.ndarray:
+    distance = np.linalg.norm(_points_mm(geometry) - np.asarray(centre_mm), axis=-1)
+    return (distance <= radius_mm).astype(np.uint8)
 
 
 def ball_patient(
@@ -74,6 +86,6 @@ def ball_dose(shift_mm: float = 0.0, peak_gy: float = 70.0) -> Volume:
         shift_mm: of the dose to the patient's left.
         peak_gy: in the middle.
     """
-    distance = np.linalg.norm(points_mm(AXIAL) - (8.0 + shift_mm, -10.0, 4.0), axis=-1)
+    distance = np.linalg.norm(_points_mm(AXIAL) - (8.0 + shift_mm, -10.0, 4.0), axis=-1)
     body = ball_patient().structures[0].mask.array > 0
     return Volume((peak_gy * np.exp(-((distance / 40.0) ** 2)) * body).astype(np.float32), AXIAL)

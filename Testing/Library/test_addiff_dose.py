@@ -325,7 +325,7 @@ def test_the_autoencoder_may_begin_with_its_own_weights(tmp_path, trained, cases
 def test_training_lowers_the_error_and_the_missed_goals(tmp_path, trained, cases):
     folder, *_ = trained
     told = stage_config(
-        folder, "dose", output=str(tmp_path), steps=60, decay_steps=20, learning_rate=5e-3, ema=0.9, mixup=0.0,
+        folder, "dose", output=str(tmp_path), steps=24, decay_steps=8, learning_rate=5e-3, ema=0.9, mixup=0.0,
         validate_every=1000, checkpoint_every=1000, patches=3,
     )  # fmt: skip
     run = TrainingRun(told, cases, cases[:1])

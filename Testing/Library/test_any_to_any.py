@@ -286,8 +286,8 @@ def test_the_dose_stage_always_asks_for_the_dose(cases):
 @pytest.mark.parametrize("changes", [{}, {"prediction": "velocity", "process": "variance-preserving"}])
 def test_training_lowers_the_dose_error(tmp_path, cases, changes):
     told = small_config(
-        tmp_path, steps=60, decay_steps=20, learning_rate=3e-3, ema=0.8, curve_weight=0.0, criteria_weight=0.0,
-        system_config={**SMALL, **changes},
+        tmp_path, steps=40, decay_steps=14, learning_rate=3e-3, ema=0.8, curve_weight=0.0, criteria_weight=0.0,
+        system_config={**SMALL, **changes}, checkpoint_every=100,
     )  # fmt: skip
     run = TrainingRun(told, cases, cases)
     before = run.validation_score()

@@ -64,8 +64,8 @@ def test_details_that_a_narrow_token_cannot_repeat_come_through_a_gate():
 
 def test_training_with_gates_lowers_the_dose_error(tmp_path, cases):
     told = small_config(
-        tmp_path, system_config={**SMALL, "gated": True}, steps=60, decay_steps=20, learning_rate=3e-3, ema=0.8,
-        curve_weight=0.0, criteria_weight=0.0,
+        tmp_path, system_config={**SMALL, "gated": True}, steps=40, decay_steps=14, learning_rate=3e-3, ema=0.8,
+        curve_weight=0.0, criteria_weight=0.0, checkpoint_every=100,
     )  # fmt: skip
     run = TrainingRun(told, cases, cases)
     before = run.validation_score()

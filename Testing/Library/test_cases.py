@@ -34,6 +34,8 @@ from DosePredictionLib.patient.writer_folder import write_patient_folder
 from DosePredictionLib.training import case_cache
 from DosePredictionLib.training.case_cache import cached_cases
 
+pytestmark = pytest.mark.usefixtures("worker_thread")
+
 
 def write_balls(folder: Path, *names: str, shift_mm: float = 0.0, more_hu: int = 0) -> Path:
     """Patients; those with another CT number are others."""

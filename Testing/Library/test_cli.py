@@ -25,6 +25,8 @@ from DosePredictionLib.patient.structure import StructureRole
 from DosePredictionLib.patient.volume import Volume
 from DosePredictionLib.patient.writer_folder import write_patient_folder
 
+pytestmark = pytest.mark.usefixtures("worker_thread")
+
 
 @pytest.fixture(scope="module")
 def weights(tmp_path_factory):
@@ -289,8 +291,9 @@ def test_one_patient_calibrates_no_uncertainty_but_is_scored(case, weights, tmp_
     assert summary["patients"] == 1 and "coverage" not in summary and "uncertainty" not in summary
 
 
-def test_what_an_earlier_prediction_left_goes(case, weights, tmp_path, capsys):
-    out = tmp_path / "out"
+def test_what_an_earlier_prediction_left_goes(weights, tmp_path, capsys):
+    case, out = tmp_path / "ball", tmp_path / "out"
+    write_patient_folder(ball_patient(), case)  # without a clinical dose there is no gamma to wait for
     arguments = ["predict", str(case), "-o", str(out), "--weights", str(weights), "--device", "cpu"]
     assert main([*arguments, "--samples", "2", "--report", "--format", "nifti"]) == 0
     first = sorted(path.name for path in out.iterdir())

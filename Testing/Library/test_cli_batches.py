@@ -18,6 +18,8 @@ from DosePredictionLib.patient.structure import StructureRole
 from DosePredictionLib.patient.writer_folder import write_patient_folder
 from DosePredictionLib.systems.diffkt3d import DiffKT3DSystem
 
+pytestmark = pytest.mark.usefixtures("worker_thread")
+
 
 @pytest.fixture(scope="module")
 def cases(tmp_path_factory) -> Path:

@@ -31,6 +31,8 @@ from DosePredictionLib.training.config import TrainingConfig
 from DosePredictionLib.training.export import export_weights
 from DosePredictionLib.training.loop import TrainingRun
 
+pytestmark = pytest.mark.usefixtures("worker_thread")
+
 
 def patient():
     return replace(ball_patient(), reference_dose=ball_dose())

@@ -18,6 +18,8 @@ from DosePredictionLib.cli.main import main
 from DosePredictionLib.patient.reading import read_patient
 from DosePredictionLib.patient.writer_folder import write_patient_folder
 
+pytestmark = pytest.mark.usefixtures("worker_thread")
+
 
 @pytest.fixture
 def case(tmp_path) -> Path:

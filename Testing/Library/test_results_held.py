@@ -22,6 +22,8 @@ from DosePredictionLib.inference.modality import predict_modality
 from DosePredictionLib.patient.image_file import read_scalar_volume
 from DosePredictionLib.patient.writer_folder import write_patient_folder
 
+pytestmark = pytest.mark.usefixtures("worker_thread")
+
 
 @pytest.fixture
 def held(monkeypatch) -> set[Path]:

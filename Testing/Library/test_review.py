@@ -38,6 +38,8 @@ from DosePredictionLib.review.review import review_prediction
 from DosePredictionLib.review.review_warning import ReviewWarning
 from DosePredictionLib.review.thresholds import read_thresholds
 
+pytestmark = pytest.mark.usefixtures("worker_thread")
+
 OPENKBP = "OpenKBP training set: 196 head-and-neck patients"
 
 

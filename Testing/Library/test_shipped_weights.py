@@ -98,10 +98,12 @@ def test_the_dose_is_zero_outside_the_dose_region(patient, prediction):
 
 def test_missing_conditions_are_allowed_and_cost_little(predictor, patient, prediction):
     usual = score_patient(patient, prediction.dose).dose_score
+    complete = predictor.predict(patient, samples=1, seed=0).dose
     for change in ({"ct": None}, {"beams": None}):
-        dose = predictor.predict(replace(patient, **change), seed=0).dose
+        # A single sample, though the mean of four comes closer.
+        dose = predictor.predict(replace(patient, **change), samples=1, seed=0).dose
         assert score_patient(patient, dose).dose_score < usual + 3.0, change
-        assert not np.array_equal(dose.array, prediction.dose.array)
+        assert not np.array_equal(dose.array, complete.array), change
 
 
 def test_the_dose_moves_with_the_patient(predictor, patient, prediction):

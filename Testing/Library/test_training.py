@@ -84,7 +84,10 @@ def test_a_gradient_that_is_not_a_number_spoils_nothing(tmp_path, cases, monkeyp
 
 
 def test_training_lowers_the_error(tmp_path, cases):
-    run = TrainingRun(config(tmp_path, steps=60, decay_steps=20, learning_rate=3e-3, ema=0.9), cases, cases)
+    told = config(
+        tmp_path, steps=30, decay_steps=10, learning_rate=3e-3, ema=0.9, checkpoint_every=15, validate_every=15
+    )
+    run = TrainingRun(told, cases, cases)
     before = run.validation_score()
     run.run()
     assert run.validation_score() < 0.7 * before

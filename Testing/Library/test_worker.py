@@ -42,12 +42,29 @@ def own_temporary_folder(tmp_path, monkeypatch):
     return tmp_path
 
 
+@pytest.fixture(scope="module")
+def warm_client(weights):
+    """Its process takes two seconds of a processor to start, so the tests take turns with it."""
+    return WorkerClient("default", weights, "cpu")
+
+
+@pytest.fixture(scope="module")
+def warm_predictor(warm_client):
+    with Predictor(client=warm_client) as predictor:
+        yield predictor
+
+
 @pytest.fixture
-def client(weights, own_temporary_folder):
-    client = WorkerClient("default", weights, "cpu")
-    yield client
-    client.close()
+def client(warm_client, warm_predictor, own_temporary_folder):
+    yield warm_client
+    assert not warm_client.busy and warm_client.poll() == []
     assert list(own_temporary_folder.iterdir()) == []
+
+
+@pytest.fixture
+def predictor(client, warm_predictor):
+    """Predicts with the process of ``client``."""
+    return warm_predictor
 
 
 def wait_for(client, *kinds):
@@ -161,16 +178,24 @@ def test_a_fault_in_the_process_comes_with_its_last_words(tmp_path):
             predictor.predict(ball_patient())
 
 
-def test_bad_weights_and_bad_patients_are_input_errors(weights, tmp_path):
+def test_bad_weights_are_input_errors(tmp_path):
     with Predictor(weights=tmp_path / "none.safetensors", device="cpu") as predictor:
         with pytest.raises(InputError, match="none.safetensors"):
             predictor.predict(ball_patient())
-    with Predictor(weights=weights, device="cpu") as predictor:
-        patient = ball_patient()
-        without_targets = patient.with_structures(s for s in patient.structures if s.role is not StructureRole.TARGET)
-        with pytest.raises(InputError, match="target"):
-            predictor.predict(without_targets)
-        assert predictor.predict(patient).dose.array.max() > 0, "one bad patient must not take the process down"
+
+
+def test_bad_patients_are_input_errors(client, predictor):
+    patient = ball_patient()
+    without_targets = patient.with_structures(s for s in patient.structures if s.role is not StructureRole.TARGET)
+    with pytest.raises(InputError, match="target"):
+        predictor.predict(without_targets)
+    predict(client)
+    process = client.process_id
+    client.submit(without_targets, PredictionOptions())  # unseen by the predictor, which would not send it
+    failed = wait_for(client, *FINAL_EVENTS)
+    assert isinstance(failed, Failed) and failed.by_input and "target" in failed.text
+    assert predictor.predict(patient).dose.array.max() > 0
+    assert client.process_id == process, "one bad patient must not take the process down"
 
 
 def test_closing_leaves_no_process(weights):
@@ -201,14 +226,13 @@ def test_what_a_library_prints_does_not_break_the_events(tmp_path, weights):
         assert "a library says hello" in predictor.log
 
 
-def test_an_organ_outside_the_ct_is_measured_no_more_than_the_model_sees_it(weights):
+def test_an_organ_outside_the_ct_is_measured_no_more_than_the_model_sees_it(predictor):
     patient = ball_patient()
     gland = next(s for s in patient.structures if s.standard_name == "Parotid_L")
     origin = tuple(value + 1000.0 for value in gland.mask.geometry.origin_mm)
     away = replace(gland, mask=Volume(gland.mask.array, replace(gland.mask.geometry, origin_mm=origin)))
     there = patient.with_structures(away if s is gland else s for s in patient.structures)
-    with Predictor(weights=weights, device="cpu") as predictor:
-        prediction = predictor.predict(there)
+    prediction = predictor.predict(there)
     assert gland.name not in prediction.dvhs
     verdicts = {row.verdict for row in prediction.goals("head-and-neck") if row.goal.structure == "Parotid_L"}
     assert verdicts <= {Verdict.NOT_APPLICABLE}

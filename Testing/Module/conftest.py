@@ -22,6 +22,8 @@ from panel_session import session  # noqa: E402, F401
 from phantom_scene import SphericalPredictor  # noqa: E402
 from standin.fixtures import standin, standin_without_window  # noqa: E402, F401
 
+from DosePredictionLib.report.write import write_report  # noqa: E402
+
 
 @pytest.fixture(autouse=True)
 def empty_scene() -> Iterator[None]:
@@ -55,3 +57,10 @@ def predictor() -> SphericalPredictor:
 def run(predictor: SphericalPredictor) -> PredictionRun:
     """Predictions on nodes by `predictor`."""
     return PredictionRun(lambda: predictor)
+
+
+@pytest.fixture
+def brief_gamma(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Reports of the panel look at few points for gamma, for tests that ask for anything else on the page."""
+    assert write_report.__kwdefaults__ is not None
+    monkeypatch.setitem(write_report.__kwdefaults__, "gamma_points", 100)

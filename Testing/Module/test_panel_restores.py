@@ -154,6 +154,7 @@ def test_a_dose_does_not_lie_over_the_ct_of_a_scene_that_is_added(session: Sessi
     assert {node.GetForegroundVolumeID() for node in composites} == {None}
 
 
+@pytest.mark.usefixtures("brief_gamma")
 def test_what_was_loaded_can_be_exported(session: Session, saved: Path, tmp_path: Path) -> None:
     goals = seen(session)["goals"]
     slicer.mrmlScene.Clear(False)

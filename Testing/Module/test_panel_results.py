@@ -239,6 +239,7 @@ def test_a_click_on_a_goal_goes_to_the_structures_maximum(predicted: Session) ->
     assert "nowhere to go" in predicted.status
 
 
+@pytest.mark.usefixtures("brief_gamma")
 def test_exports(predicted: Session, tmp_path: Path) -> None:
     ui, dialogs = predicted.panel.results.ui, predicted.standin.dialogs
     dialogs.answer(str(tmp_path / "dose.nrrd"), str(tmp_path), str(tmp_path / "report.html"), None)

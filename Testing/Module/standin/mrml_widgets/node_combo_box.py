@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import slicer
@@ -224,8 +225,7 @@ class qMRMLNodeComboBox(WithSceneToAsk, QtWidgets.QWidget):
         """Bring the rows to what the scene has, by as few changes as it takes."""
         if self._scene is not None and self._scene.IsBatchProcessing():
             return
-        nodes = [] if self._scene is None else _all_nodes(self._scene)
-        candidates = [node for node in nodes if any(node.IsA(t) for t in self._node_types)]
+        candidates = [] if self._scene is None else _nodes_of(self._scene, self._node_types)
         self._of_nodes.end()
         for node in candidates:
             self._of_nodes.observe(node, "ModifiedEvent", self._lay_rows)
@@ -393,5 +393,11 @@ class qMRMLCheckableNodeComboBox(qMRMLNodeComboBox):
             self.checkedNodesChanged.emit()
 
 
-def _all_nodes(scene: Any) -> list[Any]:
-    return [scene.GetNthNode(index) for index in range(scene.GetNumberOfNodes())]
+def _nodes_of(scene: Any, node_types: Sequence[str]) -> list[Any]:
+    """The nodes of these classes, in the order of the scene."""
+    if len(node_types) == 1:  # most boxes, and each asks whenever a node comes or goes: the scene itself is faster
+        found = scene.GetNodesByClass(node_types[0])
+        found.UnRegister(None)
+        return [found.GetItemAsObject(index) for index in range(found.GetNumberOfItems())]
+    nodes = (scene.GetNthNode(index) for index in range(scene.GetNumberOfNodes()))
+    return [node for node in nodes if any(node.IsA(t) for t in node_types)]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import csv
+import hashlib
 import json
 import sys
 from collections.abc import Iterable, Mapping, Sequence
@@ -15,6 +16,8 @@ if TYPE_CHECKING:
     from DosePredictionLib.dosimetry.paired_tests import PairedTest
 
 HERE = Path(__file__).resolve().parent
+#: What a run began with, or its scores are of, beside its settings or its tables: later runs must have the same.
+BEGAN = "began_with.json"
 
 
 def add_run_options(parser: argparse.ArgumentParser, output: str) -> None:
@@ -144,7 +147,7 @@ def trained(
 
 
 def keep_settings(output: Path, config: Mapping[str, Any]) -> None:
-    """Write a run's settings into its folder, where those that are there already must be the same.
+    """Write a run's settings, and what it begins with, into its folder, where those already there must be the same.
 
     Raises:
         SystemExit: the folder's run had others: a table of both would say what isn't so.
@@ -155,15 +158,45 @@ def keep_settings(output: Path, config: Mapping[str, Any]) -> None:
         before, now = json.loads(path.read_text(encoding="utf-8")), json.loads(json.dumps(config))
         for name in sorted({*before, *now} - own):
             if before.get(name) != now.get(name):
-                told = f"{output} holds a run whose {name} is {before.get(name)!r}, not {now.get(name)!r}"
-                print(f"{told}; take it away, or give another --output.", file=sys.stderr)
-                raise SystemExit(2)
+                _refuse(output, f"whose {name} is {before.get(name)!r}, not {now.get(name)!r}")
+    start = config.get("from_weights")
+    began = {
+        "weights to start from": None if start is None else _sha256(Path(start)),
+        "training patients": _names(config["train"]),
+        "validation patients": _names(config["validation"]),
+    }
+    other = _differing(output / BEGAN, began)
+    if other:
+        _refuse(output, f"of other {other}")
     output.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps(config, indent=2), encoding="utf-8")
+    (output / BEGAN).write_text(json.dumps(began, indent=2), encoding="utf-8")
+
+
+def _refuse(output: Path, what: str) -> None:
+    print(f"{output} holds a run {what}; take it away, or give another --output.", file=sys.stderr)
+    raise SystemExit(2)
+
+
+def _sha256(path: Path) -> str | None:
+    """Of a file; None for a folder, or what isn't there."""
+    return hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else None
+
+
+def _names(folder: str) -> list[str]:
+    """What lies in a folder of patients; on another computer it may be another folder."""
+    return sorted(path.name for path in Path(folder).iterdir()) if Path(folder).is_dir() else []
+
+
+def _differing(path: Path, now: Mapping[str, Any]) -> str:
+    """The first of these facts that a file has otherwise; empty when there are none, or no file."""
+    before = json.loads(path.read_text(encoding="utf-8")) if path.exists() else now
+    return next((name for name in now if before.get(name) != now[name]), "")
 
 
 def evaluated(weights: Path, arguments: argparse.Namespace, options: Sequence[str], table: str, folder: str) -> Path:
-    """The folder, beside a run's weights, of its scores on the validation patients; what is there is not done again.
+    """The folder, beside a run's weights, of its scores on the validation patients; what is there of these weights and
+    patients is not done again.
 
     Args:
         weights: of the run.
@@ -178,9 +211,11 @@ def evaluated(weights: Path, arguments: argparse.Namespace, options: Sequence[st
     from DosePredictionLib.cli.main import main as command
 
     scores = weights.parent / folder
-    if not (scores / table).exists():
+    began = {"weights": _sha256(weights), "patients": _names(arguments.validation)}
+    if not (scores / table).exists() or _differing(scores / BEGAN, began):
         if command(["evaluate", arguments.validation, "--weights", str(weights), *options, "-o", str(scores)]):
             raise SystemExit(2)
+        (scores / BEGAN).write_text(json.dumps(began, indent=2), encoding="utf-8")
     return scores
 
 

@@ -94,15 +94,20 @@ def errors_of(run: TrainingRun, cases: Sequence[TrainingCase]) -> dict[str, floa
     return errors
 
 
-def kept(path: Path, measure: Callable[[], Errors]) -> Errors:
-    """Errors as they stand in a table; measured and written unless they are there."""
-    if not path.exists():
+def kept(path: Path, patients: dict[str, set[str]], measure: Callable[[], Errors]) -> Errors:
+    """Errors as they stand in a table; measured and written unless they are there, of these patients (by part)."""
+    if not path.exists() or {part: set(errors) for part, errors in read_errors(path).items()} != patients:
         print(f"--- {path.parent.name}", flush=True)
         errors = measure()
         rows = [(part, *error) for part in PARTS for error in errors[part].items()]
         path.parent.mkdir(parents=True, exist_ok=True)
         with open(path, "w", newline="", encoding="utf-8") as stream:
             csv.writer(stream).writerows([("part", "patient", "error_gy"), *rows])
+    return read_errors(path)
+
+
+def read_errors(path: Path) -> Errors:
+    """The errors in a table."""
     with open(path, newline="", encoding="utf-8") as stream:
         read = list(csv.DictReader(stream))
     return {part: {row["patient"]: float(row["error_gy"]) for row in read if row["part"] == part} for part in PARTS}
@@ -150,11 +155,12 @@ def main() -> int:
         change.name: (change.title, partial(trained_errors, run_of(change, arguments), cases)) for change in chosen
     }
     measures["shipped"] = ("shipped weights, at full resolution", partial(shipped_errors, arguments, cases))
+    patients = {part: {case.identifier for case in counted(part, cases[part])} for part in PARTS}
     rows, unchanged = [], None
     for change in chosen:
         keep_settings(arguments.output / change.name, asdict(run_of(change, arguments)))
     for name, (title, measure) in measures.items():
-        errors = kept(arguments.output / name / "errors.csv", measure)
+        errors = kept(arguments.output / name / "errors.csv", patients, measure)
         tests = [paired_test(part, "Gy", errors[part], (unchanged or errors)[part]) for part in PARTS]
         rows.append([title, *(cell(test, unchanged is not None) for test in tests)])
         unchanged = unchanged or errors

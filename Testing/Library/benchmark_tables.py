@@ -37,10 +37,11 @@ class PretendedCommands:
     def _answer(self, arguments: list[str]) -> int:
         self.given.append(arguments)
         if arguments[0] == "train":
-            (Path(arguments[1]).parent / "weights.safetensors").touch()
+            # Every training leaves other weights.
+            (Path(arguments[1]).parent / "weights.safetensors").write_text(str(len(self.given)))
             return 0
         folder = Path(arguments[-1])
-        folder.mkdir(parents=True)
+        folder.mkdir(parents=True, exist_ok=True)
         self._evaluate(arguments, folder)
         return 0
 
@@ -48,12 +49,12 @@ class PretendedCommands:
         """Folder to the configuration that was trained there, in the order of the commands."""
         return {str(Path(one[1]).parent): TrainingConfig.read(one[1]) for one in self.given if one[0] == "train"}
 
-    def table(self, script: str, output: Path, *options: str) -> list[dict[str, str]]:
-        """The rows of the table that a script writes."""
+    def table(self, script: str, output: Path, *options: str, code: int = 0) -> list[dict[str, str]]:
+        """The rows of the table that a script, which ends with this exit code, has written."""
         self._monkeypatch.setattr(sys, "argv", [script, "--output", str(output), *options])
         with pytest.raises(SystemExit) as ended:
             runpy.run_path(str(BENCHMARKS / script), run_name="__main__")
-        assert ended.value.code == 0
+        assert ended.value.code == code
         with open(output / "table.csv", newline="", encoding="utf-8") as stream:
             return list(csv.DictReader(stream))
 

@@ -57,3 +57,17 @@ def test_a_part_of_the_table_can_be_asked_for_and_nothing_is_done_twice(tmp_path
     assert len(commands.given) == 4
     commands.table(SCRIPT, tmp_path, "--only", "no-guidance", "adamw")
     assert len(commands.given) == 6
+
+
+def test_other_patients_are_no_part_of_an_earlier_table(tmp_path, commands, capsys):
+    folders = [tmp_path / name for name in ("some", "others")]
+    for number, folder in enumerate(folders):
+        folder.mkdir()
+        (folder / f"pt_{number}.npz").touch()
+    asked = ["--only", "no-guidance", "--validation", str(folders[0])]
+    commands.table(SCRIPT, tmp_path / "runs", *asked)
+    commands.table(SCRIPT, tmp_path / "runs", *asked[:-1], str(folders[1]), code=2)
+    assert "holds a run of other validation patients; take it away" in capsys.readouterr().err
+    commands.table(SCRIPT, tmp_path / "runs", *asked, "--train", str(folders[1]), code=2)
+    assert "holds a run of other training patients" in capsys.readouterr().err
+    assert len(commands.given) == 4

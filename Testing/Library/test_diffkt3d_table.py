@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 from benchmark_tables import PretendedCommands, write_rows
@@ -17,13 +18,14 @@ SCORES = {
 }
 
 
-def test_what_starts_from_what_and_is_held_against_what(tmp_path, monkeypatch):
-    def evaluate(_: list[str], folder: Path) -> None:
-        error, percent = SCORES[folder.parent.name]
-        write_rows(folder / "scores.csv", {"dose_score_gy": error, "dvh_score_gy": error - 1})
-        write_rows(folder / "slices.csv", {"roughness_ratio": 1.0})
-        write_rows(folder / "scorecard.csv", {"scorecard_percent": percent, "reference_percent": 70.0}, spread=1.0)
+def evaluate(_: list[str], folder: Path) -> None:
+    error, percent = SCORES[folder.parent.name]
+    write_rows(folder / "scores.csv", {"dose_score_gy": error, "dvh_score_gy": error - 1})
+    write_rows(folder / "slices.csv", {"roughness_ratio": 1.0})
+    write_rows(folder / "scorecard.csv", {"scorecard_percent": percent, "reference_percent": 70.0}, spread=1.0)
 
+
+def test_what_starts_from_what_and_is_held_against_what(tmp_path, monkeypatch):
     commands = PretendedCommands(monkeypatch, evaluate)
     commands.table("diffkt3d_table.py", tmp_path)
     rows = {row[""]: row for row in commands.table("diffkt3d_table.py", tmp_path)}
@@ -41,3 +43,12 @@ def test_what_starts_from_what_and_is_held_against_what(tmp_path, monkeypatch):
     assert trained["against"] == "dose after any-to-any"
     assert trained["scorecard, %"].startswith("67.501 (+3.000, p = 0") and "+0.020" in trained["dose score, Gy"]
     assert "p = 1" in rows["the same without the policy's loss"]["scorecard, %"]
+
+
+def test_runs_after_another_first_one_are_not_mixed_with_those_before(tmp_path, monkeypatch, capsys):
+    commands = PretendedCommands(monkeypatch, evaluate)
+    commands.table("diffkt3d_table.py", tmp_path)
+    shutil.rmtree(tmp_path / "diffkt3d-any-to-any")
+    commands.table("diffkt3d_table.py", tmp_path, code=2)
+    told = f"{tmp_path / 'diffkt3d'} holds a run of other weights to start from; take it away"
+    assert told in capsys.readouterr().err

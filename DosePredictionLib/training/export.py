@@ -51,6 +51,7 @@ def export_weights(run: TrainingRun) -> Path:
             "upside_down": config.upside_down,
             "quarter_turns": config.quarter_turns,
             "names_kept": config.names_kept,
+            **getattr(run.stage, "views_before", {}),  # of weights that this run changes a little
             **({"earlier": run.earlier} if run.earlier else {}),
             **run.patients_seen.to_header(),
         },

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -64,7 +64,6 @@ class PostTrainingStage(SystemStage[System]):
             raise InputError("Post-training needs weights to start from; name a weights file as from_weights.")
         if config.low_rank < 1:
             raise InputError("Post-training learns low-rank changes of frozen weights; give low_rank, such as 16.")
-        self.config = config
         self.settings = PostTrainingConfig.of(config.post_training)
         self.card = find_scorecard(self.settings.scorecard)
         loaded = load_weights(Path(config.from_weights))
@@ -73,6 +72,14 @@ class PostTrainingStage(SystemStage[System]):
                 f"{config.from_weights} holds weights of the system {loaded.header.system!r}, not {config.system!r}; "
                 "make the two agree."
             )
+        before = loaded.header.training
+        # What a mirrored organ is called is nothing to unlearn on the way.
+        self.config = replace(config, names_kept=bool(before.get("names_kept")))
+        #: How patients were shown to the frozen weights, which low-rank changes don't make them forget.
+        self.views_before: dict[str, object] = {
+            "names_kept": self.config.names_kept,
+            **{name: before[name] for name in ("upside_down", "quarter_turns") if before.get(name)},
+        }
         #: The weights' own system: what a configuration says of it would have to be the same.
         self.system = loaded.system
         self._state = loaded.network.state_dict()
@@ -134,7 +141,8 @@ class PostTrainingStage(SystemStage[System]):
         rewards = np.array([reward(one, before, settings, widening_gy) for one in figures])
         weight = torch.from_numpy(optimality(rewards)).float().to(device)
 
-        generator = torch.Generator().manual_seed(seed)
+        # Not of the samples' own seeds: noise that a sample was drawn from would lead the old policy back to it.
+        generator = torch.Generator().manual_seed(seed + settings.samples)
         clean = torch.cat([wide, seen.clean])
         noise = torch.randn(clean.shape, generator=generator).to(device)
         time = self.policy.draw_time(torch.rand(len(clean), generator=generator)).to(device)

@@ -17,6 +17,7 @@ from DosePredictionLib.cli.main import main
 from DosePredictionLib.conditioning.channels import CHANNELS
 from DosePredictionLib.dosimetry.scorecard_reading import find_scorecard
 from DosePredictionLib.errors import InputError
+from DosePredictionLib.inference.views import KnownViews
 from DosePredictionLib.inference.weights import WeightsHeader, load_weights, save_weights
 from DosePredictionLib.networks.low_rank import NONE, OLD, add_low_rank, changes_of, merged_state, move_old, version
 from DosePredictionLib.systems.registry import SYSTEMS
@@ -42,12 +43,12 @@ def case():
     return ball_case(peak_gy=75.0)
 
 
-def weights_of(folder, name):
+def weights_of(folder, name, training=None):
     torch.manual_seed(0)
     system = SYSTEMS[name](**{**SMALL[name], "channels": CHANNELS})
     network = system.build_network()
     path = folder / f"{name}.safetensors"
-    save_weights(network.state_dict(), WeightsHeader(name, asdict(system)), path)
+    save_weights(network.state_dict(), WeightsHeader(name, asdict(system), training or {}), path)
     return path
 
 
@@ -165,6 +166,18 @@ def test_a_run_resumes_exactly_logs_and_releases_plain_weights(tmp_path, case, n
     assert float(logged["drift"]) > 0 and float(logged["policy_pull"]) > 0 and float(logged["anchor_pull"]) > 0
 
 
+def test_weights_that_are_changed_a_little_still_know_the_views_that_they_were_trained_on(tmp_path, case):
+    shown = {"upside_down": 0.35, "names_kept": True}
+    told = config(tmp_path, "default", steps=1)
+    assert str(weights_of(tmp_path, "default", shown)) == told.from_weights
+    run = TrainingRun(told, [case], [case])
+    assert run.stage.config.names_kept
+    run.run()
+    assert KnownViews.of_training(load_weights(export_weights(run)).header.training) == KnownViews(
+        upside_down=True, names_kept=True
+    )
+
+
 class OneNumber:
     """A policy whose dose is one number: what the network says, and noise around it."""
 
@@ -233,6 +246,22 @@ def test_doses_that_are_rewarded_become_likelier(tmp_path, case, monkeypatch, si
         optimiser.zero_grad()
     assert sign * network(torch.ones(1)).item() > OneNumber.deviation
     assert float(loss.logged["drift"]) > 0
+
+
+def test_a_samples_noise_is_not_the_one_that_it_was_drawn_from(tmp_path, case, monkeypatch):
+    rewarded_by_their_mean(monkeypatch)
+    stage = PostTrainingStage(config(tmp_path, "default"))
+    seen = []
+
+    class Noted(OneNumber):
+        def noisy(self, clean, noise, time):
+            seen.append(noise)
+            return super().noisy(clean, noise, time)
+
+    stage.policy = Noted()
+    stage.loss(one_number(), PostTrainingBatch((case,), (7,)))
+    drawn_from = [torch.randn(1, generator=torch.Generator().manual_seed(7 + index)) for index in range(2)]
+    assert not set(seen[0].flatten().tolist()) & {float(one) for one in drawn_from}
 
 
 def test_the_anchor_pulls_back_to_the_clinical_dose(tmp_path, case, monkeypatch):

@@ -72,7 +72,8 @@ Where it fails (the patients with the highest dose scores):
 
 ## Limits
 {_OPENKBP_LIMIT if of_openkbp else ""}- {_uncertainty(header)}
-- Without a CT or without beam angles it predicts too, somewhat worse.
+- Without a CT or without beam angles it predicts too; what that costs was measured of the default system only
+  (`Testing/Benchmarks`).
 """
 
 

@@ -96,6 +96,16 @@ class AddiffDoseSystem(TuplesFromJson):
     pure_noise: ClassVar[float] = 0.0
     optional_conditions: ClassVar[tuple[str, ...]] = ("ct", "beams")
 
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        multiple = self.fold * 2 ** (len(self.widths) - 1)
+        if any(length % multiple for length in self.patch):
+            raise TypeError(f"patch is {self.patch}; fold and levels ask for multiples of {multiple}")
+        if any(shared >= length for shared, length in zip(self.overlap, self.patch, strict=True)):
+            raise TypeError(f"overlap is {self.overlap}; give less than the patch, {self.patch}")
+        if self.tokens % max(1, self.tokens // self.head_width):
+            raise TypeError(f"tokens is {self.tokens}; give a multiple of head_width, {self.head_width}")
+
     @property
     def default_steps(self) -> int:
         """See `System`."""

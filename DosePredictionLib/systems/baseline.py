@@ -48,6 +48,11 @@ class BaselineSystem(TuplesFromJson):
     #: There is no noise.
     pure_noise: ClassVar[float] = 0.0
 
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if any(length % SIZE_MULTIPLE for length in self.field_of_view):
+            raise TypeError(f"field_of_view is {self.field_of_view}; give multiples of {SIZE_MULTIPLE}")
+
     def build_network(self) -> nn.Module:
         """The network with fresh weights."""
         check_monai(self.name)

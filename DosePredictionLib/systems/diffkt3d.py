@@ -38,6 +38,7 @@ from DosePredictionLib.networks.any_to_any import AnyToAnyNetwork
 from DosePredictionLib.networks.block_codec import BlockCodec
 from DosePredictionLib.networks.dose_transformer import DoseTransformer, TransformerShape
 from DosePredictionLib.networks.linear_start import LinearStart
+from DosePredictionLib.networks.rotary4d import axis_widths
 from DosePredictionLib.systems.batch_of_one import batch_of_one
 from DosePredictionLib.systems.possible_dose import NO_DOSE
 from DosePredictionLib.systems.tuples_from_json import TuplesFromJson
@@ -116,7 +117,8 @@ class DiffKT3DSystem(TuplesFromJson):
     def __post_init__(self) -> None:
         super().__post_init__()
         if self.codec == "blocks":
-            object.__setattr__(self, "codec_config", {"size": 8, "kept": dict(KEPT), **self.codec_config})
+            kept = {**KEPT, **self.codec_config.get("kept", {})}
+            object.__setattr__(self, "codec_config", {"size": 8, **self.codec_config, "kept": kept})
         known = {
             "codec": ("blocks", "wan", "maisi"), "backbone": ("transformer", "maisi"),
             "process": ("rectified-flow", "variance-preserving"), "prediction": ("clean", "velocity"),
@@ -124,6 +126,14 @@ class DiffKT3DSystem(TuplesFromJson):
         for name, values in known.items():
             if getattr(self, name) not in values:
                 raise InputError(f"DiffKT3D has no {name} {getattr(self, name)!r}; choose one of: {', '.join(values)}.")
+        if self.backbone == "transformer":
+            turning = axis_widths(self.width // self.heads)[0]
+            if self.width % (2 * self.heads):
+                raise InputError(f"DiffKT3D has width {self.width}; give a multiple of twice its {self.heads} heads.")
+            if self.slot_width % 2 or self.slot_width > turning:
+                raise InputError(
+                    f"DiffKT3D has slot_width {self.slot_width}; even and at most {turning} goes with its heads."
+                )
         if DOSE in self.linear or not set(self.linear) <= set(MODALITY_CHANNELS):
             raise InputError(
                 f"DiffKT3D has linear {list(self.linear)}; it may name {', '.join(n for n in _COUNTS if n != DOSE)}."

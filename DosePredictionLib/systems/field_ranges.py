@@ -65,5 +65,9 @@ def _channels_wanted(names: Any, needed: tuple[str, ...]) -> str:
         return f"no {unknown[0]!r} but names out of {', '.join((*CHANNELS, *MORE_CHANNELS))}"
     if len(set(names)) < len(names):
         return "each of them once"
+    partners = [name[:-1] + ("R" if name.endswith("_L") else "L") for name in names if name.endswith(("_L", "_R"))]
+    alone = [name for name in partners if name not in names]
+    if alone:
+        return f"{alone[0]} too: patients are mirrored"
     missing = [name for name in needed if name not in names]
     return f"{missing[0]} among them" if missing else ""

@@ -83,6 +83,8 @@ class MagdiffAdcSystem(TuplesFromJson):
         super().__post_init__()
         if self.prediction not in ("epsilon", "v", "x0"):
             raise TypeError(f'prediction is "epsilon", "v" or "x0", not {self.prediction!r}')
+        if len(self.radii) != len(self.widths):
+            raise TypeError(f"radii is {self.radii}; give one for each of the {len(self.widths)} widths")
 
     @property
     def default_steps(self) -> int:

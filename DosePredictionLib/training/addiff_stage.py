@@ -181,7 +181,9 @@ class AddiffStage(SystemStage[AddiffDoseSystem]):
                     (index, start) for start in patch_starts(tuple(shape), self.system.patch, self.system.overlap)
                 ]
                 continue
-            centres = np.argwhere(inside)[rng.integers(0, np.count_nonzero(inside), self.config.patches)]
+            # A small canvas may have cut the dose region off: a patch at any place then, in which no voxel counts.
+            voxels = np.argwhere(inside if inside.any() else np.ones_like(inside))
+            centres = voxels[rng.integers(0, len(voxels), self.config.patches)]
             shifted = centres - (patch * rng.random((len(centres), 3))).astype(int)
             for z, y, x in np.clip(shifted, 0, shape - patch):
                 places.append((index, (int(z), int(y), int(x))))

@@ -122,7 +122,10 @@ def cached_cases(folder: str | Path, cache: Path, channels: Sequence[str]) -> It
     """
     from DosePredictionLib.patient.cases import named_cases
 
-    cache.mkdir(parents=True, exist_ok=True)
+    try:
+        cache.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(f"Cannot write to the cache {cache} ({error.strerror}); give another folder.") from error
     for case in named_cases([folder]):
         key = hashlib.sha256(f"{channels}{_facts(case.path)}".encode()).hexdigest()[:12]
         path = cache / f"{case.identifier}-{key}.npz"

@@ -231,6 +231,15 @@ def test_a_draw_has_constraints_or_is_mixed(tmp_path, trained, cases):
     assert covered.all()
 
 
+def test_a_patient_whose_dose_region_a_canvas_cut_off_has_patches_that_teach_nothing(trained):
+    _, _, second, _ = trained
+    region = np.zeros((2, 20, 24, 28), dtype=bool)
+    region[1, 10:] = True
+    places = second.stage._places(region, np.random.default_rng(0))
+    assert [index for index, _ in places] == [0] * second.config.patches + [1] * second.config.patches
+    assert all(0 <= start <= size - 16 for _, place in places for start, size in zip(place, (20, 24, 28), strict=True))
+
+
 def voxels_of(constraints):
     return [one.voxels.tolist() for one in constraints.structures]
 

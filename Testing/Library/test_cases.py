@@ -260,6 +260,12 @@ def test_a_cached_case_without_a_digest_that_cannot_be_read_any_more_stays(tmp_p
     assert [case.digest for case in cached_cases(tmp_path / "set", tmp_path / "cache", CHANNELS)] == ["", ""]
 
 
+def test_a_cache_that_cannot_be_made_is_named(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(InputError, match="Cannot write to the cache .*file.cache"):
+        list(cached_cases(tmp_path, tmp_path / "file" / "cache", CHANNELS))
+
+
 def test_scores_of_several_patients_keep_their_names(tmp_path):
     write_balls(tmp_path / "data", "a", "b")
     for name, shift in (("a", 2.0), ("b", 6.0)):

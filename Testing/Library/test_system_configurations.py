@@ -11,6 +11,7 @@ from DosePredictionLib.errors import InputError
 from DosePredictionLib.inference.weights_header import read_weights_header
 from DosePredictionLib.resources import resource_path
 from DosePredictionLib.systems.adaptive_calibration import AdaptiveCalibration
+from DosePredictionLib.systems.diffkt3d import KEPT
 from DosePredictionLib.systems.registry import SYSTEMS, system_from_config
 
 
@@ -65,11 +66,24 @@ def test_a_field_of_another_kind_is_named(name: str, config: dict[str, object], 
      ("default", {"channels": ["ct", "prescripton"]}, "give no 'prescripton' but names out of ct, prescription,"),
      ("default", {"channels": ["ct", "region"]}, "channels is .*; give prescription among them"),
      ("default", {"channels": ["prescription", "prescription"]}, "give each of them once"),
-     ("addiff_dose", {"channels": ["prescription", "region"]}, "give ct among them")],
+     ("addiff_dose", {"channels": ["prescription", "region"]}, "give ct among them"),
+     ("default", {"channels": ["prescription", "Parotid_L"]}, "give Parotid_R too: patients are mirrored"),
+     ("addiff_dose", {"fold": 2}, r"patch is \(24, 32, 32\); fold and levels ask for multiples of 16"),
+     ("addiff_dose", {"overlap": [8, 32, 8]}, r"overlap is \(8, 32, 8\); give less than the patch"),
+     ("addiff_dose", {"tokens": 200}, "tokens is 200; give a multiple of head_width, 64"),
+     ("magdiff_adc", {"radii": []}, r"radii is \(\); give one for each of the 4 widths"),
+     ("baseline", {"field_of_view": [44, 80, 128]}, "give multiples of 16"),
+     ("diffkt3d", {"heads": 3}, "width 256; give a multiple of twice its 3 heads"),
+     ("diffkt3d", {"slot_width": 32}, "slot_width 32; even and at most 24 goes with its heads")],
 )  # fmt: skip
 def test_a_value_that_cannot_be_is_named(name: str, config: dict[str, object], told: str) -> None:
     with pytest.raises(InputError, match=told):
         system_from_config(name, config)
+
+
+def test_what_a_codec_keeps_of_a_modality_is_changed_by_itself() -> None:
+    kept = system_from_config("diffkt3d", {"codec_config": {"kept": {"ct": 8}}}).codec_config["kept"]  # type: ignore[attr-defined]
+    assert kept == {**KEPT, "ct": 8}
 
 
 def test_whole_numbers_are_numbers_and_null_may_be_left() -> None:

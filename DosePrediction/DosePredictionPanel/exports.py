@@ -10,6 +10,7 @@ from typing import Any
 import qt
 from DosePredictionScene.dicom_source import ct_files, structure_set_file
 from DosePredictionScene.measured import Measured
+from DosePredictionScene.node_geometry import volume_geometry
 from DosePredictionScene.pieces import Pieces, in_background
 from DosePredictionScene.prediction_request import Request
 from DosePredictionScene.scored import Scored
@@ -77,35 +78,40 @@ class Exports:
     def _on_report(self, *_arguments: Any) -> None:
         path = self._ask_file(_("Write a report"), "report.html", _("Web page (*.html)"))
         if path:
-            self._write(path, self._report(path))
+            self._write(path, self._report(path, self._dose))
 
     def _on_tables(self, *_arguments: Any) -> None:
         folder = qt.QFileDialog.getExistingDirectory(self._ui.exportTablesButton, _("Write tables into a folder"))
         if folder:
-            self._write(str(folder), self._tables(Path(str(folder))))
+            self._write(str(folder), self._tables(Path(str(folder)), self._dose))
 
     def _on_dose(self, *_arguments: Any) -> None:
         path = self._ask_file(_("Write the dose"), "dose.nrrd", _("NRRD (*.nrrd);;NIfTI (*.nii.gz)"))
         if path:
-            self._write(path, self._dose_file(path))
+            self._write(path, self._dose_file(path, self._dose))
 
     def _on_dicom(self, *_arguments: Any) -> None:
         path = self._ask_file(_("Write the dose as DICOM RT Dose"), "rtdose.dcm", _("DICOM (*.dcm)"))
         if path:
-            self._write(path, self._dicom_file(path))
+            self._write(path, self._dicom_file(path, self._dose))
 
-    def _report(self, path: str) -> Pieces[None]:
+    def _report(self, path: str, dose_node: Any) -> Pieces[None]:
+        self._check_chosen(dose_node)
         goals = goals_of(self._goals())
         measured = yield from self._measured()
+        self._check_chosen(dose_node)
         prediction = measured.prediction
         dose = NamedDose(
             PREDICTED_NAME, prediction.dose, std=prediction.dose_std, provenance=asdict(prediction.provenance)
         )
         yield from in_background(write_report, path, prediction.patient, [dose], goals)
 
-    def _tables(self, folder: Path) -> Pieces[None]:
+    def _tables(self, folder: Path, dose_node: Any) -> Pieces[None]:
+        self._check_chosen(dose_node)
         measured = yield from self._measured()
+        self._check_chosen(dose_node)
         scored = yield from self._scored()
+        self._check_chosen(dose_node)
 
         def write() -> None:
             write_dvh_csv(measured.prediction.dvhs, folder / "dvh.csv")
@@ -119,21 +125,41 @@ class Exports:
 
         yield from in_background(write)
 
-    def _dose_file(self, path: str) -> Pieces[None]:
-        dose = yield from volume_in_pieces(self._dose)
+    def _dose_file(self, path: str, dose_node: Any) -> Pieces[None]:
+        dose = yield from volume_in_pieces(dose_node)
         yield from in_background(dose.write, path)
 
-    def _dicom_file(self, path: str) -> Pieces[None]:
+    def _dicom_file(self, path: str, dose_node: Any) -> Pieces[None]:
+        self._check_chosen(dose_node)
         request = self._request()
         files, structure_set = ct_files(request.ct_node), structure_set_file(request.segmentation_node)
-        dose = yield from volume_in_pieces(self._dose)
+        geometry = volume_geometry(request.ct_node)
+        reference = yield from in_background(DicomReference.of_ct_files, files, structure_set)
+        if not reference.lies_like(geometry):
+            raise InputError(
+                _(
+                    "{name} does not lie where its DICOM files say (a transform?), so a dose on it is not in their "
+                    "frame of reference; take the transform off and predict again, or write the dose as NRRD."
+                ).format(name=request.ct_node.GetName())
+            )
+        dose = yield from volume_in_pieces(dose_node)
         try:
             patient = (yield from self._measured()).prediction.patient
         except InputError:  # a dose that can't be measured is written without its prescriptions
             patient = None
-        yield from in_background(
-            lambda: write_rtdose(dose, DicomReference.of_ct_files(files, structure_set), path, patient=patient)
-        )
+        self._check_chosen(dose_node)
+        yield from in_background(lambda: write_rtdose(dose, reference, path, patient=patient))
+
+    def _check_chosen(self, dose_node: Any) -> None:
+        """What is measured is the chosen dose: it has to be the one that the user wanted to write.
+
+        Raises:
+            InputError: another CT was chosen meanwhile.
+        """
+        if self._dose is not dose_node:
+            raise InputError(
+                _("Another CT was chosen before the file was written, so it was not; choose that of the dose again.")
+            )
 
     def _ask_file(self, title: str, name: str, kinds: str) -> str:
         return str(qt.QFileDialog.getSaveFileName(self._ui.exportDoseButton, title, name, kinds) or "")

@@ -13,6 +13,7 @@ from DosePredictionLib.errors import InputError
 from DosePredictionLib.patient.dicom_case import choose_case
 from DosePredictionLib.patient.dicom_contours import SAME_PLANE_MM
 from DosePredictionLib.patient.dicom_files import is_dicom
+from DosePredictionLib.patient.geometry import Geometry, Vector3
 
 if TYPE_CHECKING:
     from pydicom import Dataset
@@ -28,8 +29,10 @@ _OPTIONAL = (
 )  # fmt: skip
 _SLICE_TAGS = [
     *_REQUIRED, *_OPTIONAL, "SOPClassUID", "SOPInstanceUID", "SeriesInstanceUID", "FrameOfReferenceUID",
-    "PositionReferenceIndicator", "ImagePositionPatient", "Modality",
+    "PositionReferenceIndicator", "ImagePositionPatient", "ImageOrientationPatient", "Modality",
 ]  # fmt: skip
+#: A volume that is farther from its slices, or whose unit vectors are, was moved or turned after it was read.
+MOVED_MM, TURNED = 0.5, 2e-3
 
 
 @dataclass(frozen=True)
@@ -69,6 +72,7 @@ class DicomReference:
         position_reference_indicator: of the CT, often "".
         series_uid: the CT series.
         slices: each CT slice with the position (LPS, mm) of its first pixel, as the CT has it.
+        rows, columns: unit vectors (LPS) along the first slice's rows and columns.
         structure_set: the structure set that the prediction was made from; None when it is none of DICOM's.
     """
 
@@ -76,7 +80,9 @@ class DicomReference:
     frame_of_reference_uid: str
     position_reference_indicator: str
     series_uid: str
-    slices: tuple[tuple[ReferencedObject, tuple[float, float, float]], ...] = field(repr=False)
+    slices: tuple[tuple[ReferencedObject, Vector3], ...] = field(repr=False)
+    rows: Vector3 = (1.0, 0.0, 0.0)
+    columns: Vector3 = (0.0, 1.0, 0.0)
     structure_set: ReferencedObject | None = None
 
     @classmethod
@@ -108,7 +114,7 @@ class DicomReference:
         return cls(
             _patient_and_study(first), str(first.FrameOfReferenceUID),
             str(first.get("PositionReferenceIndicator") or ""), str(first.SeriesInstanceUID),
-            tuple(_slice(header) for header in headers),
+            tuple(_slice(header) for header in headers), *_orientation(first),
             ReferencedObject.of_file(structure_set) if structure_set is not None else None,
         )  # fmt: skip
 
@@ -128,6 +134,27 @@ class DicomReference:
         case = choose_case(path)
         return cls.of_ct_files([file.path for file in case.ct], case.structure_set.path)
 
+    def lies_like(self, geometry: Geometry) -> bool:
+        """Whether a volume made of the CT lies where its slices do, so that a dose on it is in their coordinates.
+
+        Only slices that are stacked evenly along their normal tell: others are resampled to make a volume, which then
+        may lie anywhere. Of these True is returned.
+
+        Args:
+            geometry: of the volume, whose first voxel is the first pixel of one of the outermost slices.
+        """
+        positions = np.array([position for _, position in self.slices])
+        normal = np.cross(self.rows, self.columns)
+        heights = positions @ normal
+        beside = positions - heights[:, None] * normal
+        steps = np.diff(np.sort(heights))
+        if np.ptp(beside, axis=0).max() > SAME_PLANE_MM or (len(steps) and np.ptp(steps) > SAME_PLANE_MM):
+            return True
+        away = geometry.index_of_lps(positions) * geometry.spacing_mm[::-1]
+        ends = np.array([away[:, 0].min(), away[:, 0].max() - (geometry.shape[0] - 1) * geometry.spacing_mm[2]])
+        turned = np.asarray(geometry.direction).reshape(3, 3)[:, :2] - np.array([self.rows, self.columns]).T
+        return bool(max(np.abs(away[:, 1:]).max(), np.abs(ends).max()) <= MOVED_MM and np.abs(turned).max() <= TURNED)
+
     def slice_at(self, position_mm: np.ndarray, normal: np.ndarray) -> ReferencedObject | None:
         """The CT slice in whose plane a point lies, within `SAME_PLANE_MM`, or None.
 
@@ -140,7 +167,15 @@ class DicomReference:
         return self.slices[nearest][0] if abs(heights[nearest]) <= SAME_PLANE_MM else None
 
 
-def _slice(header: Dataset) -> tuple[ReferencedObject, tuple[float, float, float]]:
+def _orientation(header: Dataset) -> tuple[Vector3, Vector3]:
+    try:
+        a, b, c, d, e, f = (float(value) for value in header.ImageOrientationPatient)
+        return (a, b, c), (d, e, f)
+    except (AttributeError, TypeError, ValueError):
+        raise InputError("A CT slice has no orientation (ImageOrientationPatient); export the CT again.") from None
+
+
+def _slice(header: Dataset) -> tuple[ReferencedObject, Vector3]:
     try:
         x, y, z = (float(value) for value in header.ImagePositionPatient)
     except (AttributeError, TypeError, ValueError):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pydicom
 import pytest
@@ -46,6 +48,18 @@ def reference(tmp_path, study) -> DicomReference:
     contours = [circle(HFS, index, (37.2, 28.6), 15.0) for index in range(2, 8)]
     structures = write_structures(tmp_path / "rs.dcm", {"PTV70": contours}, study)
     return DicomReference.of_ct_files(files, structures)
+
+
+def test_a_volume_that_was_moved_is_not_taken_for_the_ct(reference):
+    assert reference.lies_like(HFS)
+    x, y, z = HFS.origin_mm
+    for moved in ((x + 2, y, z), (x, y - 2, z), (x, y, z + 2)):
+        assert not reference.lies_like(replace(HFS, origin_mm=moved))
+    turned = np.array([[0.9962, -0.0872, 0], [0.0872, 0.9962, 0], [0, 0, 1]]) @ np.reshape(HFS.direction, (3, 3))
+    assert not reference.lies_like(replace(HFS, direction=tuple(turned.ravel())))
+    # Of a tilted gantry, or with a slice missing, a volume is resampled: nothing can be told.
+    uneven = replace(reference, slices=(*reference.slices[:2], *reference.slices[3:]))
+    assert uneven.lies_like(replace(HFS, origin_mm=(x + 2, y, z)))
 
 
 @GRIDS

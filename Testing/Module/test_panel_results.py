@@ -17,6 +17,9 @@ from standin.gestures import choose, click, click_cell, type_into
 
 COLUMNS = ("Verdict", "Structure", "Goal", "Predicted", "Clinical", "Difference")
 
+#: Five millimetres to the patient's left.
+SHIFTED = np.array([[1.0, 0, 0, -5.0], [0, 1, 0, 0], [0, 0, 1, 0], [0, 0, 0, 1]])
+
 
 @pytest.fixture
 def predicted(session: Session) -> Session:
@@ -284,6 +287,19 @@ def test_dicom_is_offered_where_the_ct_came_from_dicom(
     (prescription,) = overview.PrescriptionOverviewSequence
     target = predicted.panel.logic.shown.prediction.patient.targets[0]
     assert (prescription.EntityLongLabel, prescription.TotalPrescriptionDose) == (target.name, target.prescription_gy)
+    # Under a registration, or after it was hardened, world is not the CT's frame of reference any more.
+    transform = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLLinearTransformNode")
+    transform.SetMatrixTransformToParent(slicer.util.vtkMatrixFromArray(SHIFTED))
+    for node in (ct, dose_of(predicted)):
+        node.SetAndObserveTransformNodeID(transform.GetID())
+    predicted.standin.dialogs.answer(str(tmp_path / "moved.dcm"), str(tmp_path / "moved.dcm"))
+    for _ in range(2):
+        click(ui.exportDicomButton)
+        predicted.settle()
+        assert "does not lie where its DICOM files say" in predicted.status
+        for node in (ct, dose_of(predicted)):
+            node.HardenTransform()
+    assert not (tmp_path / "moved.dcm").exists()
 
 
 def write_ct_slices(folder: Path, ct: Any) -> dict[str, Path]:
@@ -298,6 +314,7 @@ def write_ct_slices(folder: Path, ct: Any) -> dict[str, Path]:
         header.SOPClassUID, header.SOPInstanceUID = pydicom.uid.CTImageStorage, uid
         header.StudyInstanceUID, header.SeriesInstanceUID, header.FrameOfReferenceUID = study, series, frame
         header.PatientName, header.PatientID, header.Modality = "Phantom", "phantom", "CT"
+        header.ImageOrientationPatient = [1, 0, 0, 0, 1, 0]
         header.ImagePositionPatient = [-float(x), -float(y), float(z)]
         header.file_meta = pydicom.dataset.FileMetaDataset()
         header.file_meta.TransferSyntaxUID = pydicom.uid.ExplicitVRLittleEndian

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from DosePredictionScene.contours_state import contours_state
 from DosePredictionScene.predicted_plan import lost_structures, predicted_structures
 from DosePredictionScene.segment_choices import choices_digest
 
@@ -17,6 +18,11 @@ def measured_segmentation(dose: Any, parameters: Parameters) -> Any:
     The chosen one where nothing says for which it was.
     """
     return None if lost_structures(dose) else predicted_structures(dose) or parameters.segmentation
+
+
+def measured_contours(dose: Any, parameters: Parameters) -> int:
+    """Of these structures as they are drawn now (`contours_state`)."""
+    return contours_state(measured_segmentation(dose, parameters))
 
 
 def structures_digest(dose: Any, parameters: Parameters) -> str:

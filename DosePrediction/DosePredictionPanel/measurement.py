@@ -21,12 +21,12 @@ from DosePredictionLib.dosimetry.goal_reading import goals_of, is_goals_file
 from DosePredictionLib.errors import InputError
 from DosePredictionPanel.comparison import compared_dose
 from DosePredictionPanel.jobs import Jobs
-from DosePredictionPanel.measured_structures import structures_digest
+from DosePredictionPanel.measured_structures import measured_contours, structures_digest
 from DosePredictionPanel.parameters import Parameters
 
 
 class Measurement:
-    """Measures anew when goals, fractions, the dose to compare with, or what structures are taken for change.
+    """Measures anew when goals, fractions, the dose to compare with, the contours or what they are taken for change.
 
     Args:
         jobs: does it.
@@ -45,15 +45,15 @@ class Measurement:
         self._dose: Any = None
         self._known: Measured | None = None
         self._known_dose: Any = None
-        self._known_structures = ""
+        self._known_structures, self._known_contours = "", 0
         #: What is being measured, or could not be: not to be tried again and again.
-        self._asked: tuple[Any, MeasuredWith] | None = None
+        self._asked: tuple[Any, MeasuredWith, int] | None = None
         self._parameters: Parameters | None = None
 
     def take(self, shown: Shown) -> None:
         """A prediction has come, measured."""
         measured = measured_with(shown.nodes.dose)
-        self._know(shown.nodes.dose, shown, "" if measured is None else measured.structures)
+        self._know(shown.nodes.dose, shown, "" if measured is None else measured.structures, shown.contours)
         self._asked = None
 
     def forget(self) -> None:
@@ -76,17 +76,20 @@ class Measurement:
             return
         if not before.structures:  # a scene from before this was kept
             before = replace(before, structures=wanted.structures)
-        if before != wanted and self._asked != (dose, wanted):
-            self._begin(dose, wanted)
+        contours = measured_contours(dose, parameters)
+        drawn_since = self._known is not None and self._known_dose is dose and self._known_contours != contours
+        if (before != wanted or drawn_since) and self._asked != (dose, wanted, contours):
+            self._begin(dose, wanted, contours)
 
     def again(self, parameters: Parameters) -> None:
         """Measure anew though the goals' name is the same: what they ask for has changed."""
         if self._dose is not None and not self._busy() and not lost_structures(self._dose):
-            self._begin(self._dose, self._wanted(parameters))
+            self._begin(self._dose, self._wanted(parameters), measured_contours(self._dose, parameters))
 
     def in_pieces(self) -> Pieces[Measured]:
-        """The dose as it was measured; after a scene was loaded, it is measured first."""
-        if self._known is None or self._known_dose is not self._dose:
+        """The dose as it was measured; after a scene was loaded or a contour changed, it is measured first."""
+        contours = 0 if self._parameters is None else measured_contours(self._dose, self._parameters)
+        if self._known is None or self._known_dose is not self._dose or self._known_contours != contours:
             if name := lost_structures(self._dose):
                 text = _(
                     "The structures that this dose was predicted for ({name}) are not in the scene any more, so it "
@@ -97,7 +100,7 @@ class Measurement:
             dose = self._dose
             wanted = None if self._parameters is None else self._wanted(self._parameters)
             measured = yield from restored_in_pieces(self._request(), goals_of(self._goals()))
-            self._know(dose, measured, "" if wanted is None else wanted.structures)
+            self._know(dose, measured, "" if wanted is None else wanted.structures, contours)
         assert self._known is not None
         return self._known
 
@@ -105,8 +108,8 @@ class Measurement:
         digest = structures_digest(self._dose, parameters)
         return MeasuredWith.of(self._goals(), compared_dose(parameters), parameters.fractions, digest)
 
-    def _begin(self, dose: Any, wanted: MeasuredWith) -> None:
-        self._asked = (dose, wanted)
+    def _begin(self, dose: Any, wanted: MeasuredWith, contours: int) -> None:
+        self._asked = (dose, wanted, contours)
         # A prediction that begins meanwhile would write to the same chart and table: it does the measuring itself.
         self._jobs.add(unless(self._busy, self._measured_anew(dose, wanted)), self._on_done)
 
@@ -114,7 +117,10 @@ class Measurement:
         if not self._is_chosen(dose, wanted):
             return False
         request, goals = self._request(), goals_of(wanted.goals)
-        if self._known is not None and self._known_dose is dose and self._known_structures == wanted.structures:
+        assert self._parameters is not None
+        contours = measured_contours(dose, self._parameters)
+        known = (self._known_structures, self._known_contours)
+        if self._known is not None and self._known_dose is dose and known == (wanted.structures, contours):
             measured = yield from measured_again_in_pieces(self._known, request, goals)
         else:
             measured = yield from restored_in_pieces(request, goals)
@@ -122,7 +128,7 @@ class Measurement:
             return False
         yield from measures_updated_in_pieces(dose, measured)
         remember_measured_with(dose, wanted)
-        self._know(dose, measured, wanted.structures)
+        self._know(dose, measured, wanted.structures, contours)
         return True
 
     def _on_done(self, done: bool) -> None:
@@ -136,5 +142,6 @@ class Measurement:
         """Whether the choice is still the one that the work began for."""
         return dose is self._dose and self._parameters is not None and self._wanted(self._parameters) == wanted
 
-    def _know(self, dose: Any, measured: Measured | None, structures: str = "") -> None:
-        self._known_dose, self._known, self._known_structures = dose, measured, structures
+    def _know(self, dose: Any, measured: Measured | None, structures: str = "", contours: int = 0) -> None:
+        self._known_dose, self._known = dose, measured
+        self._known_structures, self._known_contours = structures, contours

@@ -19,12 +19,12 @@ from slicer.i18n import tr as _
 from DosePredictionLib.dosimetry.scorecard_reading import find_scorecard
 from DosePredictionPanel.comparison import compared_dose
 from DosePredictionPanel.jobs import Jobs
-from DosePredictionPanel.measured_structures import structures_digest
+from DosePredictionPanel.measured_structures import measured_contours, structures_digest
 from DosePredictionPanel.parameters import Parameters
 
 
 class Scoring:
-    """Scores anew when the dose, the scorecard or the dose to compare with change.
+    """Scores anew when the dose, its structures, the scorecard or the dose to compare with change.
 
     Args:
         jobs: does it.
@@ -43,9 +43,9 @@ class Scoring:
         self._jobs, self._measured, self._busy, self._changed = jobs, measured, busy, changed
         self._dose: Any = None
         self._parameters: Parameters | None = None
-        self._known: tuple[Any, ScoredWith, Scored] | None = None
+        self._known: tuple[Any, ScoredWith, int, Scored] | None = None
         #: What is being scored, or could not be: not to be tried again and again.
-        self._asked: tuple[Any, ScoredWith] | None = None
+        self._asked: tuple[Any, ScoredWith, int] | None = None
 
     def forget(self) -> None:
         """The scene is gone, or the dose is another in the same node."""
@@ -68,8 +68,10 @@ class Scoring:
             before = replace(before, structures=wanted.structures)
         if before is not None and before.card == wanted.card and is_file(wanted.card) and not wanted.file_time:
             return  # a scene from another computer: what it holds stays
-        if before != wanted and self._asked != (dose, wanted):
-            self._asked = (dose, wanted)
+        contours = measured_contours(dose, parameters)
+        drawn_since = self._known is not None and self._known[:2] == (dose, wanted) and self._known[2] != contours
+        if (before != wanted or drawn_since) and self._asked != (dose, wanted, contours):
+            self._asked = (dose, wanted, contours)
             self._jobs.add(unless(self._busy, self._shown(dose, wanted)), self._on_done)
 
     def in_pieces(self) -> Pieces[Scored | None]:
@@ -81,22 +83,24 @@ class Scoring:
         dose, parameters = self._dose, self._parameters
         if dose is None or parameters is None or not parameters.scorecard:
             return None
-        wanted = self._wanted(parameters)
-        if self._known is None or self._known[:2] != (dose, wanted) or scored_with(dose) != wanted:
+        wanted, contours = self._wanted(parameters), measured_contours(dose, parameters)
+        if self._known is None or self._known[:3] != (dose, wanted, contours) or scored_with(dose) != wanted:
             scored = yield from self._scored(wanted)
-            self._known = (dose, wanted, scored)
-        return self._known[2]
+            self._known = (dose, wanted, contours, scored)
+        return self._known[3]
 
     def _shown(self, dose: Any, wanted: ScoredWith) -> Pieces[bool]:
         if not self._is_chosen(dose, wanted):
             return False
+        assert self._parameters is not None
+        contours = measured_contours(dose, self._parameters)
         gone = _("The dose was removed while it was scored.")
         scored = yield from while_in_scene((dose,), self._scored(wanted), gone)
         if not self._is_chosen(dose, wanted):
             return False
         update_scorecard_table(dose, scored)
         remember_scored_with(dose, wanted)
-        self._known = (dose, wanted, scored)
+        self._known = (dose, wanted, contours, scored)
         return True
 
     def _scored(self, wanted: ScoredWith) -> Pieces[Scored]:

@@ -25,6 +25,7 @@ from DosePredictionLib.worker.predictor import (
     Predictor,
     prediction_of,
 )
+from DosePredictionScene.contours_state import contours_state
 from DosePredictionScene.known_outlines import with_known_outlines
 from DosePredictionScene.measured import Measured, measured_in_pieces
 from DosePredictionScene.measured_with import MeasuredWith, remember_measured_with
@@ -47,9 +48,13 @@ class Shown(Measured):
 
     Attributes:
         nodes: what shows it.
+        ct: its CT's node.
+        contours: of its structures when their patient was read (`contours_state`).
     """
 
     nodes: SceneResult = field(kw_only=True)
+    ct: Any = field(kw_only=True)
+    contours: int = field(kw_only=True)
 
 
 class PredictionRun:
@@ -75,7 +80,7 @@ class PredictionRun:
         #: What the events of its prediction carry; None while it has not been asked, and once the dose has come.
         self._number: int | None = None
         self._plan: PredictedPlan | None = None
-        self._structures = ""
+        self._structures, self._contours = "", 0
         #: What `poll` goes on with: reading the patient, or showing the dose. Its result is the event to tell, if any.
         self._work: Pieces[Event | None] | None = None
         self._cancelled = False
@@ -272,6 +277,7 @@ class PredictionRun:
     def _read_and_submit(self, request: Request) -> Pieces[Event | None]:
         # Before the first piece: what a user changes while the patient is read is not what was asked for.
         plan, structures = None, ""
+        contours = contours_state(request.segmentation_node)
         if request.segmentation_node is not None:
             plan = PredictedPlan.of_request(request)
             structures = choices_digest(request.segmentation_node.GetSegmentation(), request.choices)
@@ -279,7 +285,7 @@ class PredictionRun:
         if request.source is not None:
             read = yield from in_background(with_known_outlines, read, request.source)
         patient = yield from in_background(check_patient, read)
-        self._plan, self._structures = plan, structures
+        self._plan, self._structures, self._contours = plan, structures, contours
         predictor = self._warm_predictor()
         while predictor.busy:  # with a prediction that was cancelled
             yield WAITING
@@ -315,7 +321,10 @@ class PredictionRun:
         remember_measured_with(nodes.dose, measured_for)
         if self._plan is not None:
             remember_predicted_plan(nodes.dose, self._plan, request.segmentation_node)
-        return Shown(prediction, measured.goals, measured.reference_dvhs, measured.reference_goals, label, nodes=nodes)
+        return Shown(
+            prediction, measured.goals, measured.reference_dvhs, measured.reference_goals, label, nodes=nodes,
+            ct=request.ct_node, contours=self._contours,
+        )  # fmt: skip
 
 
 def _lies_still(ct_node: Any, patient: Patient) -> bool:

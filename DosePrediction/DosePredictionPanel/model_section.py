@@ -73,7 +73,7 @@ class ModelSection(Section):
         self._bindings.show(parameters)
         self.ui.calibrateCheckBox.visible = self._can_calibrate(parameters)
         path = self._weights(parameters)
-        if path != self._card_of or path is None:
+        if path != self._card_of or path is None or self.problem:  # a share may be there again
             self._card_of = path
             self._show_card(path, parameters)
 

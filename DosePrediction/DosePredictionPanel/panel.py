@@ -9,7 +9,7 @@ from typing import Any
 import qt
 import slicer
 import vtk
-from DosePredictionScene.dose_node import predicted_dose_node
+from DosePredictionScene.overlay import show_ct
 from DosePredictionScene.pieces import in_background
 from DosePredictionScene.prediction_request import Request
 from DosePredictionScene.prediction_run import BUDGET_S
@@ -36,7 +36,9 @@ from DosePredictionPanel.shortcuts import add_shortcuts
 from DosePredictionPanel.structures_section import StructuresSection
 
 TICK_MS = 20
-SEGMENT_EVENTS = ("SegmentAdded", "SegmentRemoved", "SegmentModified", "SegmentsOrderModified")
+SEGMENT_EVENTS = (
+    "SegmentAdded", "SegmentRemoved", "SegmentModified", "SegmentsOrderModified", "SourceRepresentationModified",
+)  # fmt: skip
 
 
 class Panel(VTKObservationMixin):
@@ -234,11 +236,12 @@ class Panel(VTKObservationMixin):
     def _on_sample(self, loaded: Any) -> None:
         patient, nodes = loaded
         self.inputs.ui.sampleDataButton.enabled = True
-        if self.parameters is not None:
-            self.parameters.ct, self.parameters.segmentation = nodes.ct, nodes.segmentation
-            self.parameters.clinical_dose = nodes.reference_dose
-            take_plan(patient, self.parameters)
-        slicer.util.setSliceViewerLayers(background=nodes.ct, fit=True)
+        parameters = self._chosen()  # also where the user has gone to another module meanwhile
+        parameters.ct, parameters.segmentation = nodes.ct, nodes.segmentation
+        parameters.clinical_dose = nodes.reference_dose
+        take_plan(patient, parameters)
+        show_ct(nodes.ct, None)
+        slicer.util.setSliceViewerLayers(fit=True)
         self._tell(_("The sample patient is loaded."))
 
     # Predicting
@@ -269,8 +272,7 @@ class Panel(VTKObservationMixin):
         Raises:
             InputError: the beam angles are not angles.
         """
-        parameters = self.parameters
-        assert parameters is not None
+        parameters = self._chosen()
         return Request(
             parameters.ct,
             parameters.segmentation,
@@ -284,8 +286,12 @@ class Panel(VTKObservationMixin):
 
     def _goals(self) -> str:
         """The chosen goals: a bundled set's name, or a file."""
-        assert self.parameters is not None
-        return str(self.parameters.goals_path if self.parameters.goals == FROM_FILE else self.parameters.goals)
+        parameters = self._chosen()
+        return str(parameters.goals_path if parameters.goals == FROM_FILE else parameters.goals)
+
+    def _chosen(self) -> Parameters:
+        """The choices, also of a user who is in another module: what was begun here goes on."""
+        return self.parameters or Parameters(self.logic.getParameterNode())
 
     def _has_packages(self) -> bool:
         if self.install.offer():
@@ -337,9 +343,12 @@ class Panel(VTKObservationMixin):
             if shown is not None:
                 if self.parameters is None:  # the user is elsewhere, and finds it on coming back
                     self.results.take(shown)
-                elif predicted_dose_node(self.parameters.ct) is shown.nodes.dose:
+                elif self.parameters.ct is shown.ct:
                     self.results.take(shown)
                     self.results.show(self.parameters, self.structures.rows)
+                else:  # the views have jumped to a CT that is not chosen any more
+                    self.results.views_show(shown.ct)
+                    self.refresh_soon()
 
     # Small things
 

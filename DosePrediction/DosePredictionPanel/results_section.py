@@ -159,9 +159,13 @@ class ResultsSection(Section):
         self._applied = {}
         self.measurement.take(shown)
         self.scoring.forget()
-        self._dose = shown.nodes.dose
+        self._dose, self._ct = shown.nodes.dose, shown.ct
         self._show_nodes()
         self.widget.collapsed = False
+
+    def views_show(self, ct: Any) -> None:
+        """The views have been brought to a CT: they come back to the chosen one when that is shown again."""
+        self._ct, self._applied = ct, {}
 
     def forget(self) -> None:
         """The scene is gone."""
@@ -292,7 +296,9 @@ class ResultsSection(Section):
             self._put_over(self._dose, _("Dose [Gy]"))
 
     def _show_difference(self, node: Any) -> None:
-        if self._parameters is not None and self._parameters.overlay == DIFFERENCE:
+        if self._parameters is None or self._dose is None or self._parameters.overlay != DIFFERENCE:
+            return
+        if node is self._parameters.ct.GetNodeReference(DIFFERENCE_ROLE):  # and not of the CT chosen before
             self._applied.pop("difference", None)
             self._apply(self._parameters)
             clinical = compared_dose(self._parameters) is self._parameters.clinical_dose
@@ -330,7 +336,7 @@ class ResultsSection(Section):
         show_dose_colours(dose, scale)
         dose.SetAttribute(LEVELS_ATTRIBUTE, wanted)
         if self._parameters is not None:
-            use_threshold(dose, self._parameters.threshold_percent / 100.0 * prescription_of(self._dose))
+            use_threshold(dose, self._parameters.threshold_percent / 100.0 * prescription_of(dose))
 
     def _on_unit(self, *_arguments: Any) -> None:
         """Levels that were typed keep their doses when the unit changes."""

@@ -71,6 +71,18 @@ def test_another_choice_of_goals_is_measured_without_predicting_again(opened: Se
     assert rows(opened) == before
 
 
+def test_goals_that_are_measured_while_the_module_is_left_are_there_on_coming_back(opened: Session) -> None:
+    opened.predict()
+    before = rows(opened)
+    choose(opened.panel.prescription.ui.goalsSelector, bundled_goals("quantec").title)
+    opened.standin.process_events(until=lambda: bool(opened.panel.jobs))
+    opened.host.leave()
+    opened.settle()
+    opened.host.enter()
+    opened.settle()
+    assert rows(opened) != before and opened.status.startswith("Dose predicted")
+
+
 def test_edited_goals_are_saved_and_measured(opened: Session) -> None:
     opened.predict()
     cord = next(row for row in rows(opened) if row[1] == "SpinalCord" and row[3] != "-")

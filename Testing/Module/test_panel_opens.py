@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import shutil
 import sys
 import time
 from collections.abc import Iterator
@@ -14,6 +15,8 @@ from DosePredictionScene.self_test import phantom_nodes
 from panel_session import MODULE, Session
 from standin.gestures import choose, click, type_into
 from standin.session import Standin
+
+from DosePredictionLib.resources import resource_path
 
 ALL_THERE = "Predict the dose of the chosen patient (Ctrl+Enter)."
 
@@ -85,6 +88,20 @@ def test_weights_that_are_none_are_told(session: Session, tmp_path: Path) -> Non
     session.settle()
     assert session.panel.parameters.weights_path == ""
     assert "Intended use" in session.panel.model.ui.modelCard.plainText
+    assert session.panel.run.ui.predictButton.enabled
+
+
+def test_weights_that_can_be_read_again_are_read_again(session: Session, tmp_path: Path) -> None:
+    """A share that was not mounted when the scene was opened, say."""
+    session.phantom()
+    path = tmp_path / "share.safetensors"
+    session.panel.parameters.weights_path = str(path)
+    session.settle()
+    assert not session.panel.run.ui.predictButton.enabled
+    shutil.copyfile(resource_path("Models") / "magdiff_adc.safetensors", path)
+    session.host.leave()
+    session.host.enter()
+    session.settle()
     assert session.panel.run.ui.predictButton.enabled
 
 

@@ -121,6 +121,18 @@ def test_the_ct_is_switched_while_predicting(session: Session) -> None:
     assert session.panel.results.ui.goalsTable.rowCount > 0
 
 
+def test_no_ct_is_chosen_any_more_when_the_dose_comes(session: Session) -> None:
+    ct, _ = session.phantom()
+    begin(session)
+    session.panel.parameters.ct = None
+    session.settle()
+    session.predictor.finish()
+    wait(session)
+    assert ct.GetNodeReference("DosePrediction.Dose") is not None
+    assert "Dose predicted" in session.panel.run.ui.logEdit.plainText
+    assert "could not be shown" not in session.panel.run.ui.logEdit.plainText
+
+
 def test_a_segment_is_deleted_while_predicting(session: Session) -> None:
     _, segmentation = session.phantom()
     begin(session)

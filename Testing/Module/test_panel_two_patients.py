@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import SimpleITK as sitk
 import slicer
 from DosePredictionScene.headless_case import write_scene
 from DosePredictionScene.self_test import phantom_nodes
@@ -141,6 +142,84 @@ def test_no_patients_dose_lies_over_the_sample_patient(session: Session) -> None
     click(session.panel.inputs.ui.sampleDataButton)
     session.settle()
     assert shown()[:2] == ("openkbp-pt_236 CT", "") and not lines_of(ct)
+
+
+def test_a_dose_that_comes_while_another_patient_is_chosen_is_not_left_in_the_views(two) -> None:
+    session, first, second, _ = two
+    for away in (False, True):
+        choose(session.panel.inputs.ui.ctSelector, first[0])
+        session.settle()
+        click(session.panel.run.ui.predictButton)
+        session.standin.process_events(until=lambda: session.predictor.busy)
+        choose(session.panel.inputs.ui.ctSelector, second[0])
+        session.settle()
+        if away:
+            session.host.leave()
+        session.predictor.finish()
+        session.standin.process_events(until=lambda: not session.panel.logic.busy)
+        if away:
+            session.host.enter()
+        session.settle()
+        assert shown()[:2] == ("Other CT", "Other CT predicted dose")
+        assert lines_of(second[0]) and not lines_of(first[0])
+
+
+def test_a_difference_map_that_comes_late_is_not_put_over_another_patient(two) -> None:
+    session, first, second, _ = two
+    parameters = session.panel.parameters
+    choose(session.panel.inputs.ui.ctSelector, first[0])
+    session.settle()
+    click(session.panel.results.ui.keepButton)
+    session.settle()
+    choose(session.panel.results.ui.compareSelector, session.panel.results.ui.compareSelector.itemText(1))
+    session.settle()
+    parameters.overlay = "difference"
+    session.standin.process_events(until=lambda: bool(session.panel.jobs))
+    choose(session.panel.inputs.ui.ctSelector, second[0])
+    session.settle()
+    assert shown()[0] == "Other CT" and not shown()[1].startswith("Phantom")
+
+
+def test_a_sample_patient_that_comes_while_the_module_is_left_is_alone(session: Session) -> None:
+    ct, _ = session.phantom()
+    session.predict()
+    click(session.panel.inputs.ui.sampleDataButton)
+    session.host.leave()
+    session.settle()
+    assert shown()[:2] == ("openkbp-pt_236 CT", "") and not lines_of(ct)
+    session.host.enter()
+    session.settle()
+    assert session.panel.parameters.ct.GetName() == "openkbp-pt_236 CT"
+    assert shown()[:2] == ("openkbp-pt_236 CT", "") and not lines_of(ct)
+
+
+def test_a_file_of_one_patient_never_gets_anothers_data(two, tmp_path) -> None:
+    session, first, second, _ = two
+    ui, dialogs = session.panel.results.ui, session.standin.dialogs
+    (tmp_path / "tables").mkdir()
+    dialogs.answer(str(tmp_path / "dose.nrrd"), str(tmp_path / "tables"))
+    click(ui.exportDoseButton)
+    click(ui.exportTablesButton)
+    choose(session.panel.inputs.ui.ctSelector, first[0])
+    session.settle()
+    assert "Another CT was chosen before the file was written" in session.panel.run.ui.logEdit.plainText
+    assert not list((tmp_path / "tables").iterdir())
+    written = sitk.GetArrayFromImage(sitk.ReadImage(str(tmp_path / "dose.nrrd")))
+    dose = slicer.util.arrayFromVolume(second[0].GetNodeReference("DosePrediction.Dose"))
+    assert np.array_equal(written, dose)
+
+
+def test_levels_that_are_drawn_late_keep_the_threshold_of_their_own_prescription(two) -> None:
+    session, first, second, _ = two
+    second[0].GetNodeReference("DosePrediction.Dose").SetAttribute("DosePrediction.PrescriptionGy", "30")
+    choose(session.panel.inputs.ui.ctSelector, first[0])
+    session.settle()
+    session.panel.parameters.isodose_levels = "50 95"
+    session.standin.process_events(until=lambda: bool(session.panel.jobs))
+    choose(session.panel.inputs.ui.ctSelector, second[0])
+    session.settle()
+    display = first[0].GetNodeReference("DosePrediction.Dose").GetDisplayNode()
+    assert display.GetLowerThreshold() == pytest.approx(7.0, abs=0.01)
 
 
 def test_without_its_structures_a_dose_keeps_its_figures(two, tmp_path) -> None:

@@ -27,6 +27,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 
 import numpy as np
 from scipy import ndimage
@@ -214,9 +215,11 @@ def _stack(
     (_, y0, x0), (_, rows, columns) = box
     spacing_z = geometry.spacing_mm[2]
     shapes = [plane.contours.filled(rows, columns, np.array([x0, y0])) for plane in planes]
+    steps_mm = np.diff(np.array([plane.height for plane in planes])) * spacing_z
+    over = np.array([_lie_over(one, other) for one, other in pairwise(shapes)], dtype=bool)
+    own = _contour_spacing(steps_mm, over, slice_mm) / spacing_z
     kept = [i for i, shape in enumerate(shapes) if shape.any()]
     shapes, heights = [shapes[i] for i in kept], np.array([planes[i].height for i in kept])
-    own = _contour_spacing(np.diff(np.array([plane.height for plane in planes])) * spacing_z, slice_mm) / spacing_z
     joined, filled, open_gap = _joined(shapes, heights, own, own * spacing_z > WIDEST_GAP_MM * 1.01)
     return _Stack(heights, [planes[i].contours for i in kept], shapes, joined, filled, own, open_gap)
 
@@ -243,10 +246,25 @@ def _mask(stack: _Stack, geometry: Geometry, box: tuple[tuple[int, int, int], tu
     return Volume(mask, geometry.cropped((z0, y0, x0), (depth, rows, columns))).cropped_to_nonzero()
 
 
-def _contour_spacing(steps_mm: np.ndarray, slice_mm: float) -> float:
-    """The structure's own distance between contour planes."""
-    for step in sorted(steps_mm, reverse=True):
-        if step <= WIDEST_GAP_MM * 1.01 and np.mean(steps_mm >= step - SAME_PLANE_MM) >= 0.25:
+def _lie_over(one: np.ndarray, other: np.ndarray) -> bool:
+    """Whether the shapes of two neighbouring planes may be of one part."""
+    smaller = min(int(one.sum()), int(other.sum()))
+    return int((one & other).sum()) >= _OVERLAP * smaller
+
+
+def _contour_spacing(steps_mm: np.ndarray, over: np.ndarray, slice_mm: float) -> float:
+    """The structure's own distance between contour planes.
+
+    Args:
+        steps_mm: from each plane to the next.
+        over: which of these lie over each other: the gap between two small parts is no distance of either's planes.
+        slice_mm: of the CT, where the planes don't tell.
+    """
+    within = steps_mm[over] if over.any() else steps_mm
+    # A single wide one among several is a missing plane.
+    enough = max(0.25 * len(within), min(2, len(within)))
+    for step in sorted(within, reverse=True):
+        if step <= WIDEST_GAP_MM * 1.01 and np.count_nonzero(within >= step - SAME_PLANE_MM) >= enough:
             return float(step)
     # Two planes alone don't tell a coarse contouring from two parts.
     even = float(min(steps_mm, default=np.inf))
@@ -268,8 +286,7 @@ def _joined(
         if near and not coarse:
             joined.append(True)
             continue
-        smaller = min(int(shapes[index].sum()), int(shapes[index + 1].sum()))
-        over = int((shapes[index] & shapes[index + 1]).sum()) >= _OVERLAP * smaller
+        over = _lie_over(shapes[index], shapes[index + 1])
         whole = over and (near or not coarse and bool(step <= 2 * own * 1.01 + 1e-6))
         filled += whole and not near
         if over and not whole:

@@ -215,6 +215,24 @@ def test_shapes_over_each_other_beside_a_gap_are_told_and_shapes_side_by_side_ar
     assert two.coarse_mm == 0.0 and two.open_gap_mm == pytest.approx(15.0), "two planes may be two nodes"
 
 
+@pytest.mark.parametrize("planes", [(2, 2), (2, 3), (3, 3, 3)])
+def test_small_parts_do_not_grow_by_the_gaps_between_them(planes):
+    """Metastases of a few slices each, three slices apart in height and centimetres apart beside each other."""
+    contours, index = [], 20
+    for number, count in enumerate(planes):
+        contours += [circle(AXIAL, index + own, (30.2 + 25 * number, 64.4), 8.0) for own in range(count)]
+        index += count + 2
+    built = rasterise(contours, AXIAL)
+    assert volume_cc(built.mask) == pytest.approx(np.pi * 64 * 2.5 * sum(planes) / 1000, rel=0.02)
+    assert built.filled_planes == 0 and built.coarse_mm == 0.0 and built.open_gap_mm == 0.0
+
+
+def test_a_slice_that_is_missing_of_a_few_is_filled_and_no_wider_spacing():
+    built = rasterise([circle(AXIAL, index, MIDDLE, 20.0) for index in (20, 21, 23, 24)], AXIAL)
+    assert built.filled_planes == 1
+    assert volume_cc(built.mask) == pytest.approx(np.pi * 400 * 12.5 / 1000, rel=0.01)
+
+
 def test_parts_side_by_side_are_not_joined_across_a_missing_slice():
     left = [circle(AXIAL, index, (30.2, 64.4), 12.0) for index in range(10, 20)]
     right = [circle(AXIAL, index, (95.3, 64.4), 12.0) for index in range(21, 31)]

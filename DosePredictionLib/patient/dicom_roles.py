@@ -11,6 +11,7 @@ from DosePredictionLib.patient.dicom_structures import RegionOfInterest
 from DosePredictionLib.patient.naming import NameMatch, match_structure_name
 from DosePredictionLib.patient.plan_file import PlanDescription, apply_plan
 from DosePredictionLib.patient.structure import StructureRole
+from DosePredictionLib.patient.target_names import names_a_target
 
 #: RTROIInterpretedType of what is no anatomy (PS3.3 C.8.8.8).
 _NO_ANATOMY = {
@@ -58,7 +59,8 @@ def with_prescriptions(
     """The matches with the plan's prescriptions, and what to tell of them, one sentence each.
 
     A structure to which the plan prescribes is a target whatever its name. A prescription to a site or a point goes to
-    the structure of that name, or else to the highest target. Once any target has a dose, PTVs without one are only
+    the structure of that name (but to no organ where there are targets: "Lung R" says where these are), or else to the
+    highest target. Once any target has a dose, PTVs without one are only
     measured.
     """
     names = [region.name for region in regions]
@@ -72,12 +74,12 @@ def with_prescriptions(
         else:
             warnings.append(f"The plan prescribes {dose_gy:g} Gy to ROI {number}, which has no contours.")
     for name, dose_gy in plan.prescriptions_by_name.items():
-        index = _called(name, names, result)
+        index = _called(name, names, matches)
         if index is None:
             left.append(dose_gy)
         else:
             _prescribe(result, index, dose_gy, names, warnings)
-    if left and not _targets_of(plan, numbers, names, result):
+    if left and not _targets_of(plan, numbers, names, matches):
         highest = apply_plan(result, names, PlanDescription(Path("RTPLAN"), prescription_gy=max(left)))
         for index, (old, new) in enumerate(zip(result, highest, strict=True)):
             if old is not new:
@@ -115,8 +117,11 @@ def _prescribe(matches: list[NameMatch], index: int, dose_gy: float, names: Sequ
 
 
 def _called(name: str, names: Sequence[str], matches: Sequence[NameMatch]) -> int | None:
-    """The one structure that a prescription's description names."""
+    """The one structure that a prescription's description names; no organ, where there is a target by its name."""
     meant = match_structure_name(name)
+    if meant.standard_name is not None and not names_a_target(name):
+        if any(match.role is StructureRole.TARGET for match in matches):
+            return None
     for found in (
         [i for i, own in enumerate(names) if own.casefold() == name.casefold()],
         [i for i, match in enumerate(matches) if match.standard_name is not None

@@ -43,6 +43,11 @@ class RegionOfInterest:
     others: int
     exclusive: bool = False
 
+    @property
+    def written_name(self) -> str:
+        """Without the number that told it from another of the same name, which is no dose of it."""
+        return self.name.removesuffix(f" (ROI {self.number})")
+
 
 def read_structure_set(path: Path) -> list[RegionOfInterest]:
     """Read the ROIs of an RTSTRUCT in the order of the file.

@@ -60,7 +60,7 @@ def read_dicom(path: Path) -> Patient:
     regions, told = _drawn_here(every_region, case)
     warnings.extend(told)
     names = [region.name for region in regions]
-    guesses = with_types(regions, match_structure_names(names))
+    guesses = with_types(regions, match_structure_names([region.written_name for region in regions]))
     matches, told = with_prescriptions(regions, guesses, plan)
     warnings.extend(told)
     folder = path if path.is_dir() else path.parent

@@ -374,3 +374,17 @@ def test_two_structures_of_one_name_are_told_apart(tmp_path, study):
     twice.StructureSetROISequence[2].ROIName = "Ring"
     save(twice, path)
     assert [s.name for s in read_patient(tmp_path).structures] == ["PTV60", "Ring (ROI 2)", "Ring (ROI 3)"]
+
+
+def test_the_number_that_tells_two_structures_apart_is_no_dose(tmp_path, study):
+    write_ct(tmp_path / "CT", ct(), study)
+    path = write_structures(tmp_path / "RS.dcm", {"PTV": disc(12.0), "Node": disc(5.0)}, study)
+    twice = pydicom.dcmread(path)
+    for item, number in zip(twice.StructureSetROISequence, (45, 60), strict=True):
+        item.ROIName, item.ROINumber = "PTV", number
+    for sequence in (twice.ROIContourSequence, twice.RTROIObservationsSequence):
+        for item, number in zip(sequence, (45, 60), strict=True):
+            item.ReferencedROINumber = number
+    save(twice, path)
+    structures = read_patient(tmp_path).structures
+    assert [(s.name, s.prescription_gy) for s in structures] == [("PTV (ROI 45)", None), ("PTV (ROI 60)", None)]

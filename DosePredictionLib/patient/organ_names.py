@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Set
 from dataclasses import replace
 from difflib import SequenceMatcher
 
 from DosePredictionLib.patient.name_match import NameMatch
-from DosePredictionLib.patient.name_words import MADE_SMALLER, is_number, name_table, words_of
+from DosePredictionLib.patient.name_words import MADE_SMALLER, WORD, is_number, name_table, plain_text, words_of
 from DosePredictionLib.patient.organ_table import (
     KnownName,
     Organ,
@@ -40,7 +41,8 @@ _OPT_AT_THE_END = re.compile(rf"\b({'|'.join(sorted(_OPTIC_PARTS))})\b.* opt\b")
 def match_organ_name(name: str) -> NameMatch | None:
     """The organ (or the body) that a name stands for, spelling variants included; None when there is none."""
     words = _organ_words(name)
-    exact = _look_up(words)
+    written = {word.lower() for word in WORD.findall(plain_text(name))}
+    exact = _look_up(words, written)
     if exact is not None and exact.sure and _OPT_AT_THE_END.search(" ".join(words_of(name))):
         # May be a copy for optimisation all the same: gives way where the organ is there under its full name.
         return replace(exact, confidence=0.75, reason=f"taken for {exact.standard_name}, 'opt' for optic")
@@ -49,19 +51,19 @@ def match_organ_name(name: str) -> NameMatch | None:
     table = name_table()
     qualifiers, copies = set(table["qualifiers"]), set(table["planning_copy_words"])
     if any(word in copies for word in words):
-        rest = _look_up([w for w in words if w not in copies and not is_number(w) and w not in qualifiers])
+        rest = _look_up([w for w in words if w not in copies and not is_number(w) and w not in qualifiers], written)
         if rest is not None:
             original = rest.standard_name or "an organ"
             return NameMatch(None, StructureRole.IGNORED, None, 0.9, f"a copy of {original} made for planning")
     if _MARGIN.search(name):
         kept = [w for w in words if w not in ("prv", "mm") and not is_number(w) and w not in qualifiers]
-        rest = _look_up(kept)
+        rest = _look_up(kept, written)
         if rest is not None:
             smaller = MADE_SMALLER.search(name) is not None and "prv" not in words
             return _made_smaller(rest) if smaller else _with_margin(rest, words)
     kept = [w for w in words if w not in qualifiers and not is_number(w)]
     if kept != words and kept:
-        rest = _look_up(kept)
+        rest = _look_up(kept, written)
         if rest is not None and rest.standard_name is None:
             return rest
         if rest is not None:
@@ -123,7 +125,13 @@ def _without_side(organ: Organ) -> NameMatch:
     return NameMatch(None, StructureRole.OTHER, None, 0.3, f"{organ.name} without a side: name it {names}")
 
 
-def _look_up(words: list[str]) -> NameMatch | None:
+def _look_up(words: list[str], written: Set[str]) -> NameMatch | None:
+    """The organ of these words.
+
+    Args:
+        words: see `_organ_words`.
+        written: words of the name as it is written, lower case.
+    """
     undecided = None
     for reading in _readings(words):
         for key in reading.keys:
@@ -143,7 +151,7 @@ def _look_up(words: list[str]) -> NameMatch | None:
             if entry.spelling in (organ.name, organ.both):
                 return NameMatch(standard, organ.role, None, 1.0, f"the TG-263 name {standard}")
             return NameMatch(standard, organ.role, None, 0.95, f"another name of {standard}")
-    return _look_up_side_letter(words) or undecided
+    return _look_up_side_letter(words, written) or undecided
 
 
 def _ends_in_a_letter(reading: Reading) -> bool:
@@ -151,11 +159,14 @@ def _ends_in_a_letter(reading: Reading) -> bool:
     return len(reading.words) > 1 and 1 in (len(reading.words[0]), len(reading.words[-1]))
 
 
-def _look_up_side_letter(words: list[str]) -> NameMatch | None:
-    """A name whose first or last word is the single letter that its own language has for a side (Poumon G)."""
+def _look_up_side_letter(words: list[str], written: Set[str]) -> NameMatch | None:
+    """A name whose first or last word is the single letter that its own language has for a side (Poumon G).
+
+    As written: the "i" that stands for "inf" is no Spanish left.
+    """
     for language in names_in_languages():
         for letter, rest in ((words[-1], words[:-1]), (words[0], words[1:])) if len(words) > 1 else ():
-            side = language.sides.get(letter)
+            side = language.sides.get(letter) if letter in written else None
             for key in Reading(tuple(rest), side).keys if side is not None else ():
                 known = language.names.get(key)
                 if known is not None and known.organ.paired and not known.of_both:
@@ -182,7 +193,7 @@ def _readings(words: list[str], whole: bool = True) -> list[Reading]:
         readings.append(Reading(rest, "both"))
     elif len(named) == 1:
         readings.append(Reading(rest, next(iter(named))))
-    elif not named and rest and rest[-1].endswith("s"):  # a plural is both of them (Eyeballs)
+    elif not named and rest and len(rest[-1]) > 2 and rest[-1].endswith("s"):  # a plural is both of them (Eyeballs)
         readings.append(Reading((*rest[:-1], rest[-1][:-1]), "both"))
     if whole or not named:
         readings.append(Reading(tuple(words), None))

@@ -27,12 +27,17 @@ _FRACTION_WORDS = {
     "fx", "fxs", "fr", "frs", "frac", "fracs", "fract", "fraction", "fractions", "frak", "frakt", "fraktion",
     "fraktionen", "sitzung", "sitzungen", "session", "sessions", "seance", "seances",
 }  # fmt: skip
-#: After a number they say that it is no dose: fractions and lengths.
-_NOT_DOSES_AFTER = {*_FRACTION_WORDS, "f", "mm", "cm", "x"}
+#: After a number they say that it is no dose: fractions, lengths and volumes.
+_NOT_DOSES_AFTER = {*_FRACTION_WORDS, "f", "mm", "cm", "cc", "ml", "x"}
 #: Before a number likewise: 2.2x30, phases of breathing, thresholds of PET.
 _NOT_DOSES_BEFORE = {"x", "phase", "pet", "suv"}
 #: "#" after a number is British for fractions.
 _FRACTIONS_SIGN = re.compile(r"(?<=\d)\s*#(?!\d)")
+#: "1.8Gyx25", "2 Gy x 30", "12 Gy/fx": the dose of a fraction, and how many of them.
+_FRACTION_DOSE = re.compile(
+    r"\d+(?:[.,p]\d+)?\s*c?gy\s*(?:[x*\u00d7]\s*\d+|(?:/|per|pro|je)\s*(?:f|session|seance|sitzung)[a-z]*)",
+    re.IGNORECASE,
+)
 #: "12.03.24", "03/12/2024": a day of the years below.
 _DATE = re.compile(r"(?<!\d)[0-3]?\d([./-])[0-3]?\d\1(?:20)?(?:1[5-9]|[23]\d)(?!\d)")
 #: Bare numbers in these ranges are read as Gy and as cGy.
@@ -59,7 +64,7 @@ def match_target_name(name: str) -> NameMatch:
     from 20 to 100 is a dose in Gy, from 1000 to 10000 in cGy (but for years), unless the unit is written; one below 10
     is an index.
     """
-    name = _DATE.sub(" ", name)
+    name = _FRACTION_DOSE.sub(" ", _DATE.sub(" ", name))
     kinds = list(_KIND.finditer(name))
     kind = kinds[0].group().upper()
     before, after = name[: kinds[0].start()], name[kinds[0].end() :]

@@ -27,7 +27,8 @@ def test_sides_in_other_languages(left, right, standard):
 @pytest.mark.parametrize(
     "name",
     ["Kidney_G", "Kidney_D", "Parotid_G", "Parotid D", "Cochlea_G", "Bronchus_D", "kidneyd", "Parotid_X", "Lungs_X",
-     "Cortex renal D", "Cochlea_contra", "Optic nerve ipsi"],
+     "Cortex renal D", "Cochlea_contra", "Optic nerve ipsi", "Lung sup", "Lung upper", "Lung_S", "Kidney superior",
+     "Parotid superior", "Rene S", "Pulmon inf", "Mama inf"],
 )  # fmt: skip
 def test_what_may_be_one_organ_of_a_pair_is_not_taken_for_both(name):
     match = match_structure_name(name)

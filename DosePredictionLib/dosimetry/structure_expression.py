@@ -4,7 +4,8 @@
     Parotid_L or Parotid_R                 whichever serves the goal best
     each target                            every target; "each Lens" the left and the right one, each by itself (for a
                                            maximum also both in one structure, where neither is drawn by itself)
-    highest / middle / lowest target       by prescription; the middle one of three, the lowest of two or more
+    highest / middle / lowest target       by prescription, all of a level as one; the middle one of three levels, the
+                                           lowest of two or more
     Lungs-GTV, Cavity_Oral minus targets   without what it shares with the other; "targets" (or PTV) are all of them
     External minus PTV70 minus PTV56       without either
     SpinalCord_PRV05, OpticNrv_PRV03_L     with a margin in mm
@@ -21,6 +22,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
+from itertools import groupby
 
 import numpy as np
 
@@ -175,7 +177,7 @@ def _one(name: str, patient: Patient) -> Structure:
     if lower in (HIGHEST_TARGET, "ptv_high"):
         if not patient.targets:
             raise NotThereError("no target")
-        return patient.targets[0]
+        return _as_one(_levels(patient)[0])
     if lower in _LEVELS:
         return _level(lower, patient)
     if lower in _ALL_TARGETS:
@@ -233,12 +235,22 @@ def _level(lower: str, patient: Patient) -> Structure:
     named = next((t for t in patient.targets if (t.standard_name or "") == f"PTV_{_LEVELS[lower]}"), None)
     if named is not None:
         return named
-    targets = patient.targets
-    if lower == "lowest target" and len(targets) >= 2:
-        return targets[-1]
-    if lower == "middle target" and len(targets) >= 3:
-        return targets[1]
+    levels = _levels(patient)
+    if lower == "lowest target" and len(levels) >= 2:
+        return _as_one(levels[-1])
+    if lower == "middle target" and len(levels) >= 3:
+        return _as_one(levels[1])
     raise NotThereError(f"no {lower}")
+
+
+def _levels(patient: Patient) -> list[list[Structure]]:
+    """The targets of each prescription, the highest first: primary and nodes are often of the same."""
+    by_dose = groupby(patient.targets, key=lambda target: round(target.prescription_gy or 0.0, 2))
+    return [list(targets) for _, targets in by_dose]
+
+
+def _as_one(targets: list[Structure]) -> Structure:
+    return targets[0] if len(targets) == 1 else combined(targets)
 
 
 def _ring(ring: re.Match[str], patient: Patient) -> Structure:

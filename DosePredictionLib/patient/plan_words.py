@@ -6,9 +6,13 @@ from collections.abc import Iterable
 
 
 def is_one_of(word: str, words: Iterable[str]) -> bool:
-    """Whether a site or technique is one of several; upper case, and "_" or a space for "-", make no difference."""
+    """Whether a site or technique is one of several; upper case, and "_" or a space for "-", make no difference.
+
+    The lung is the thorax: what plans of the one are held against is made for the other.
+    """
     return _plain(word) in {_plain(one) for one in words}
 
 
 def _plain(word: str) -> str:
-    return word.strip().lower().replace("_", "-").replace(" ", "-")
+    plain = word.strip().lower().replace("_", "-").replace(" ", "-")
+    return "thorax" if plain in ("lung", "lungs") else plain

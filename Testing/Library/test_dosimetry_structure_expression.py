@@ -42,6 +42,23 @@ def chest() -> Patient:
     )
 
 
+def test_targets_of_one_prescription_are_one_level() -> None:
+    """Primary and nodes of 70 Gy, and two lower levels: the second 70 Gy target is not the middle one."""
+    doses = {"PTVp": 70.0, "PTVn": 70.0, "PTV61": 61.25, "PTV56": 56.0}
+    places = {"PTVp": 20, "PTVn": -20, "PTV61": 45, "PTV56": -45}
+    who = chest().with_structures(
+        Structure(name, at(places[name], 0, 0, 8.0), TARGET, None, dose) for name, dose in doses.items()
+    )
+    (highest,), (middle,), (lowest,) = (
+        structures_named(f"{which} target", who) for which in ("highest", "middle", "lowest")
+    )
+    assert (middle.name, lowest.name) == ("PTV61", "PTV56")
+    parts = [s for s in who.targets if s.prescription_gy == 70.0]
+    assert volume(highest) == pytest.approx(sum(volume(part) for part in parts)) and highest.prescription_gy == 70.0
+    with pytest.raises(NotThereError, match="no middle target"):
+        names("middle target", chest().with_structures(s for s in who.structures if s.name != "PTV56"))
+
+
 def names(text: str, who: Patient | None = None) -> list[str]:
     return [s.name for s in structures_named(text, who or chest())]
 

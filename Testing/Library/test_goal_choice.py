@@ -58,6 +58,7 @@ def test_nothing_known_rules_nothing_out() -> None:
         ("head-and-neck", 35, "head-and-neck", "for head-and-neck; for 25-45 fractions"),
         ("Head and Neck", 20, "head-and-neck", "none suits, this is the nearest: for 25-45 fractions, not 20"),
         ("thorax", 30, "rtog-0617", "for thorax; for 30-37 fractions"),
+        ("Lung", 30, "rtog-0617", "for thorax; for 30-37 fractions"),
         ("thorax", 4, "rtog-0915", "for thorax; for 1, 4 fractions"),
         ("thorax", 5, "rtog-0813", "for thorax; for 5 fractions"),
         ("pelvis", 28, "quantec", "for 25-45 fractions"),

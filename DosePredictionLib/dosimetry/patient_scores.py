@@ -93,7 +93,9 @@ def score_gdp_hmm(patient: Patient, dose: Volume) -> float:
 
 
 def challenge_masks(patient: Patient) -> tuple[dict[str, np.ndarray], np.ndarray]:
-    """Structures by OpenKBP's names on the patient's grid, and the region that the dose score is defined over.
+    """Targets and organs by OpenKBP's names on the patient's grid, and the region that the dose score is defined over.
+
+    Targets are named by their dose level; what was put aside, or is none of the challenge's organs, is left out.
 
     Raises:
         InputError: the patient has neither a dose region nor an external structure.
@@ -105,15 +107,21 @@ def challenge_masks(patient: Patient) -> tuple[dict[str, np.ndarray], np.ndarray
             "defined; add one."
         )
     masks: dict[str, np.ndarray] = {}
-    for structure in patient.structures:
-        mask = structure.mask.on_grid(patient.geometry, nearest=True).array != 0
-        name = _openkbp_name(structure)
+    for target in patient.targets:
+        if target.prescription_gy is None:
+            continue
+        name = f"PTV{target.prescription_gy:g}"
+        mask = _on_grid(target, patient)
         # Targets of one dose level (a primary tumour's and the nodes') are one to the challenge, as to the models.
         masks[name] = masks[name] | mask if name in masks else mask
-    return masks, np.logical_or.reduce([masks[_openkbp_name(structure)] for structure in region])
+    for standard_name, name in _OPENKBP_NAMES.items():
+        organ = patient.standard(standard_name)
+        if organ is not None:
+            masks[name] = _on_grid(organ, patient)
+    return masks, np.logical_or.reduce([_on_grid(structure, patient) for structure in region])
 
 
-def _openkbp_name(structure: Structure) -> str:
-    if structure.role is StructureRole.TARGET and structure.prescription_gy is not None:
-        return f"PTV{structure.prescription_gy:g}"
-    return _OPENKBP_NAMES.get(structure.standard_name or "", structure.name)
+def _on_grid(structure: Structure, patient: Patient) -> np.ndarray:
+    """A structure's mask on the patient's grid, boolean."""
+    inside: np.ndarray = structure.mask.on_grid(patient.geometry, nearest=True).array != 0
+    return inside

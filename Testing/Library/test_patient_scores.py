@@ -15,7 +15,7 @@ from DosePredictionLib.cli.score_tables import write_score_tables
 from DosePredictionLib.cli.structure_tables import score_structures, write_structure_tables
 from DosePredictionLib.dosimetry.openkbp_score import CRITERION_NAMES
 from DosePredictionLib.dosimetry.paired_tests import paired_scores
-from DosePredictionLib.dosimetry.patient_scores import PatientScores, score_patient
+from DosePredictionLib.dosimetry.patient_scores import PatientScores, challenge_masks, score_patient
 from DosePredictionLib.dosimetry.scorecard_reading import find_scorecard
 from DosePredictionLib.dosimetry.scorecard_scoring import ScorecardResult
 from DosePredictionLib.dosimetry.scorecard_table import write_scorecard_csv
@@ -33,6 +33,27 @@ def test_an_error_in_one_organ_is_told_of_that_organ(place: int, organ: str, oth
     assert found[f"{organ} mean"] == pytest.approx(3.0, abs=1e-4)
     assert found[f"{organ} D_0.1_cc"] == pytest.approx(3.0, abs=1e-4)
     assert found[f"{other} mean"] == found[f"{other} D_0.1_cc"] == 0.0
+
+
+@pytest.mark.parametrize("role", [StructureRole.OTHER, StructureRole.IGNORED])
+def test_what_was_put_aside_is_no_part_of_an_organ_or_a_target(role: StructureRole) -> None:
+    """Another contour of an organ, and one that is merely named as a target is, change no score."""
+    patient = replace(ball_patient(), reference_dose=ball_dose())
+    aside = [Structure("Parotis links", ball(AXIAL, (20.0, 0.0, 0.0), 15.0), role, "Parotid_L"),
+             Structure("PTV63", ball(AXIAL, (20.0, 0.0, 0.0), 15.0), role)]  # fmt: skip
+    dose = ball_dose(shift_mm=4.0)
+    alone = score_patient(patient, dose)
+    beside = score_patient(patient.with_structures([*patient.structures, *aside]), dose)
+    assert beside.dose_score == alone.dose_score and beside.facts == alone.facts
+    np.testing.assert_array_equal(list(beside.differences.values()), list(alone.differences.values()))
+
+
+def test_targets_of_one_level_are_one() -> None:
+    patient = replace(ball_patient(), reference_dose=ball_dose())
+    nodes = Structure("Nodes", ball(AXIAL, (-30.0, 0.0, 0.0), 10.0), StructureRole.TARGET, None, 70.0)
+    masks, _ = challenge_masks(patient.with_structures([*patient.structures, nodes]))
+    both = (patient.structures[1].mask.array != 0) | (nodes.mask.array != 0)
+    np.testing.assert_array_equal(masks["PTV70"], both)
 
 
 def test_the_dose_score_is_over_the_dose_region_where_the_data_have_one() -> None:

@@ -16,7 +16,7 @@ from DosePredictionLib.cli.dose_options import tell_warnings
 from DosePredictionLib.cli.each_case import each_case
 from DosePredictionLib.cli.evaluated_dose import EvaluatedDose, predict_dose, read_predicted_dose
 from DosePredictionLib.cli.model_options import add_model_options, chosen_calibration
-from DosePredictionLib.cli.result_folders import check_writable
+from DosePredictionLib.cli.result_folders import check_writable, remove_left_file
 from DosePredictionLib.cli.score_tables import mean_gdp_hmm, write_score_tables
 from DosePredictionLib.cli.structure_tables import (
     StructureScores,
@@ -51,7 +51,7 @@ from DosePredictionLib.patient.volume import Volume
 from DosePredictionLib.whole_file import check_replaceable
 from DosePredictionLib.worker.predictor import Predictor
 
-#: What is always written, and what --plan-figures adds.
+#: What is always written, and what --plan-figures adds; what --scorecard adds is `PATIENT_TABLE`.
 _TABLES = ("scores.csv", "structures.csv", "slices.csv", "summary.json")
 _PLAN_TABLES = ("plan_figures.csv", "plan_figures.json")
 #: How a patient's dose is got.
@@ -117,7 +117,7 @@ def tables_of(arguments: argparse.Namespace) -> tuple[str, ...]:
 def run(arguments: argparse.Namespace) -> int:
     """Carry the command out."""
     check_writable(arguments.output)
-    for name in tables_of(arguments):
+    for name in (*_TABLES, *_PLAN_TABLES, PATIENT_TABLE):  # those that it does not write, it removes
         check_replaceable(arguments.output / name)
     options = PredictionOptions(arguments.samples, arguments.steps, arguments.seed)
     goals = None if arguments.plan_figures is None else goals_of(arguments.plan_figures)
@@ -200,8 +200,11 @@ def _write(
     settings = _settings(results, arguments, seen)
     if failures:
         settings["not_scored"] = list(failures)
-    write_score_tables(scores, structure_summary(structures) | settings, arguments.dataset.name, arguments.output)
     figures = [figure for one in results for figure in one.figures]
+    # An earlier run's would be taken for this one's, by `significance` too.
+    for name in (*(() if figures else _PLAN_TABLES), *((PATIENT_TABLE,) if card is None else ())):
+        remove_left_file(arguments.output / name, "evaluation")
+    write_score_tables(scores, structure_summary(structures) | settings, arguments.dataset.name, arguments.output)
     if figures:
         write_plan_figures(figures, arguments.output / _PLAN_TABLES[0])
         write_summary(figures, arguments.output / _PLAN_TABLES[1])

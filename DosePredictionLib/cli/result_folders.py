@@ -130,13 +130,22 @@ def remove_earlier_prediction(folder: Path, openkbp_table: Path | None = None) -
     tables = [openkbp_table] if openkbp_table is not None and _wrote_a_table(folder) else []
     _check_closed(folder, *tables)
     for path in (*(folder / name for name in _RESULTS), *tables):
-        try:
-            remove_file(path)
-        except OSError as error:
-            raise InputError(
-                f"Cannot remove {path}, which an earlier prediction left: {error.strerror or error}; give another "
-                "folder with -o."
-            ) from error
+        remove_left_file(path, "prediction")
+
+
+def remove_left_file(path: Path, left_by: str) -> None:
+    """Remove a file, if it is there, that an earlier run left ("prediction", "evaluation").
+
+    Raises:
+        InputError: it can't be removed.
+    """
+    try:
+        remove_file(path)
+    except OSError as error:
+        raise InputError(
+            f"Cannot remove {path}, which an earlier {left_by} left: {error.strerror or error}; give another folder "
+            "with -o."
+        ) from error
 
 
 def _check_closed(folder: Path, *tables: Path) -> None:

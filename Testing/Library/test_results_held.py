@@ -170,14 +170,17 @@ def test_evaluate_asks_for_its_open_tables_before_it_predicts(name, held, case, 
     assert f"{name}: Permission denied; is it open in another program?" in told
 
 
-def test_tables_that_evaluate_will_not_write_may_be_open(held, case, tmp_path):
+def test_evaluate_asks_for_open_tables_of_an_earlier_run_that_it_removes(held, case, tmp_path, capsys):
     ball_dose(2.0).write(tmp_path / "doses" / "ball" / "dose.nrrd")
     (tmp_path / "out").mkdir()
+    command = ["evaluate", str(case), "--predictions", str(tmp_path / "doses"), "-o", str(tmp_path / "out")]
     for name in ASKED_FOR:
         (tmp_path / "out" / name).write_text("earlier")
         held.add(tmp_path / "out" / name)
-    command = ["evaluate", str(case), "--predictions", str(tmp_path / "doses"), "-o", str(tmp_path / "out")]
-    assert main(command) == 0 and (tmp_path / "out" / "scores.csv").is_file()
+        assert f"{name}: Permission denied; is it open in another program?" in refused(command, capsys)
+        held.clear()
+    assert main(command) == 0
+    assert sorted(os.listdir(tmp_path / "out")) == sorted(tables_of(parser().parse_args(command)))
 
 
 def test_evaluate_asks_for_all_that_it_writes(case, tmp_path, capsys):

@@ -36,6 +36,27 @@ def _coverage_before(header: WeightsHeader, summary: dict[str, Any]) -> dict[str
     return {"coverage": header.validation["coverage"]} if kept else {}
 
 
+def _check_calibrated_for(header: WeightsHeader, summary: dict[str, Any], arguments: argparse.Namespace) -> None:
+    """Refuse to hand a calibration of the uncertainty on as made for other samples or steps than it was.
+
+    Raises:
+        InputError: the weights keep theirs, and the summary is of other ones than they recommend.
+    """
+    if not header.uncertainty or "uncertainty" in summary:
+        return
+    made_for, given = ({key: one.get(key) for key in ("samples", "steps")} for one in (header.recommended, summary))
+    if given != made_for:
+        raise InputError(
+            f"{arguments.summary} is of {_said(given)}, but the uncertainty of {arguments.weights} was calibrated for "
+            f"{_said(made_for)}; evaluate these weights without --samples and --steps, or evaluate and release those "
+            "from before the calibration."
+        )
+
+
+def _said(chosen: dict[str, Any]) -> str:
+    return ", ".join(f"{key}: {value}" for key, value in chosen.items())
+
+
 def run(arguments: argparse.Namespace) -> int:
     """Carry the command out."""
     from DosePredictionLib.inference.calibration import is_calibration
@@ -62,6 +83,7 @@ def run(arguments: argparse.Namespace) -> int:
             f"{arguments.summary} is of doses that {summary['dose_calibration']} calibrated, not of what these weights "
             "say by themselves; evaluate them without --calibrate."
         )
+    _check_calibrated_for(file.header, summary, arguments)
     header = replace(
         file.header,
         training={**file.header.training, "data": arguments.data},

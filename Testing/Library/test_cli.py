@@ -225,7 +225,8 @@ def test_train_then_evaluate_then_release(case, tmp_path, capsys, bits):
 def test_releasing_calibrated_weights_again_keeps_their_calibration(case, tmp_path):
     weights = tiny_weights(tmp_path / "tiny.safetensors")
     before = {"voxel_68": 68, "dvh_68": 67, "voxel_95": 95, "dvh_95": 94}
-    header = replace(read_weights(weights).header, uncertainty={"dvh_68": 1.5}, validation={"coverage": before})
+    header = replace(read_weights(weights).header, uncertainty={"dvh_68": 1.5}, validation={"coverage": before},
+                     recommended={"samples": 2, "steps": 1})  # fmt: skip
     save_weights(read_weights(weights).state, header, weights)
     summary = {"weights_sha256": read_weights(weights).sha256, "samples": 2, "steps": 1, "dose_score_gy": 2.0,
                "coverage": {**before, "voxel_68": 99}}  # fmt: skip
@@ -236,6 +237,23 @@ def test_releasing_calibrated_weights_again_keeps_their_calibration(case, tmp_pa
     released = read_weights(out).header
     assert released.uncertainty == header.uncertainty
     assert released.validation["coverage"] == before, "on patients left out of the calibration"
+
+
+@pytest.mark.parametrize("other", [{"samples": 2}, {"steps": 3}])
+def test_a_calibration_is_not_released_for_other_samples_or_steps(other, tmp_path, capsys):
+    weights, out = tiny_weights(tmp_path / "tiny.safetensors"), tmp_path / "out.safetensors"
+    before = read_weights(weights)
+    recommended = {"samples": 4, "steps": 1}
+    save_weights(before.state, replace(before.header, uncertainty={"dvh_68": 1.5}, recommended=recommended), weights)
+    summary = {"weights_sha256": read_weights(weights).sha256, **recommended, **other, "dose_score_gy": 2.0}
+    path = tmp_path / "summary.json"
+    arguments = ["release", str(weights), "--summary", str(path), "--data", "x", "-o", str(out)]
+    path.write_text(json.dumps(summary))
+    text = refused(arguments, capsys)
+    assert "calibrated for samples: 4, steps: 1" in text and "without --samples and --steps" in text
+    assert not out.exists()
+    path.write_text(json.dumps({**summary, "uncertainty": {"dvh_68": 1.2}}))
+    assert main(arguments) == 0 and read_weights(out).header.uncertainty == {"dvh_68": 1.2}
 
 
 def test_a_card_says_of_openkbp_what_was_trained_on_openkbp_alone():

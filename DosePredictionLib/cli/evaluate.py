@@ -44,6 +44,7 @@ from DosePredictionLib.inference.uncertainty import (
 )
 from DosePredictionLib.inference.weights_header import companion_path, read_weights_header
 from DosePredictionLib.patient.cases import Case, named_cases
+from DosePredictionLib.patient.openkbp_patient import OPENKBP_STRUCTURES
 from DosePredictionLib.patient.patient import Patient
 from DosePredictionLib.patient.patient_digest import patient_digest
 from DosePredictionLib.patient.reader_gdp_hmm import is_gdp_hmm
@@ -299,5 +300,6 @@ def validation_case(patient: Patient, dose: Volume, dose_std: Volume) -> Validat
         np.asarray(array[inside], dtype=np.float32)
         for array in (dose.on_grid(patient.geometry).array, dose_std.on_grid(patient.geometry).array, reference)
     )
-    return ValidationCase(mean, spread, clinical, patient.prescription_gy, {name: mask[inside] for name, mask in
-                          masks.items()}, patient.geometry.spacing_mm)  # fmt: skip
+    # Cases wait for each other: what the DVH criteria never read would fill the memory.
+    read = {name: mask[inside] for name, mask in masks.items() if name in OPENKBP_STRUCTURES}
+    return ValidationCase(mean, spread, clinical, patient.prescription_gy, read, patient.geometry.spacing_mm)

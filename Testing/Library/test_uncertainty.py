@@ -7,9 +7,10 @@ from dataclasses import asdict, replace
 
 import numpy as np
 import pytest
-from phantom import ball_patient
+from phantom import ball_dose, ball_patient
 from tiny import tiny_weights
 
+from DosePredictionLib.cli.evaluate import validation_case
 from DosePredictionLib.inference.engine import PredictionEngine
 from DosePredictionLib.inference.options import PredictionOptions
 from DosePredictionLib.inference.uncertainty import (
@@ -158,3 +159,11 @@ def test_the_stated_half_width_holds_68_percent_of_what_it_was_fitted_on_whateve
     stated = replace(case, spread_gy=fitted.standard_deviation(mean, spread, 70.0))
     seen = coverage([stated], fitted)
     assert seen.voxel_68 == pytest.approx(68, abs=0.5) and seen.voxel_95 == pytest.approx(95, abs=0.5)
+
+
+def test_a_validation_case_keeps_the_structures_that_its_criteria_read():
+    patient = replace(ball_patient(), reference_dose=ball_dose())
+    nodes = replace(patient.structures[2], name="PTV54", prescription_gy=54.0)
+    lung = replace(patient.structures[5], name="Lung", standard_name="Lung_R")
+    case = validation_case(patient.with_structures([*patient.structures, nodes, lung]), ball_dose(2.0), ball_dose(4.0))
+    assert set(case.masks) == {"PTV70", "PTV56", "SpinalCord", "LeftParotid", "RightParotid"}

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 from DosePredictionLib.errors import InputError
 from DosePredictionLib.json_file import read_json
@@ -60,7 +61,7 @@ def check_earlier_predictions(folders: Iterable[Path]) -> None:
         InputError: another program has a file of one open.
     """
     for folder in filter(holds_prediction, folders):
-        _check_closed(folder)
+        _check_closed(folder, *_tables_of(folder))
 
 
 def check_modality_files(folders: Iterable[Path], modality: str) -> None:
@@ -108,11 +109,25 @@ def check_openkbp_tables(cases: Sequence[Case], folders: Sequence[Path], output:
 
 def _wrote_a_table(folder: Path) -> bool:
     """Whether the prediction in a folder came with a table in the challenge's layout."""
+    return _made(folder).get("format") == OPENKBP
+
+
+def _made(folder: Path) -> dict[str, Any]:
+    """What prediction.json tells; nothing where it can't be read."""
     try:
         made = read_json(folder / PREDICTION, "how a dose was made")
     except InputError:
-        return False
-    return isinstance(made, dict) and made.get("format") == OPENKBP
+        return {}
+    return made if isinstance(made, dict) else {}
+
+
+def _tables_of(folder: Path) -> list[Path]:
+    """Where the table of a folder's prediction is, if it came with one: within, or beside it after several cases."""
+    if not _wrote_a_table(folder):
+        return []
+    within = folder / Path(f"{_made(folder).get('patient')}.csv").name
+    folder = folder.absolute()  # "." has no name
+    return [within if within.exists() else folder.parent / f"{folder.name}.csv"]
 
 
 def remove_earlier_prediction(folder: Path, openkbp_table: Path | None = None) -> None:
@@ -120,14 +135,17 @@ def remove_earlier_prediction(folder: Path, openkbp_table: Path | None = None) -
 
     Args:
         folder: the prediction's.
-        openkbp_table: the same dose in the challenge's layout, wherever that is; removed if the prediction wrote it.
+        openkbp_table: where the next one's table in the challenge's layout would lie; removed, as the earlier
+            prediction's own is wherever that lies, if that prediction wrote one.
 
     Raises:
         InputError: something there can't be removed; all is left where another program has a part of it open.
     """
     if not holds_prediction(folder):
         return
-    tables = [openkbp_table] if openkbp_table is not None and _wrote_a_table(folder) else []
+    tables = _tables_of(folder)
+    if tables and openkbp_table is not None:
+        tables.append(openkbp_table)
     _check_closed(folder, *tables)
     for path in (*(folder / name for name in _RESULTS), *tables):
         remove_left_file(path, "prediction")

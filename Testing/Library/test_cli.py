@@ -18,6 +18,7 @@ from phantom import ball_dose, ball_patient
 from tiny import TINY, tiny_weights
 
 from DosePredictionLib.cli.main import COMMANDS, main
+from DosePredictionLib.cli.result_folders import remove_earlier_prediction
 from DosePredictionLib.dosimetry.patient_scores import score_patient
 from DosePredictionLib.inference.model_card import model_card
 from DosePredictionLib.inference.weights import WeightsHeader, read_weights, save_weights
@@ -325,7 +326,7 @@ def test_what_an_earlier_prediction_left_goes(weights, tmp_path, capsys):
 
 
 def test_a_table_in_the_challenges_layout_is_only_replaced_by_its_own_successor(tmp_path, capsys):
-    from DosePredictionLib.cli.result_folders import check_openkbp_tables, remove_earlier_prediction
+    from DosePredictionLib.cli.result_folders import check_openkbp_tables
     from DosePredictionLib.errors import InputError
     from DosePredictionLib.patient.cases import Case
 
@@ -342,6 +343,20 @@ def test_a_table_in_the_challenges_layout_is_only_replaced_by_its_own_successor(
     check_openkbp_tables([Case(tmp_path / "x", "ball")], [folder], tmp_path)
     remove_earlier_prediction(folder, table)
     assert not table.exists()
+
+
+def test_a_case_predicted_anew_by_itself_leaves_no_table_of_its_batch(tmp_path):
+    """The batch's table lies beside the folder; a table beside the folder of a single case is another model's."""
+    folder = tmp_path / "ball"
+    folder.mkdir()
+    (folder / "prediction.json").write_text('{"format": "openkbp", "patient": "ball", "weights": "x.safetensors"}')
+    beside, within = tmp_path / "ball.csv", folder / "ball.csv"
+    beside.write_text("another model's")
+    within.write_text("the single case's")
+    remove_earlier_prediction(folder)
+    assert beside.exists() and not within.exists()
+    remove_earlier_prediction(folder)
+    assert not beside.exists()
 
 
 def test_a_dose_that_no_prediction_left_is_not_overwritten(case, weights, tmp_path, capsys):

@@ -28,6 +28,8 @@ ENTRY_SCRIPT = Path(__file__).resolve().with_name("process.py")
 #: After this long a cancelled prediction that hasn't stopped by itself is stopped by ending the process.
 CANCEL_GRACE_S = 1.5
 CLOSE_GRACE_S = 2.0
+#: Of a process that the system ended (SIGKILL), as Linux does with the largest one when the memory is full.
+_KILLED = -9
 #: No console window, and a process group of its own; the names exist on Windows only.
 _NO_WINDOW = getattr(subprocess, "CREATE_NO_WINDOW", 0)
 _WINDOWS_FLAGS = getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0) | _NO_WINDOW
@@ -90,6 +92,9 @@ class WorkerClient:
         self._events: queue.SimpleQueue[Event] = queue.SimpleQueue()
         self._process: subprocess.Popen[str] | None = None
         self._log: deque[str] = deque(maxlen=200)
+        #: What the process wrote for people since the latest request; since its start before the second one.
+        self._words: deque[str] = deque(maxlen=1)
+        self._served: subprocess.Popen[str] | None = None
         self._requests = 0
         self._pending: _Request | None = None
         self._lock = threading.RLock()
@@ -128,9 +133,10 @@ class WorkerClient:
                     f"(the environment variable {GIVEN_PYTHON}, where it is set)."
                 ) from error
             self._process = process
-            logger = threading.Thread(target=_collect_log, args=(process, self._log), daemon=True)
+            words = self._words = deque(maxlen=1)
+            logger = threading.Thread(target=_collect_log, args=(process, self._log, words), daemon=True)
             logger.start()
-            threading.Thread(target=self._listen, args=(process, logger), daemon=True).start()
+            threading.Thread(target=self._listen, args=(process, logger, words), daemon=True).start()
 
     def submit(self, patient: Patient, options: PredictionOptions) -> int:
         """Begin a prediction; its events follow, the last of them one of `FINAL_EVENTS`.
@@ -244,6 +250,9 @@ class WorkerClient:
             if request.process is None:
                 self.start()
                 request.process = self._process
+                if self._served is self._process:
+                    self._words.clear()  # of an earlier request: no reason for this one's end
+                self._served = self._process
             assert request.process is not None
             self._send(message, request.process)
             return True
@@ -257,7 +266,7 @@ class WorkerClient:
         except (OSError, ValueError):
             pass  # the process is gone; its listener reports that
 
-    def _listen(self, process: subprocess.Popen[str], logger: threading.Thread) -> None:
+    def _listen(self, process: subprocess.Popen[str], logger: threading.Thread, words: deque[str]) -> None:
         assert process.stdout is not None
         unusable: Failed | None = None
         for line in process.stdout:
@@ -294,8 +303,10 @@ class WorkerClient:
             request = self._pending
         # A prediction that another process has by now is none of this one's.
         if request is not None and request.process is process:
-            last = next((line for line in reversed(self._log) if line.strip()), "it said nothing")
-            text = f"The prediction process ended unexpectedly (exit code {code}: {last}); predict again to restart it."
+            why = f"exit code {code}: {words[-1] if words else 'it said nothing'}"
+            if code == _KILLED:
+                why = "killed, probably for want of memory"
+            text = f"The prediction process ended unexpectedly ({why}); predict again to restart it."
             self._finish(request, replace(unusable or Failed(text, by_input=False), request=request.number))
 
     def _take_result(self, request: _Request) -> None:
@@ -328,10 +339,12 @@ class WorkerClient:
             self._events.put(Stopped(request=request.number) if request.cancelled else event)
 
 
-def _collect_log(process: subprocess.Popen[str], log: deque[str]) -> None:
+def _collect_log(process: subprocess.Popen[str], log: deque[str], words: deque[str]) -> None:
     assert process.stderr is not None
     for line in process.stderr:
         log.append(line.rstrip())
+        if line.strip():
+            words.append(line.rstrip())
 
 
 def _kill_group(process: subprocess.Popen[str]) -> None:

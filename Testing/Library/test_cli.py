@@ -355,6 +355,7 @@ def test_a_case_predicted_anew_by_itself_leaves_no_table_of_its_batch(tmp_path):
     within.write_text("the single case's")
     remove_earlier_prediction(folder)
     assert beside.exists() and not within.exists()
+    beside.write_text("the batch's")
     remove_earlier_prediction(folder)
     assert not beside.exists()
 

@@ -166,7 +166,7 @@ def test_a_crash_is_reported_and_the_next_prediction_works(client):
     os.kill(client.process_id, signal.SIGKILL)
     failed = wait_for(client, *FINAL_EVENTS)
     assert isinstance(failed, Failed) and not failed.by_input
-    assert "ended unexpectedly" in failed.text and "predict again" in failed.text
+    assert "ended unexpectedly (killed, probably for want of memory)" in failed.text and "predict again" in failed.text
     predict(client, samples=1)
 
 

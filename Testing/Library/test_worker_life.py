@@ -11,6 +11,7 @@ import sys
 import tempfile
 import threading
 import time
+from collections import deque
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -144,6 +145,33 @@ def test_after_a_second_interrupt_the_next_prediction_works_at_once(
     assert is_of(predictor.predict(SECOND), SECOND)
 
 
+#: Says a reason for the first patient's failure, which does not end it, and nothing for the second's, which does.
+FAILS_THEN_ENDS = """
+import json, sys
+print("its own start", file=sys.stderr, flush=True)
+for line in sys.stdin:
+    request = json.loads(line)
+    if request["type"] != "predict":
+        continue
+    if request["id"] == 2:
+        sys.exit(3)
+    print("the first patient's reason", file=sys.stderr, flush=True)
+    print(json.dumps({"type": "error", "id": request["id"], "kind": "internal", "text": "failed"}), flush=True)
+"""
+
+
+def test_the_end_of_a_process_is_not_told_by_what_it_said_of_an_earlier_patient(tmp_path: Path) -> None:
+    script = tmp_path / "fails.py"
+    script.write_text(FAILS_THEN_ENDS)
+    client = WorkerClient(entry_script=script)
+    with Predictor(client=client) as predictor:
+        with pytest.raises(PredictionFailed, match="failed"):
+            predictor.predict(FIRST)
+        until(lambda: "the first patient's reason" in client.log)
+        with pytest.raises(PredictionFailed, match=r"\(exit code 3: it said nothing\)"):
+            predictor.predict(SECOND)
+
+
 def test_events_carry_the_number_that_submit_gave(client: WorkerClient) -> None:
     for number in (1, 2):
         assert client.submit(FIRST, PredictionOptions(steps=2)) == number
@@ -239,7 +267,7 @@ def test_the_end_of_a_cancelled_process_is_not_that_of_the_next_prediction(clien
     client.submit(FIRST, PredictionOptions(steps=LONG_STEPS))
     logger = threading.Thread(target=ended.wait)
     logger.start()
-    client._listen(ended, logger)
+    client._listen(ended, logger, deque())
     assert client.busy
     assert not any(isinstance(event, Failed) for event in client.poll())
 

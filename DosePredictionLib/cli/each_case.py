@@ -8,7 +8,7 @@ from typing import TypeVar
 
 from DosePredictionLib.errors import InputError
 from DosePredictionLib.patient.cases import Case
-from DosePredictionLib.worker.predictor import PredictionFailed
+from DosePredictionLib.worker.predictor import PredictionFailed, UnusableModel
 
 Done = TypeVar("Done")
 
@@ -25,16 +25,21 @@ def each_case(cases: Sequence[Case], do: Callable[[Case], Done], failures: list[
 
     Raises:
         InputError: the only case can't be done.
+        UnusableModel: before any case was done; none will be. Later it costs no case that was done its results.
     """
+    any_done = False
     for case in cases:
         try:
             done = do(case)
         except (InputError, PredictionFailed) as error:
+            if isinstance(error, UnusableModel) and not any_done:
+                raise
             if len(cases) == 1:
                 raise InputError(str(error)) from error
             failures.append(case.identifier)
             print(f"dose-predict: {case.identifier}: {error}", file=sys.stderr)
             continue
+        any_done = True
         yield case, done
 
 

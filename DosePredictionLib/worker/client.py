@@ -281,7 +281,7 @@ class WorkerClient:
             elif kind == "message":
                 self._events.put(Told(message["text"], request=number))
             elif kind == "unusable":
-                unusable = Failed(message["text"], message["kind"] == "input")
+                unusable = Failed(message["text"], message["kind"] == "input", for_all=True)
             elif request is None or request.number != number:
                 continue  # of a prediction that is over
             elif kind == "progress":

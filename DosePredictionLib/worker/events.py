@@ -57,10 +57,17 @@ class Finished(OfRequest):
 
 @dataclass(frozen=True)
 class Failed(OfRequest):
-    """A prediction failed. ``by_input``: the user can mend it as ``text`` says; otherwise it is a fault."""
+    """A prediction failed.
+
+    Attributes:
+        text: why.
+        by_input: whether the user can mend it as ``text`` says; otherwise it is a fault.
+        for_all: whether no patient can be predicted with this model on this device.
+    """
 
     text: str
     by_input: bool
+    for_all: bool = False
 
 
 @dataclass(frozen=True)

@@ -28,6 +28,10 @@ from DosePredictionLib.worker.client import WorkerClient
 from DosePredictionLib.worker.events import Advanced, Event, Failed, Finished, Stopped, Told
 
 
+class UnusableModel(InputError):
+    """The model or the device can't be used, whoever the patient is."""
+
+
 class PredictionFailed(RuntimeError):
     """The prediction process failed through no fault of the input."""
 
@@ -200,7 +204,7 @@ class Predictor:
         """Predict and wait for it. An interrupt (Ctrl-C) cancels, and so does what ``on_progress`` raises.
 
         Raises:
-            InputError: the patient or the weights can't be used; the message says what to do.
+            InputError: the patient or the weights (`UnusableModel`) can't be used; the message says what to do.
             PredictionFailed: the process failed.
             PredictionStopped: another thread cancelled or closed the predictor.
             RuntimeError: a prediction is already under way.
@@ -232,6 +236,8 @@ class Predictor:
             elif isinstance(event, Finished):
                 return prediction_of(patient, event)
             elif isinstance(event, Failed):
+                if event.by_input and event.for_all:
+                    raise UnusableModel(event.text)
                 raise InputError(event.text) if event.by_input else PredictionFailed(event.text)
             elif isinstance(event, Stopped):
                 raise PredictionStopped("the prediction was cancelled")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import csv
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import pytest
@@ -60,6 +60,16 @@ def test_what_no_case_can_be_sampled_with_is_told_once(cases, tmp_path, capsys):
     weights = modality_weights(tmp_path / "weights.safetensors")
     assert main([*arguments, "--weights", str(weights), "--device", "abacus"]) == 2
     assert capsys.readouterr().err.count("abacus") == 1 and not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("command", ["predict", "evaluate"])
+def test_what_no_case_can_be_predicted_with_is_told_once(command, tmp_path, capsys):
+    for name in ("first", "last"):
+        write_patient_folder(replace(ball_patient(), reference_dose=ball_dose()), tmp_path / "cases" / name)
+    arguments = [command, str(tmp_path / "cases"), "-o", str(tmp_path / "out")]
+    assert main([*arguments, "--weights", str(tiny_weights(tmp_path / "tiny.safetensors")), "--device", "abacus"]) == 2
+    (told,) = capsys.readouterr().err.strip().splitlines()
+    assert told.startswith("dose-predict: ") and "abacus" in told and not (tmp_path / "out").exists()
 
 
 def test_scorecard_scores_the_other_cases_when_one_prediction_is_missing(cases, tmp_path, capsys):

@@ -15,7 +15,8 @@ import numpy as np
 from DosePredictionLib.cli.dose_options import tell_warnings
 from DosePredictionLib.cli.each_case import each_case
 from DosePredictionLib.cli.evaluated_dose import EvaluatedDose, predict_dose, read_predicted_dose
-from DosePredictionLib.cli.model_options import add_model_options, chosen_calibration
+from DosePredictionLib.cli.model_options import MODEL_DEFAULTS, add_model_options, chosen_calibration
+from DosePredictionLib.cli.options_apart import check_apart
 from DosePredictionLib.cli.result_folders import check_writable, remove_left_file
 from DosePredictionLib.cli.score_tables import mean_gdp_hmm, write_score_tables
 from DosePredictionLib.cli.structure_tables import (
@@ -117,6 +118,8 @@ def tables_of(arguments: argparse.Namespace) -> tuple[str, ...]:
 
 def run(arguments: argparse.Namespace) -> int:
     """Carry the command out."""
+    if arguments.predictions is not None:
+        check_apart("--predictions", MODEL_DEFAULTS, arguments)
     check_writable(arguments.output)
     for name in (*_TABLES, *_PLAN_TABLES, PATIENT_TABLE):  # those that it does not write, it removes
         check_replaceable(arguments.output / name)

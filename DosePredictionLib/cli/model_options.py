@@ -5,6 +5,12 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+#: The options that choose and steer a model, with their defaults.
+MODEL_DEFAULTS = {
+    "--system": "default", "--weights": None, "--samples": None, "--steps": None, "--seed": 0, "--calibrate": False,
+    "--calibration-weights": None, "--device": "auto",
+}  # fmt: skip
+
 
 def add_model_options(parser: argparse.ArgumentParser) -> None:
     """The options that choose and steer a model."""

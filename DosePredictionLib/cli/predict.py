@@ -11,6 +11,7 @@ from typing import Any
 from DosePredictionLib.cli.each_case import check_all_done, each_case
 from DosePredictionLib.cli.goal_options import TakenGoals, add_goals_option, goals_for, named_goals
 from DosePredictionLib.cli.model_options import add_model_options, chosen_calibration
+from DosePredictionLib.cli.options_apart import check_apart
 from DosePredictionLib.cli.prediction_files import (
     FORMATS,
     drawn_levels_gy,
@@ -36,6 +37,12 @@ from DosePredictionLib.patient.cases import Case, named_cases
 from DosePredictionLib.patient.dicom_reference import DicomReference
 from DosePredictionLib.patient.writer_openkbp_csv import check_openkbp_grid, write_openkbp_dose
 from DosePredictionLib.worker.predictor import Prediction, Predictor
+
+#: What is done with a dose alone, with the defaults.
+DOSE_DEFAULTS = {
+    "--calibrate": False, "--calibration-weights": None, "--goals": None, "--format": "nrrd",
+    "--isodose-contours": False, "--report": False,
+}  # fmt: skip
 
 
 def add_parser(commands: Any) -> None:
@@ -68,6 +75,8 @@ def add_parser(commands: Any) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Carry the command out."""
+    if arguments.target != "dose":
+        check_apart(f"--target {arguments.target}", DOSE_DEFAULTS, arguments)
     options = PredictionOptions(arguments.samples, arguments.steps, arguments.seed)
     cases = named_cases(arguments.cases)
     if arguments.target != "dose":

@@ -9,6 +9,7 @@ from typing import Any
 
 from DosePredictionLib.cli.dose_options import checked_dose, tell_warnings
 from DosePredictionLib.cli.each_case import check_all_done, each_case
+from DosePredictionLib.cli.options_apart import check_apart
 from DosePredictionLib.dosimetry.scorecard import Scorecard
 from DosePredictionLib.dosimetry.scorecard_reading import find_scorecard
 from DosePredictionLib.dosimetry.scorecard_scoring import score_dose
@@ -46,6 +47,8 @@ def add_parser(commands: Any) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Carry the command out."""
+    if arguments.predictions is not None:
+        check_apart("--predictions", {"--dose": None}, arguments)
     card = find_scorecard(arguments.scorecard)
     if arguments.predictions is not None:
         return _run_many(arguments, card)

@@ -17,7 +17,10 @@ import SimpleITK as sitk
 from phantom import ball_dose, ball_patient
 from tiny import TINY, tiny_weights
 
-from DosePredictionLib.cli.main import COMMANDS, main
+from DosePredictionLib.cli.main import COMMANDS, main, parser
+from DosePredictionLib.cli.model_options import MODEL_DEFAULTS
+from DosePredictionLib.cli.options_apart import check_apart
+from DosePredictionLib.cli.predict import DOSE_DEFAULTS
 from DosePredictionLib.cli.result_folders import remove_earlier_prediction
 from DosePredictionLib.dosimetry.patient_scores import score_patient
 from DosePredictionLib.inference.model_card import model_card
@@ -286,6 +289,33 @@ def test_bad_input_gets_one_sentence_and_exit_code_2(case, weights, tmp_path, ca
     assert "Cannot write" in refused(["predict", str(case), "-o", str(tmp_path / "file" / "out")], capsys)
     assert "no folder" in refused(["evaluate", str(case), *out, "--predictions", str(tmp_path / "none")], capsys)
     assert not (tmp_path / "out").exists(), "not even the folder"
+
+
+@pytest.mark.parametrize(("command", "apart"), [
+    (["evaluate", "--predictions", "there"], [
+        ["--weights", "x"], ["--system", "diffkt3d"], ["--samples", "2"], ["--steps", "2"], ["--seed", "1"],
+        ["--calibrate"], ["--calibration-weights", "x"], ["--device", "cpu"],
+    ]),
+    (["scorecard", "--predictions", "there"], [["--dose", "x"]]),
+    (["predict", "--system", "diffkt3d", "--target", "ct"], [
+        ["--calibrate"], ["--calibration-weights", "x"], ["--report"], ["--format", "dicom"], ["--isodose-contours"],
+        ["--goals", "quantec"],
+    ]),
+])  # fmt: skip
+def test_options_that_would_have_no_effect_are_refused(command, apart, case, tmp_path, capsys):
+    arguments = [*command, str(case), "-o", str(tmp_path / "out")]
+    for option in apart:
+        text = refused([*arguments, *option], capsys)
+        assert f"does not go together with {option[0]}; leave out" in text and command[-2] in text
+    text = refused([*arguments, *(word for option in apart for word in option)], capsys)
+    assert all(f" {option[0]}" in text for option in apart)
+    assert not (tmp_path / "out").exists()
+
+
+def test_defaults_that_options_are_told_by_are_the_parsers():
+    told = parser().parse_args(["evaluate", "DATA", "-o", "OUT"])
+    check_apart("--predictions", MODEL_DEFAULTS, told)
+    check_apart("--target ct", DOSE_DEFAULTS, parser().parse_args(["predict", "CASE", "-o", "OUT"]))
 
 
 def test_devices_that_are_none_are_refused(case, weights, tmp_path, capsys):

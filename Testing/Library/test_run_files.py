@@ -111,7 +111,7 @@ def test_looking_at_a_run_changes_nothing(tmp_path, cases):
 @pytest.mark.parametrize(
     ("changes", "told"),
     [({}, r"\[50, 51, 53\], which the network of 'default' can't halve; give multiples of \[4, 4, 4\]"),
-     ({"system": "magdiff_adc", "system_config": {"widths": [8, 8]}}, r"multiples of \[1, 4, 4\]"),
+     ({"system": "magdiff_adc", "system_config": {"widths": [8, 8], "radii": [1, 1]}}, r"multiples of \[1, 4, 4\]"),
      ({"system": "addiff_dose", "stage": "ct_vae", "system_config": {}, "batch": 2}, r"multiples of \[16, 16, 16\]"),
      ({"system": "addiff_dose", "system_config": {}}, r"and at least \[24, 32, 32\]"),
      ({"system": "diffkt3d", "system_config": {}}, r"multiples of \[16, 16, 16\]"),

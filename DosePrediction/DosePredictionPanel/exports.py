@@ -138,8 +138,9 @@ class Exports:
         if not reference.lies_like(geometry):
             raise InputError(
                 _(
-                    "{name} does not lie where its DICOM files say (a transform?), so a dose on it is not in their "
-                    "frame of reference; take the transform off and predict again, or write the dose as NRRD."
+                    "{name} does not lie where its DICOM files say (moved by a transform, cropped or resampled), so "
+                    "nothing tells whether a dose on it is in their frame of reference; load the CT again and predict, "
+                    "or write the dose as NRRD."
                 ).format(name=request.ct_node.GetName())
             )
         dose = yield from volume_in_pieces(dose_node)

@@ -193,7 +193,7 @@ def _readings(words: list[str], whole: bool = True) -> list[Reading]:
         readings.append(Reading(rest, "both"))
     elif len(named) == 1:
         readings.append(Reading(rest, next(iter(named))))
-    elif not named and rest and len(rest[-1]) > 2 and rest[-1].endswith("s"):  # a plural is both of them (Eyeballs)
+    elif not named and rest and len(rest[-1]) > 1 and rest[-1].endswith("s"):  # a plural is both of them (Eyeballs)
         readings.append(Reading((*rest[:-1], rest[-1][:-1]), "both"))
     if whole or not named:
         readings.append(Reading(tuple(words), None))

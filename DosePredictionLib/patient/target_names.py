@@ -35,7 +35,8 @@ _NOT_DOSES_BEFORE = {"x", "phase", "pet", "suv"}
 _FRACTIONS_SIGN = re.compile(r"(?<=\d)\s*#(?!\d)")
 #: "1.8Gyx25", "2 Gy x 30", "12 Gy/fx": the dose of a fraction, and how many of them.
 _FRACTION_DOSE = re.compile(
-    r"\d+(?:[.,p]\d+)?\s*c?gy\s*(?:[x*\u00d7]\s*\d+|(?:/|per|pro|je)\s*(?:f|session|seance|sitzung)[a-z]*)",
+    r"(?P<dose>\d+(?:[.,p]\d+)?)\s*(?P<unit>c?gy)\s*(?:[x*\u00d7]\s*(?P<count>\d+)"
+    r"|(?:/|per|pro|je)\s*(?:fx?s?|fr(?:a[ck]\w*)?|(?:session|seance|sitzung)[a-z]*)(?![a-z0-9]))",
     re.IGNORECASE,
 )
 #: "12.03.24", "03/12/2024": a day of the years below.
@@ -64,7 +65,7 @@ def match_target_name(name: str) -> NameMatch:
     from 20 to 100 is a dose in Gy, from 1000 to 10000 in cGy (but for years), unless the unit is written; one below 10
     is an index.
     """
-    name = _FRACTION_DOSE.sub(" ", _DATE.sub(" ", name))
+    name = _FRACTION_DOSE.sub(_unless_total, _DATE.sub(" ", name))
     kinds = list(_KIND.finditer(name))
     kind = kinds[0].group().upper()
     before, after = name[: kinds[0].start()], name[kinds[0].end() :]
@@ -136,6 +137,15 @@ def match_target_name(name: str) -> NameMatch:
         what = part.reason if part.clear else f"{part.reason} or named for its site"
         confidence, reason = min(confidence, 0.7), f"{reason}; {what}, please check"
     return NameMatch(standard, StructureRole.TARGET, dose_gy, confidence, reason)
+
+
+def _unless_total(found: re.Match[str]) -> str:
+    """Nothing, or what was found where it is a whole dose: of a single fraction, or too high for one of several."""
+    if found["count"] is None:
+        return " "
+    count, cgy = int(found["count"]), found["unit"].lower() == "cgy"
+    total_gy = number_of(found["dose"].lower()) * count / (100.0 if cgy else 1.0)
+    return " " if count > 1 and total_gy <= _GY_RANGE[1] else found.group()
 
 
 def _derived(reason: str) -> NameMatch:

@@ -35,6 +35,13 @@ def test_what_may_be_one_organ_of_a_pair_is_not_taken_for_both(name):
     assert (match.standard_name, match.role) == (None, StructureRole.OTHER)
 
 
+@pytest.mark.parametrize(
+    ("name", "standard"), [("ONs", "OpticNrv"), ("SMGs", "Glnd_Submands"), ("BPs", "BrachialPlexs")]
+)
+def test_the_plural_of_an_abbreviation_is_both(name, standard):
+    assert match_structure_name(name).standard_name == standard
+
+
 @pytest.mark.parametrize("name", ["Lung reRT", "Lung re-RT", "Lung_L_re-RT", "Parotid_L_reCT", "Kidney_L re-plan"])
 def test_done_again_is_not_right(name):
     assert match_structure_name(name).standard_name is None

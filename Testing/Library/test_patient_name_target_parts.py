@@ -16,7 +16,10 @@ from DosePredictionLib.patient.structure import StructureRole
         ("PTV 28Sitzungen", None), ("PTV 70Gy 35 sessions", 70.0), ("PTV_phase50", None), ("PTV_PET40", None),
         ("PTV_F_60", 60.0), ("PTV_D70Gy", 70.0),
         ("PTV_fx30", None), ("PTV_1.8Gyx25", None), ("PTV 2Gy x 30", None), ("PTV 12 Gy/fx", None), ("PTV20cc", None),
-        ("PTV_54Gy_1.8Gyx30", 54.0), ("PTV fx 30 60Gy", 60.0), ("PTV 35fx 70", 70.0), ("PTV 12.03.24", None),
+        ("PTV_54Gy_1.8Gyx30", 54.0), ("PTV 70 Gy/fx33", 70.0), ("PTV 70Gy/FDG", 70.0), ("PTV 60Gy/fossa", 60.0),
+
+        ("PTV_24Gyx1", 24.0), ("PTV_60Gy x 30", 60.0), ("PTV 5400cGy x 30", 54.0), ("PTV_180cGyx30", None),
+        ("PTV fx 30 60Gy", 60.0), ("PTV 35fx 70", 70.0), ("PTV 12.03.24", None),
         ("PTV_03/12/2024", None), ("PTV60 12.03.24", 60.0), ("PTV_PET 60Gy", 60.0),
     ],
 )  # fmt: skip

@@ -21,7 +21,6 @@ from DosePredictionLib.cli.main import COMMANDS, main, parser
 from DosePredictionLib.cli.model_options import MODEL_DEFAULTS
 from DosePredictionLib.cli.options_apart import check_apart
 from DosePredictionLib.cli.predict import DOSE_DEFAULTS
-from DosePredictionLib.cli.result_folders import remove_earlier_prediction
 from DosePredictionLib.dosimetry.patient_scores import score_patient
 from DosePredictionLib.inference.model_card import model_card
 from DosePredictionLib.inference.weights import WeightsHeader, read_weights, save_weights
@@ -353,41 +352,6 @@ def test_what_an_earlier_prediction_left_goes(weights, tmp_path, capsys):
     assert found == ["dose.nrrd", "dvh.csv", "goals.csv", "notes.txt", "prediction.json"]
     views = json.loads((out / "prediction.json").read_text())["views"]
     assert views == ["as it lies"]
-
-
-def test_a_table_in_the_challenges_layout_is_only_replaced_by_its_own_successor(tmp_path, capsys):
-    from DosePredictionLib.cli.result_folders import check_openkbp_tables
-    from DosePredictionLib.errors import InputError
-    from DosePredictionLib.patient.cases import Case
-
-    folder, table = tmp_path / "ball", tmp_path / "ball.csv"
-    folder.mkdir()
-    table.write_text("another model's")
-    for content in ("{}", '{"format": "nrrd"}'):
-        (folder / "prediction.json").write_text(content)
-        remove_earlier_prediction(folder, table)
-        assert table.exists()
-        with pytest.raises(InputError, match="was left by no prediction"):
-            check_openkbp_tables([Case(tmp_path / "x", "ball")], [folder], tmp_path)
-    (folder / "prediction.json").write_text('{"format": "openkbp", "weights": "default.safetensors"}')
-    check_openkbp_tables([Case(tmp_path / "x", "ball")], [folder], tmp_path)
-    remove_earlier_prediction(folder, table)
-    assert not table.exists()
-
-
-def test_a_case_predicted_anew_by_itself_leaves_no_table_of_its_batch(tmp_path):
-    """The batch's table lies beside the folder; a table beside the folder of a single case is another model's."""
-    folder = tmp_path / "ball"
-    folder.mkdir()
-    (folder / "prediction.json").write_text('{"format": "openkbp", "patient": "ball", "weights": "x.safetensors"}')
-    beside, within = tmp_path / "ball.csv", folder / "ball.csv"
-    beside.write_text("another model's")
-    within.write_text("the single case's")
-    remove_earlier_prediction(folder)
-    assert beside.exists() and not within.exists()
-    beside.write_text("the batch's")
-    remove_earlier_prediction(folder)
-    assert not beside.exists()
 
 
 def test_a_dose_that_no_prediction_left_is_not_overwritten(case, weights, tmp_path, capsys):

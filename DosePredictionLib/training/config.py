@@ -49,6 +49,8 @@ class TrainingConfig:
         turn_probability: of turning a patient about the long axis and resampling it in the axial plane.
         turn_degrees: most of these angles are within plus and minus this.
         resize: voxels become up to this fraction smaller or larger.
+        stretch_probability: of stretching a patient along the three axes to one of another build (`stretching`).
+        stretch: standard deviation of the logarithm of a place's factor then.
         coarse_steps: over the first so many steps patients have half the resolution along each axis (`coarse_case`): an
             eighth of the voxels, so that steps take a fifth of the time, and what is learnt holds at full resolution
             after some hundred steps more.
@@ -102,6 +104,8 @@ class TrainingConfig:
     turn_probability: float = 0.5
     turn_degrees: float = 15.0
     resize: float = 0.1
+    stretch_probability: float = 0.0
+    stretch: float = 0.08
     coarse_steps: int = 0
     unturned_steps: int = 0
     names_kept: bool = False

@@ -20,6 +20,7 @@ from DosePredictionLib.training.augmentation import draw_turn, turned
 from DosePredictionLib.training.case_cache import TrainingCase
 from DosePredictionLib.training.config import TrainingConfig
 from DosePredictionLib.training.losses import ScoredStructure, StructureDoses, structure_doses
+from DosePredictionLib.training.stretching import draw_stretch, stretched
 
 
 class Augmented(Protocol):
@@ -65,10 +66,23 @@ class Batch:
     patients: tuple[ModelInput, ...]
 
 
-def augmented(
-    case: TrainingCase, system: Augmented, config: TrainingConfig, rng: np.random.Generator
-) -> TrainingCase:
-    """A case as a draw sees it.
+def augmented(case: TrainingCase, system: Augmented, config: TrainingConfig, rng: np.random.Generator) -> TrainingCase:
+    """A case as a draw sees it: of another build (`rebuilt`), and lying otherwise (`laid`)."""
+    return laid(rebuilt(case, config, rng), system, config, rng)
+
+
+def rebuilt(case: TrainingCase, config: TrainingConfig, rng: np.random.Generator) -> TrainingCase:
+    """A case stretched to another build with the configuration's probability (`stretching`).
+
+    It takes the whole patient: distances to targets are measured anew.
+    """
+    # No random number where nobody is stretched: runs from before there was this are had again.
+    stretch = draw_stretch(rng, config.stretch_probability, config.stretch) if config.stretch_probability > 0 else None
+    return case if stretch is None else stretched(case, stretch)
+
+
+def laid(case: TrainingCase, system: Augmented, config: TrainingConfig, rng: np.random.Generator) -> TrainingCase:
+    """A case, or a slab of one, as it lies in a draw.
 
     - turned about the long axis and resampled (`augmentation.draw_turn`),
     - an optional condition left out with the system's probability,

@@ -17,7 +17,7 @@ from DosePredictionLib.patient.geometry import index3
 from DosePredictionLib.systems.magdiff_adc import MagdiffAdcSystem
 from DosePredictionLib.training.case_cache import TrainingCase
 from DosePredictionLib.training.config import TrainingConfig
-from DosePredictionLib.training.draw import augmented, cut, random_place, scored_structures
+from DosePredictionLib.training.draw import cut, laid, random_place, rebuilt, scored_structures
 from DosePredictionLib.training.losses import StructureDoses, structure_doses
 
 
@@ -67,9 +67,12 @@ def draw_slabs(
         seeds: of all random draws.
     """
     generators = [np.random.default_rng(seed) for seed in seeds]
-    slabs = [_slab(case, config.slices, margin, rng) for case, rng in zip(cases, generators, strict=True)]
+    slabs = [
+        _slab(rebuilt(case, config, rng), config.slices, margin, rng)
+        for case, rng in zip(cases, generators, strict=True)
+    ]
     # Cut before it is turned: turning is about the long axis, and a slab is cheaper to turn than a patient.
-    drawn = [augmented(slab, system, config, rng) for slab, rng in zip(slabs, generators, strict=True)]
+    drawn = [laid(slab, system, config, rng) for slab, rng in zip(slabs, generators, strict=True)]
     largest = np.max([case.inputs.region.shape[1:] for case in drawn], axis=0)
     plane = padded_shape(tuple(int(size) for size in largest), multiple)
     if config.canvas is not None:

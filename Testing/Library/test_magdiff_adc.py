@@ -12,6 +12,7 @@ from ball_case import ball_case
 from phantom import ball_patient
 
 from DosePredictionLib.conditioning.channels import CHANNELS
+from DosePredictionLib.conditioning.distance import FARTHEST_MM
 from DosePredictionLib.dosimetry.slice_smoothness import slice_smoothness
 from DosePredictionLib.errors import InputError
 from DosePredictionLib.inference.engine import PredictionEngine
@@ -132,6 +133,21 @@ def test_a_slab_upside_down_is_the_slab_mirrored_head_to_feet(cases):
         filled = upright.anatomy[0, CHANNELS.index("region")].flatten(1).any(dim=1)
         ends += bool(filled[0] != filled[-1])
     assert ends > 2, "slabs at an end were among them"
+
+
+def test_a_slab_is_cut_from_the_stretched_patient(cases):
+    """Not stretched itself: a slab has its slices whatever the build, and distances to targets beyond it stay."""
+    system = MagdiffAdcSystem(drop=0.0, **SMALL)
+    told = config(stretch_probability=1.0, stretch=0.1, slices=2)
+    name, seen = CHANNELS.index("distance_any"), 0
+    for seed in range(30):
+        anatomy = draw_slabs(cases[:1], system, told, 4, 1, [(seed,)]).anatomy[0]
+        if not anatomy[CHANNELS.index("prescription")].any():
+            seen += 1
+            assert (anatomy[name].flatten(1).amin(dim=1)[1:-1] < FARTHEST_MM / 50.0).any()
+        assert anatomy.shape[1] == 4
+        assert anatomy[CHANNELS.index("region")].flatten(1).any(dim=1)[1:-1].all()
+    assert seen, "slabs beside the target were among them"
 
 
 def test_a_patient_of_few_slices_is_padded_and_a_canvas_is_kept(cases):

@@ -49,14 +49,15 @@ def save_weights(state: dict[str, Tensor], header: WeightsHeader, path: str | Pa
 
     The same weights with the same header are the same file to the last byte, by whose sha256 others know it.
     """
-    from safetensors.torch import save_file
+    from safetensors.torch import save
 
     packed = to_eight_bits(state) if bits == 8 else state
     stored = {name: _stored(name, value.detach().cpu()) for name, value in packed.items()}
     described = json.dumps(asdict(header), sort_keys=True)
     metadata = {"format": FORMAT, "header": described, "sha256": _checksum(stored, described)}
     with whole_file(path) as temporary:
-        save_file(stored, temporary, metadata=metadata)
+        # Not by safetensors' own file: version 0.8 keeps that to the user, and a clinic's weights are shared.
+        temporary.write_bytes(save(stored, metadata=metadata))
         _sort_metadata(temporary)
 
 

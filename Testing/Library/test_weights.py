@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import stat
+
 import pytest
 import torch
 from tiny import tiny_weights
@@ -20,6 +23,16 @@ def test_round_trip_keeps_header_and_half_precision_weights(tmp_path):
     for name, value in loaded.network.state_dict().items():
         assert value.dtype == torch.float32
         assert torch.equal(value, value.half().float()), name
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no such bits")
+def test_colleagues_can_read_weights_as_they_can_any_new_file(tmp_path):
+    before = os.umask(0o022)
+    try:
+        path = tiny_weights(tmp_path / "weights.safetensors")
+    finally:
+        os.umask(before)
+    assert stat.S_IMODE(path.stat().st_mode) == 0o644
 
 
 @pytest.mark.parametrize("place", [0.02, 0.3, 0.6, 0.999])

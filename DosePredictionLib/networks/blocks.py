@@ -136,10 +136,14 @@ class SpatialGuidance(nn.Module):
 
 
 class ResidualBlock(nn.Module):
-    """Norm, activation and convolution twice, around a skip; time and (optionally) anatomy modulate the norms."""
+    """Norm, activation and convolution twice, around a skip; time and (optionally) anatomy modulate the norms.
 
-    def __init__(self, inputs: int, outputs: int, embedding: int, norm: str = "instance") -> None:
+    In training a share ``dropout`` of the channels between the convolutions is left out (Tompson et al., CVPR 2015).
+    """
+
+    def __init__(self, inputs: int, outputs: int, embedding: int, norm: str = "instance", dropout: float = 0.0) -> None:
         super().__init__()
+        self.dropout = dropout
         self.norm_in = NORMS[norm](inputs, embedding)
         self.conv_in = nn.Conv3d(inputs, outputs, 3, padding=1)
         self.norm_out = NORMS[norm](outputs, embedding)
@@ -154,4 +158,5 @@ class ResidualBlock(nn.Module):
         if guidance is not None:
             scale, shift = guidance
             hidden = torch.addcmul(hidden + shift, hidden, scale)
-        return self.skip(x) + self.conv_out(activation(hidden))
+        hidden = functional.dropout3d(activation(hidden), self.dropout, self.training and self.dropout > 0)
+        return self.skip(x) + self.conv_out(hidden)

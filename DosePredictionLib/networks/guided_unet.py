@@ -51,6 +51,7 @@ class GuidedUNet(nn.Module):
         stem: "strided", a convolution of 4 x 4 x 4 voxels at every second voxel, or "space-to-depth" and a convolution
             of 3 x 3 x 3 cubes of two voxels. The latter sees a little farther and takes longer.
         join: how a decoder's level meets the encoder's: "add", or "concatenate", which doubles the channels there.
+        dropout: share of the channels that training leaves out inside each block.
 
     Volumes must have sizes that are multiples of `size_multiple`.
     """
@@ -66,6 +67,7 @@ class GuidedUNet(nn.Module):
         norm: str = "instance",
         stem: str = "space-to-depth",
         join: str = "concatenate",
+        dropout: float = 0.0,
     ) -> None:
         super().__init__()
         levels = len(channels)
@@ -78,7 +80,7 @@ class GuidedUNet(nn.Module):
             self.stem = nn.Conv3d((conditions + 1) * 8, channels[0], 3, padding=1)
         self.guidance = nn.ModuleList(SpatialGuidance(conditions, width, guidance) for width in channels if guidance)
         self.encoder = nn.ModuleList(
-            ResidualLevel(ResidualBlock(width, width, embedding, norm) for _ in range(count))
+            ResidualLevel(ResidualBlock(width, width, embedding, norm, dropout) for _ in range(count))
             for width, count in zip(channels, blocks, strict=True)
         )
         self.downsample = nn.ModuleList(
@@ -89,7 +91,9 @@ class GuidedUNet(nn.Module):
         )
         self.decoder = nn.ModuleList(
             ResidualLevel(
-                ResidualBlock(channels[level] * (1 if self.adds or index else 2), channels[level], embedding, norm)
+                ResidualBlock(
+                    channels[level] * (1 if self.adds or index else 2), channels[level], embedding, norm, dropout
+                )
                 for index in range(blocks[level])
             )
             for level in range(levels - 1)

@@ -38,6 +38,7 @@ class DefaultSystem(TuplesFromJson):
             configuration doesn't say.
         pure_noise: share of the training draws that start from pure noise.
         drop: probability that an optional condition (CT, beams) is left out of a training draw.
+        dropout: share of the channels inside each block that are left out of a training step; prediction has all.
     """
 
     channels: tuple[str, ...] = CHANNELS
@@ -49,6 +50,7 @@ class DefaultSystem(TuplesFromJson):
     join: str = "concatenate"
     pure_noise: float = 0.5
     drop: float = 0.05
+    dropout: float = 0.0
 
     name: ClassVar[str] = "default"
     optional_conditions: ClassVar[tuple[str, ...]] = ("ct", "beams")
@@ -72,6 +74,7 @@ class DefaultSystem(TuplesFromJson):
             norm=self.norm,
             stem=self.stem,
             join=self.join,
+            dropout=self.dropout,
         )
         return network.to(memory_format=torch.channels_last_3d)  # type: ignore[call-overload, no-any-return]
 

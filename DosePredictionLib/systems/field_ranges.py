@@ -7,7 +7,7 @@ from typing import Any, get_type_hints
 from DosePredictionLib.conditioning.channels import CHANNELS, MORE_CHANNELS, OAR_CHANNELS
 
 #: Probabilities and shares of the draws.
-_SHARES = ("drop", "pure_noise", "hidden", "dose_share", "ct_share", "eta")
+_SHARES = ("drop", "dropout", "pure_noise", "hidden", "dose_share", "ct_share", "eta")
 #: Other numbers that can't be negative, and those that can't be 0 either.
 _NOT_NEGATIVE = ("noise_length_mm", "limits_gy")
 _POSITIVE = ("latent_scale", "shift")

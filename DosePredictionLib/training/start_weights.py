@@ -13,7 +13,7 @@ from DosePredictionLib.inference.weights import LoadedWeights, load_weights
 from DosePredictionLib.systems.system import System
 
 #: Fields of a system that say how training draws and validates: a second run of the same network may have others.
-DRAWS = ("pure_noise", "drop", "dose_share", "ct_share", "hidden", "sampling_steps")
+DRAWS = ("pure_noise", "drop", "dropout", "dose_share", "ct_share", "hidden", "sampling_steps")
 
 
 def network_to_train(system: System, source: str | Path | None) -> nn.Module:

@@ -129,3 +129,24 @@ def test_an_unknown_part_is_named_with_the_known_ones():
     assert (DefaultSystem().norm, DefaultSystem().stem, DefaultSystem().join) == (
         "instance", "space-to-depth", "concatenate"
     )  # fmt: skip
+
+
+def test_dropout_leaves_whole_channels_out_in_training_alone():
+    network = small_unet(dropout=0.5)
+    for parameter in network.parameters():
+        torch.nn.init.normal_(parameter, std=0.2)
+    plain = small_unet()
+    plain.load_state_dict(network.state_dict())  # the weights are those of a network without
+    given = inputs()
+    with torch.no_grad():
+        assert torch.equal(network.eval()(*given), plain.train()(*given))
+        one, other = network.train()(*given), network(*given)
+        assert not torch.allclose(one, other)
+        block = network.encoder[0][0]
+        seen = []
+        block.conv_out.register_forward_pre_hook(lambda layer, args: seen.append(args[0]))
+        for _ in range(50):
+            network(*given)
+        left_out = (torch.stack(seen) == 0).flatten(3)
+        assert torch.equal(left_out.all(dim=3), left_out.any(dim=3)), "a channel is there or is not"
+        assert left_out[..., 0].float().mean().item() == pytest.approx(0.5, abs=0.08)

@@ -18,11 +18,15 @@ class InstallSection(Section):
     """Packages to be installed before the first prediction. Not to be seen when all is there.
 
     Args:
-        changed: called after an installation.
+        changed: called when an installation begins and after it.
+
+    Attributes:
+        installing: whether packages are being installed. Slicer goes on with what the user does meanwhile.
     """
 
     def __init__(self, changed: Callable[[], None]) -> None:
         super().__init__("Install")
+        self.installing = False
         self._changed = changed
         self._system = "default"
         self.ui.installButton.connect("clicked(bool)", self._on_install)
@@ -47,7 +51,12 @@ class InstallSection(Section):
         )
 
     def offer(self) -> bool:
-        """Install what is missing if the user agrees; whether nothing is missing any more."""
+        """Install what is missing if the user agrees; whether nothing is missing any more.
+
+        False, too, while another installation is under way: a second pip would write into the same folders.
+        """
+        if self.installing:
+            return False
         missing = missing_requirements(self._system)
         if not missing:
             return True
@@ -61,7 +70,7 @@ class InstallSection(Section):
         if not slicer.util.confirmOkCancelDisplay(question, windowTitle=_("Dose Prediction")):
             self._say(_("Nothing was installed. Predicting needs these packages; install them when you like."))
             return False
-        self.ui.installButton.enabled = False
+        self._set_installing(True)
         slicer.app.setOverrideCursor(qt.Qt.WaitCursor)
         try:
             install(missing, self._say)
@@ -70,11 +79,15 @@ class InstallSection(Section):
             return False
         finally:
             slicer.app.restoreOverrideCursor()
-            self.ui.installButton.enabled = True
             self.show()
+            self._set_installing(False)
         self._say("" if not missing_requirements(self._system) else _("Restart Slicer to use what was installed."))
-        self._changed()
         return not missing_requirements(self._system)
+
+    def _set_installing(self, installing: bool) -> None:
+        self.installing = installing
+        self.ui.installButton.enabled = not installing
+        self._changed()
 
     def _on_install(self, *_arguments: Any) -> None:
         self.offer()

@@ -63,7 +63,7 @@ class Panel(VTKObservationMixin):
         self.structures = StructuresSection(self.refresh_soon, self._tell)
         self.prescription = PrescriptionSection(self._tell, self._on_goals_saved)
         self.model = ModelSection()
-        self.install = InstallSection(self.refresh_soon)
+        self.install = InstallSection(self.refresh)  # at once, before the next press of a button
         self.run = RunSection(self._on_predict, lambda: logic.log)
         self.results = ResultsSection(self.jobs, self._tell, self._request, self._goals, lambda: self.logic.busy)
         self._lay_out(layout)
@@ -188,6 +188,8 @@ class Panel(VTKObservationMixin):
         self.results.show(parameters, self.structures.rows)
         busy = self.logic.busy
         missing = missing_inputs(parameters, self.structures.rows, self.model.problem)
+        if self.install.installing:
+            missing = _("Python packages are being installed; wait until they are.")
         self.run.show(busy, missing)
         if not busy and (missing or self.run.shows_missing):
             self.run.tell_missing(missing)
@@ -252,8 +254,14 @@ class Panel(VTKObservationMixin):
             self.logic.cancel()
             self._tell(_("Cancelling..."))
             return
+        if self.parameters is None or not self._has_packages():
+            return
+        self.refresh()  # while packages were installed, the user may have chosen otherwise or left the module
         parameters = self.parameters
-        if parameters is None or not self._has_packages():
+        if parameters is None:
+            self._tell(_("Nothing was predicted, as you left the module while packages were installed."))
+            return
+        if self.logic.busy or not self.run.ui.predictButton.enabled:
             return
         try:
             self.logic.use_model(self.model.choice(parameters))

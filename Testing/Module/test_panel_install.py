@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from importlib import metadata
 from pathlib import Path
+from typing import Any
 from unittest.mock import patch
 
 from panel_session import Session
+from PySide6 import QtCore
+from PySide6.QtTest import QTest
 from standin.gestures import click
 
 OK, CANCEL = 0x400, 0x400000  # of QMessageBox
@@ -70,6 +75,68 @@ def test_a_failure_is_shown_and_can_be_tried_again(session: Session) -> None:
     session.standin.dialogs.answer(OK)
     click(install.ui.installButton)
     assert not install.widget.isVisible()
+
+
+def test_nothing_begins_while_packages_are_installed(session: Session) -> None:
+    """Slicer lets the application run at every line of the installer's, and the user is impatient."""
+    installer, panel = session.standin.installer, session.panel
+    installer.missing = {"torch", "safetensors"}
+    panel.install.show()
+    session.phantom()
+    pressed = []
+
+    def press_everything() -> None:
+        button = panel.run.ui.predictButton
+        pressed.append((button.enabled, panel.install.ui.installButton.enabled))
+        QTest.mouseClick(button, QtCore.Qt.MouseButton.LeftButton)
+        QTest.mouseClick(panel.install.ui.installButton, QtCore.Qt.MouseButton.LeftButton)
+        button.setFocus()
+        QTest.keyClick(panel._scroll_area, QtCore.Qt.Key.Key_Return, QtCore.Qt.KeyboardModifier.ControlModifier)
+        assert not panel.install.offer(), "whoever asks"
+
+    session.standin.dialogs.answer(OK)
+    with during_installation(session, press_everything):
+        session.predict()
+    assert len(installer.asked) == 2 and len(session.standin.dialogs.shown) == 1
+    assert pressed == [(False, False)] * 2 and "Dose predicted" in session.status
+    assert panel.run.ui.predictButton.enabled and panel.install.ui.installButton.enabled
+
+
+def test_what_changed_while_packages_were_installed_counts(session: Session) -> None:
+    installer, panel = session.standin.installer, session.panel
+    installer.missing = {"safetensors"}
+    ct, _segmentation = session.phantom()
+
+    def choose_no_ct() -> None:
+        panel.parameters.ct = None
+
+    session.standin.dialogs.answer(OK)
+    with during_installation(session, choose_no_ct):
+        click(panel.run.ui.predictButton)
+    session.settle()
+    assert not panel.logic.busy and session.status == "Choose the planning CT."
+    panel.parameters.ct = ct
+    session.settle()
+    installer.installed.clear()
+    session.standin.dialogs.answer(OK)
+    with during_installation(session, session.host.leave):
+        click(panel.run.ui.predictButton)
+    assert not panel.logic.busy and "you left the module" in session.status
+    session.host.enter()
+    session.predict()
+    assert "Dose predicted" in session.status
+
+
+def during_installation(session: Session, do: Callable[[], Any]) -> AbstractContextManager[Any]:
+    """Let the user do something at the first line that each installation prints."""
+    installer = session.standin.installer
+    install = installer.install
+
+    def install_slowly(requirements: list[str], log: Any) -> None:
+        QtCore.QTimer.singleShot(0, do)
+        install(requirements, log)
+
+    return patch.object(installer, "install", install_slowly)
 
 
 def test_without_the_pytorch_extension_it_says_where_to_get_it(session: Session) -> None:

@@ -49,6 +49,8 @@ class Installer:
     def install(self, requirements: list[str], log: Callable[[str], None] | None) -> None:
         """Take note of what is asked for, and have it from then on.
 
+        As in Slicer, the application goes on at every line: a user can press buttons meanwhile.
+
         Raises:
             CalledProcessError: as pip.
         """
@@ -56,6 +58,7 @@ class Installer:
         for line in self.output:
             if log is not None:
                 log(line)
+            slicer.app.processEvents()
         if self.fails:
             raise CalledProcessError(1, ["PythonSlicer", "-m", "pip", "install", *requirements])
         self.installed |= {Requirement(requirement).name for requirement in requirements}

@@ -30,7 +30,7 @@ def whole_file(path: str | Path) -> Iterator[Path]:
         InputError: the folder or the file can't be written to.
     """
     path = Path(path)
-    suffix = ".nii.gz" if path.name.endswith(".nii.gz") else path.suffix
+    suffix = ".nii.gz" if path.name.lower().endswith(".nii.gz") else path.suffix
     temporary = None
     try:
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -19,12 +19,12 @@ from slicer.i18n import tr as _
 
 from DosePredictionLib.dosimetry.goals import goals_of
 from DosePredictionLib.dosimetry.named_dose import NamedDose
-from DosePredictionLib.dosimetry.scorecard_table import write_scorecard_csv
-from DosePredictionLib.dosimetry.tables import write_dvh_csv, write_dvh_summary_csv, write_goals_csv
 from DosePredictionLib.errors import InputError
 from DosePredictionLib.patient.dicom_reference import DicomReference
 from DosePredictionLib.patient.writer_dicom_dose import write_rtdose
 from DosePredictionLib.report.write import write_report
+from DosePredictionPanel.exported_tables import earlier_tables, write_tables
+from DosePredictionPanel.files_to_write import ask_file, may_replace
 from DosePredictionPanel.jobs import Jobs
 
 PREDICTED_NAME = "Predicted"
@@ -76,17 +76,22 @@ class Exports:
         )
 
     def _on_report(self, *_arguments: Any) -> None:
-        path = self._ask_file(_("Write a report"), "report.html", _("Web page (*.html)"))
+        path = self._ask_file(_("Write a report"), "report.html", _("Web page (*.html *.htm)"))
         if path:
             self._write(path, self._report(path, self._dose))
 
     def _on_tables(self, *_arguments: Any) -> None:
-        folder = qt.QFileDialog.getExistingDirectory(self._ui.exportTablesButton, _("Write tables into a folder"))
-        if folder:
+        button = self._ui.exportTablesButton
+        folder = qt.QFileDialog.getExistingDirectory(button, _("Write tables into a folder"))
+        if not folder:
+            return
+        earlier = earlier_tables(Path(str(folder)))
+        if not earlier or may_replace(earlier, button):
             self._write(str(folder), self._tables(Path(str(folder)), self._dose))
 
     def _on_dose(self, *_arguments: Any) -> None:
-        path = self._ask_file(_("Write the dose"), "dose.nrrd", _("NRRD (*.nrrd);;NIfTI (*.nii.gz)"))
+        kinds = _("NRRD (*.nrrd);;NIfTI (*.nii.gz *.nii);;MetaImage (*.mha)")
+        path = self._ask_file(_("Write the dose"), "dose.nrrd", kinds)
         if path:
             self._write(path, self._dose_file(path, self._dose))
 
@@ -112,18 +117,7 @@ class Exports:
         self._check_chosen(dose_node)
         scored = yield from self._scored()
         self._check_chosen(dose_node)
-
-        def write() -> None:
-            write_dvh_csv(measured.prediction.dvhs, folder / "dvh.csv")
-            write_dvh_summary_csv(measured.prediction.dvhs, folder / "dvh-summary.csv")
-            write_goals_csv(measured.goals, folder / "goals.csv")
-            if scored is not None:
-                write_scorecard_csv(scored.predicted, folder / "scorecard.csv")
-                if scored.compared is not None:
-                    name = f"scorecard-{scored.compared_label.lower()}.csv"
-                    write_scorecard_csv(scored.compared, folder / name)
-
-        yield from in_background(write)
+        yield from in_background(write_tables, folder, measured, scored)
 
     def _dose_file(self, path: str, dose_node: Any) -> Pieces[None]:
         dose = yield from volume_in_pieces(dose_node)
@@ -163,7 +157,7 @@ class Exports:
             )
 
     def _ask_file(self, title: str, name: str, kinds: str) -> str:
-        return str(qt.QFileDialog.getSaveFileName(self._ui.exportDoseButton, title, name, kinds) or "")
+        return ask_file(self._ui.exportDoseButton, title, name, kinds)
 
     def _write(self, where: str, work: Pieces[None]) -> None:
         self._tell(_("Writing {where}...").format(where=where))

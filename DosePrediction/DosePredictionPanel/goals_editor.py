@@ -11,8 +11,8 @@ import slicer
 from slicer.i18n import tr as _
 
 from DosePredictionLib.dosimetry.goal_editing import GoalDraft, GoalLine, import_goals
-from DosePredictionLib.dosimetry.goal_reading import has_goals_ending
 from DosePredictionLib.errors import InputError
+from DosePredictionPanel.files_to_write import ask_file
 from DosePredictionPanel.goal_lines import FIELDS, edited, own_draft
 from DosePredictionPanel.section import UI_FOLDER
 
@@ -153,10 +153,10 @@ class GoalsEditor:
     def _on_save(self, *_arguments: Any) -> None:
         self._own_folder.mkdir(parents=True, exist_ok=True)
         place = str(self._own_folder / f"{own_draft(self._draft).name}.json")
-        path = qt.QFileDialog.getSaveFileName(self.dialog, _("Save goals"), place, _("Planning goals (*.json)"))
+        path = ask_file(self.dialog, _("Save goals"), place, _("Planning goals (*.json)"))
         if not path:
             return
-        file = Path(str(path) if has_goals_ending(str(path)) else f"{path}.json")
+        file = Path(path)
         try:
             replace(self._draft, name=file.stem).save(file)
         except InputError as error:

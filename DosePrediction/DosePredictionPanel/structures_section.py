@@ -20,6 +20,7 @@ from slicer.i18n import tr as _
 from DosePredictionLib.errors import InputError
 from DosePredictionLib.patient.structure import StructureRole
 from DosePredictionPanel.column_widths import fix_widths
+from DosePredictionPanel.files_to_write import ask_file
 from DosePredictionPanel.name_presets import NamePresets, fitting, preset_of
 from DosePredictionPanel.section import Section
 from DosePredictionPanel.structure_rows import (
@@ -244,10 +245,8 @@ class StructuresSection(Section):
 
     def _on_export_preset(self, *_arguments: Any) -> None:
         name = self.ui.presetSelector.currentText
-        path = qt.QFileDialog.getSaveFileName(
-            self.widget, _("Export structure names"), f"{name}.json", _("Names (*.json)")
-        )
-        if path and self._do(lambda: self._presets.export_file(name, str(path))):
+        path = ask_file(self.widget, _("Export structure names"), f"{name}.json", _("Names (*.json)"))
+        if path and self._do(lambda: self._presets.export_file(name, path)):
             self._tell(_("Written: {where}").format(where=path))
 
     def _do(self, action: Callable[[], Any]) -> bool:

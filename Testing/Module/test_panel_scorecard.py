@@ -246,7 +246,7 @@ def test_the_scorecard_is_exported_with_the_tables(predicted: Session, card_file
     assert (out / "goals.csv").exists() and not list(out.glob("scorecard*")), "none is chosen"
     add_clinical(predicted)
     open_file(predicted, card_file)
-    predicted.standin.dialogs.answer(str(out))
+    predicted.standin.dialogs.answer(str(out), 0x400)  # OK: replace
     click(ui.exportTablesButton)
     predicted.settle()
     shown = rows(predicted)[-1]

@@ -6,14 +6,13 @@ from typing import Any
 
 import numpy as np
 import slicer
-from vtk.util.numpy_support import vtk_to_numpy
 
 from DosePredictionLib.errors import InputError
 from DosePredictionLib.patient.geometry import Geometry, index3
 from DosePredictionLib.patient.volume import Volume
-from DosePredictionScene.node_geometry import RAS_TO_LPS, geometry_of_matrix, volume_geometry, world_matrix
+from DosePredictionScene.node_geometry import volume_geometry
 from DosePredictionScene.pieces import Pieces, in_background
-from DosePredictionScene.voxels import copy_in_pieces
+from DosePredictionScene.segment_labelmap import labelmap_geometry, labelmap_of, segment_voxels_in_pieces
 
 
 def mask_in_pieces(
@@ -39,7 +38,8 @@ def mask_in_pieces(
     """
     geometry = volume_geometry(reference_node)
     name = segmentation_node.GetSegmentation().GetSegment(segment_id).GetName() or segment_id
-    own_geometry = _labelmap_geometry(segmentation_node, segment_id)
+    labelmap = labelmap_of(segmentation_node.GetSegmentation(), segment_id)
+    own_geometry = None if labelmap is None else labelmap_geometry(labelmap, segmentation_node)
     if own_geometry is None:
         try:
             array = slicer.util.arrayFromSegmentBinaryLabelmap(segmentation_node, segment_id, reference_node)
@@ -51,47 +51,9 @@ def mask_in_pieces(
         whole = Volume(array.astype(np.uint8), geometry)
         mask = yield from in_background(_cropped, whole)
         return mask
-    label = segmentation_node.GetSegmentation().GetSegment(segment_id).GetLabelValue()
-
-    def voxels() -> np.ndarray:
-        image = _labelmap(segmentation_node, segment_id)
-        if image is None:
-            raise InputError(f"The segment {name} changed while it was read; try again.")
-        x, y, z = image.GetDimensions()
-        return vtk_to_numpy(image.GetPointData().GetScalars()).reshape(z, y, x)
-
-    array = yield from copy_in_pieces(voxels, f"The segment {name}", lambda slab: slab == label, np.uint8)
+    array = yield from segment_voxels_in_pieces(segmentation_node.GetSegmentation(), segment_id, name)
     mask = yield from in_background(on_voxels_of, Volume(array, own_geometry), geometry, beyond)
     return mask
-
-
-def _labelmap(segmentation_node: Any, segment_id: str) -> Any:
-    """The segment's vtkOrientedImageData, which other segments may share; None without voxels in it."""
-    segment = segmentation_node.GetSegmentation().GetSegment(segment_id)
-    representation = slicer.vtkSegmentationConverter.GetSegmentationBinaryLabelmapRepresentationName()
-    image = None if segment is None else segment.GetRepresentation(representation)
-    if image is None or min(image.GetDimensions()) < 1 or image.GetPointData().GetScalars() is None:
-        return None
-    return image
-
-
-def _labelmap_geometry(segmentation_node: Any, segment_id: str) -> Geometry | None:
-    """The grid of the segment's labelmap in the patient; None without one, or where its axes are not perpendicular."""
-    import vtk
-
-    image = _labelmap(segmentation_node, segment_id)
-    if image is None:
-        return None
-    matrix = vtk.vtkMatrix4x4()
-    image.GetImageToWorldMatrix(matrix)
-    first = np.eye(4)
-    first[:3, 3] = image.GetExtent()[::2]
-    to_lps = RAS_TO_LPS @ world_matrix(segmentation_node) @ slicer.util.arrayFromVTKMatrix(matrix) @ first
-    x, y, z = image.GetDimensions()
-    try:
-        return geometry_of_matrix(to_lps, (z, y, x), segmentation_node.GetName())
-    except InputError:  # a transform that shears: Slicer resamples it
-        return None
 
 
 def on_voxels_of(own: Volume, geometry: Geometry, beyond: bool) -> Volume:

@@ -15,7 +15,7 @@ import numpy as np
 from DosePredictionLib.cli.dose_options import tell_warnings
 from DosePredictionLib.cli.each_case import each_case
 from DosePredictionLib.cli.evaluated_dose import EvaluatedDose, predict_dose, read_predicted_dose
-from DosePredictionLib.cli.model_options import MODEL_DEFAULTS, add_model_options, chosen_calibration
+from DosePredictionLib.cli.model_options import MODEL_DEFAULTS, add_model_options, chosen_calibration, chosen_system
 from DosePredictionLib.cli.options_apart import check_apart
 from DosePredictionLib.cli.result_folders import check_writable, remove_left_file
 from DosePredictionLib.cli.score_tables import mean_gdp_hmm, write_score_tables
@@ -130,7 +130,7 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.predictions is None:
         calibrate = chosen_calibration(arguments)
         seen = _patients_seen(_weights_files(arguments))
-        with Predictor(arguments.system, arguments.weights, arguments.device, calibrate=calibrate) as predictor:
+        with Predictor(chosen_system(arguments), arguments.weights, arguments.device, calibrate=calibrate) as predictor:
             results, failures = _score_all(arguments, partial(predict_dose, predictor, options=options), goals, card)
     elif arguments.predictions.is_dir():
         results, failures = _score_all(arguments, partial(read_predicted_dose, arguments.predictions), goals, card)
@@ -254,7 +254,7 @@ def _settings(results: Sequence[CaseResult], arguments: argparse.Namespace, seen
 
 def _weights_files(arguments: argparse.Namespace) -> list[Path]:
     """The weights that predict, and the dose calibration after them, if any."""
-    weights: Path = arguments.weights or default_weights(arguments.system)
+    weights: Path = arguments.weights or default_weights(chosen_system(arguments))
     if not chosen_calibration(arguments):
         return [weights]
     return [weights, arguments.calibration_weights or shipped_calibration(read_weights_header(weights).system)]

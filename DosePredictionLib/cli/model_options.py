@@ -5,16 +5,20 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from DosePredictionLib.errors import InputError
+from DosePredictionLib.inference.weights_header import read_weights_header
+
 #: The options that choose and steer a model, with their defaults.
 MODEL_DEFAULTS = {
-    "--system": "default", "--weights": None, "--samples": None, "--steps": None, "--seed": 0, "--calibrate": False,
+    "--system": None, "--weights": None, "--samples": None, "--steps": None, "--seed": 0, "--calibrate": False,
     "--calibration-weights": None, "--device": "auto",
 }  # fmt: skip
 
 
 def add_model_options(parser: argparse.ArgumentParser) -> None:
     """The options that choose and steer a model."""
-    parser.add_argument("--system", default="default", metavar="NAME", help="which system predicts (default: default)")
+    parser.add_argument("--system", metavar="NAME",
+                        help="which system predicts (default: that of --weights, or default)")  # fmt: skip
     parser.add_argument("--weights", metavar="FILE", type=Path, help="weights file instead of the one that ships")
     parser.add_argument("--samples", type=int, metavar="K",
                         help="doses drawn, every second one of the patient's mirror image; their mean is the "
@@ -29,6 +33,23 @@ def add_model_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--calibration-weights", metavar="FILE", type=Path,
                         help="the same with another calibration, one that was trained for these weights")  # fmt: skip
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda or mps (default: auto)")
+
+
+def chosen_system(arguments: argparse.Namespace) -> str:
+    """The system that predicts.
+
+    Raises:
+        InputError: the weights can't be read, or are of another system than is asked for.
+    """
+    if arguments.weights is None:
+        return arguments.system or "default"
+    held = read_weights_header(arguments.weights).system
+    if arguments.system not in (None, held):
+        raise InputError(
+            f"{arguments.weights} holds weights of the system {held!r}, not {arguments.system!r}; leave --system out, "
+            "or give weights of that system."
+        )
+    return held
 
 
 def chosen_calibration(arguments: argparse.Namespace) -> bool | Path:

@@ -10,7 +10,7 @@ from typing import Any
 
 from DosePredictionLib.cli.each_case import check_all_done, each_case
 from DosePredictionLib.cli.goal_options import TakenGoals, add_goals_option, goals_for, named_goals
-from DosePredictionLib.cli.model_options import add_model_options, chosen_calibration
+from DosePredictionLib.cli.model_options import add_model_options, chosen_calibration, chosen_system
 from DosePredictionLib.cli.options_apart import check_apart
 from DosePredictionLib.cli.prediction_files import (
     FORMATS,
@@ -100,7 +100,7 @@ def run(arguments: argparse.Namespace) -> int:
     failures: list[str] = []
     told = ""  # of the goals, said anew where they change from case to case
     calibrate = chosen_calibration(arguments)
-    with Predictor(arguments.system, arguments.weights, arguments.device, calibrate=calibrate) as predictor:
+    with Predictor(chosen_system(arguments), arguments.weights, arguments.device, calibrate=calibrate) as predictor:
         predictor.start()
 
         def predicted(case: Case) -> tuple[Prediction, TakenGoals]:
@@ -155,7 +155,8 @@ def run_modality(arguments: argparse.Namespace, options: PredictionOptions, case
     folder_of = dict(zip(cases, result_folders(cases, arguments.output), strict=True))
     check_modality_files(folder_of.values(), arguments.target)
     check_writable(arguments.output)
-    loaded = load_weights(arguments.weights or modality_weights(arguments.system))
+    system = chosen_system(arguments)
+    loaded = load_weights(arguments.weights or modality_weights(system))
     if warning := modality_warning(loaded):
         print(f"Warning: {warning}", file=sys.stderr)
     # What no case can be sampled with is told once.

@@ -311,6 +311,15 @@ def test_options_that_would_have_no_effect_are_refused(command, apart, case, tmp
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.parametrize("more", [[], ["--target", "ct"]])
+def test_weights_of_another_system_than_is_asked_for_are_refused(more, case, weights, tmp_path, capsys):
+    """Otherwise the figures of one system would be published as another's."""
+    asked = ["--system", "magdiff_adc", "--weights", str(weights), "-o", str(tmp_path / "out")]
+    text = refused(["predict", str(case), *asked, *more], capsys)
+    assert "'default'" in text and "'magdiff_adc'" in text and "--system" in text
+    assert not more or not (tmp_path / "out").exists()
+
+
 def test_defaults_that_options_are_told_by_are_the_parsers():
     told = parser().parse_args(["evaluate", "DATA", "-o", "OUT"])
     check_apart("--predictions", MODEL_DEFAULTS, told)

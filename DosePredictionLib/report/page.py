@@ -54,7 +54,9 @@ def report_page(
     remarks = [str(text) for text in (shown.provenance or {}).get("warnings", ())]
     remarks += [text for dose in doses for text in dose.warnings]
     content = [
-        sections.summary_section(patient, shown, comparison, len(warnings), about),
+        sections.summary_section(
+            patient, shown, comparison, len(warnings) + len(sections.remarks_beside(patient, warnings, remarks)), about
+        ),
         sections.warnings_section(patient, warnings, remarks, about),
         sections.views_section(patient, doses, colours),
         sections.dvh_section(patient, comparison, order, colours),

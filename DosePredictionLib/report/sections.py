@@ -93,12 +93,19 @@ def warnings_section(
             f'<li data-id="{escape(warning.id)}"><b>{escape(warning.text)}</b> {escape(warning.explanation)}'
             f"<small>{escape(evidence)}</small></li>"
         )
-    known = {warning.text for warning in warnings}
-    more = [text for text in dict.fromkeys((*patient.warnings, *remarks)) if text not in known]
-    content = f'<ul class="warnings">{"".join(items)}</ul>' if items else "<p>No warning applies.</p>"
+    more = remarks_beside(patient, warnings, remarks)
+    content = f'<ul class="warnings">{"".join(items)}</ul>' if items else ""
+    if not items and not more:
+        content = "<p>No warning applies.</p>"
     if more:
         content += f'<ul class="remarks">{"".join(f"<li>{escape(text)}</li>" for text in more)}</ul>'
     return section(f"Warnings: {about}" if about else "Warnings", content)
+
+
+def remarks_beside(patient: Patient, warnings: Sequence[ReviewWarning], remarks: Sequence[str]) -> list[str]:
+    """What readers and checks remarked, each once, without what the warnings say."""
+    known = {warning.text for warning in warnings}
+    return [text for text in dict.fromkeys((*patient.warnings, *remarks)) if text not in known]
 
 
 def _evidence(name: str, value: float | str) -> str:

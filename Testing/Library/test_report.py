@@ -215,6 +215,19 @@ def test_without_reference_standard_deviation_provenance_ct_and_goals_it_is_shor
     assert "There is no CT." in text and "fractions unknown" in text and "Hottest point: 71." in text
 
 
+def test_remarks_count_as_warnings(tmp_path: Path) -> None:
+    """A wrong patient's dose under "Warnings 0, none" would be read as fine."""
+    path = tmp_path / "report.html"
+    counts = []
+    for remarks in ((), ("The dose is another patient's.",)):
+        write_report(path, ball_patient(), [NamedDose("Mine", dose_gy(), warnings=remarks)])
+        text = path.read_text(encoding="utf-8")
+        card = re.search(r"Warnings</span><b>(\d+)</b><small>(see below|none)", text)
+        assert card is not None and (card[1] == "0") == (card[2] == "none") == ("No warning applies." in text)
+        counts.append(int(card[1]))
+    assert counts[1] == counts[0] + 1
+
+
 def test_an_unwritable_place_leaves_nothing(tmp_path: Path, capsys) -> None:
     write_patient_folder(ball_patient(), tmp_path / "ball")
     dose_gy().write(tmp_path / "dose.nrrd")

@@ -14,7 +14,7 @@ from DosePredictionScene.dose_node import DOSE_ROLE, DOSE_STD_ROLE, predicted_do
 from DosePredictionScene.dvh_chart import BAND_SUFFIXES, CHART_ROLE, REFERENCE_SUFFIX, series_nodes, show_curves
 from DosePredictionScene.goals_table import TABLE_ROLE as GOALS_ROLE
 from DosePredictionScene.isodose_lines import ISODOSE_ROLE, LEVELS_ATTRIBUTE, isodose_lines_in_pieces
-from DosePredictionScene.layout import show_chart_and_table
+from DosePredictionScene.layout import lay_out_3d_view, show_chart_and_table
 from DosePredictionScene.overlay import (
     WINDOWS,
     show_ct,
@@ -104,6 +104,7 @@ class ResultsSection(Section):
         self._bindings.choice(ui.windowSelector, "window")
         self._bindings.check_box(ui.bandsCheckBox, "bands")
         ui.isodoseUnitSelector.connect("activated(int)", self._on_unit)
+        ui.isodoses3DCheckBox.connect("clicked(bool)", self._on_surfaces)
         ui.dvhList.connect("itemChanged(QListWidgetItem*)", self._on_curve)
         self.goals = GoalsView(ui.goalsTable, jobs, tell)
         self.warnings = WarningsView(ui.warningsTitle, ui.warningsFrame)
@@ -343,6 +344,13 @@ class ResultsSection(Section):
         if self._parameters is not None and self._dose is not None and self._parameters.isodose_levels:
             levels, unit = self._parameters.isodose_levels, self._parameters.isodose_unit
             self._parameters.isodose_levels = other_unit(levels, unit, prescription_of(self._dose))
+
+    def _on_surfaces(self, ticked: bool) -> None:
+        """The user wants to see surfaces, or not: the layout that a prediction is shown in has no 3D view."""
+        if ticked and self._parameters is not None and self._dose is not None and lay_out_3d_view():
+            self._apply(self._parameters)
+            slicer.util.resetThreeDViews()  # so that they are in sight
+            self._tell(_("The layout is now Conventional Plot, which has a 3D view; the goals are below."))
 
     def _show_isodoses(self, lines: bool, surfaces: bool) -> None:
         model = self._dose.GetNodeReference(ISODOSE_ROLE)

@@ -8,6 +8,7 @@ import numpy as np
 import slicer
 
 DOSE_OPACITY = 0.4
+PLOT_VIEW, THREE_D_VIEW = "vtkMRMLPlotViewNode", "vtkMRMLViewNode"
 Point = tuple[float, float, float]
 
 
@@ -27,10 +28,31 @@ def show_chart_and_table(chart_node: Any, table_node: Any) -> None:
 
 
 def four_up_with_plot_and_table() -> None:
-    """Switch to the layout of three slice views, a plot and a table."""
-    layout = slicer.mrmlScene.GetFirstNodeByClass("vtkMRMLLayoutNode")
-    if layout is not None:  # an application without a main window has no layout
+    """Switch to the layout of three slice views, a plot and a table.
+
+    A layout with a plot and a 3D view is left: this one has no 3D view, and goals are in the panel, too.
+    """
+    layout = _layout_node()
+    if layout is not None and not (_shows(layout, PLOT_VIEW) and _shows(layout, THREE_D_VIEW)):
         layout.SetViewArrangement(slicer.vtkMRMLLayoutNode.SlicerLayoutFourUpPlotTableView)
+
+
+def lay_out_3d_view() -> bool:
+    """Switch to a layout of three slice views, a plot and a 3D view unless a 3D view is laid out; whether it did."""
+    layout = _layout_node()
+    if layout is None or _shows(layout, THREE_D_VIEW):
+        return False
+    layout.SetViewArrangement(slicer.vtkMRMLLayoutNode.SlicerLayoutConventionalPlotView)
+    return True
+
+
+def _layout_node() -> Any:
+    """None in an application without a main window."""
+    return slicer.mrmlScene.GetFirstNodeByClass("vtkMRMLLayoutNode")
+
+
+def _shows(layout: Any, view_class: str) -> bool:
+    return f'"{view_class}"' in (layout.GetCurrentLayoutDescription() or "")
 
 
 def fit_slices_to(ct_node: Any, centre_ras: Point) -> None:

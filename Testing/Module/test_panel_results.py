@@ -171,6 +171,24 @@ def test_isodoses_in_percent_and_gray(predicted: Session) -> None:
     assert model.GetDisplayNode().GetVisibility3D() and not model.GetDisplayNode().GetVisibility2D()
 
 
+def test_surfaces_in_3d_are_in_a_view_that_is_laid_out(predicted: Session) -> None:
+    box = predicted.panel.results.ui.isodoses3DCheckBox
+    layout = slicer.mrmlScene.GetFirstNodeByClass("vtkMRMLLayoutNode")
+    arrangements = slicer.vtkMRMLLayoutNode
+    assert layout.GetViewArrangement() == arrangements.SlicerLayoutFourUpPlotTableView
+    click(box)
+    predicted.settle()
+    for view in ("vtkMRMLViewNode", "vtkMRMLPlotViewNode", "vtkMRMLSliceNode"):
+        assert f'"{view}"' in layout.GetCurrentLayoutDescription()
+    assert "Conventional Plot" in predicted.status
+    click(box)
+    for arrangement in (arrangements.SlicerLayoutConventionalPlotView, arrangements.SlicerLayoutFourUpView):
+        layout.SetViewArrangement(arrangement)
+        click(box)
+        click(box)
+        assert layout.GetViewArrangement() == arrangement, "the user's, with a 3D view"
+
+
 def levels_of(model: Any) -> list[float]:
     return sorted({round(float(v), 3) for v in slicer.util.arrayFromModelPointData(model, "isolevels")})
 

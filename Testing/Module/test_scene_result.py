@@ -75,6 +75,13 @@ def test_views_show_the_dose_over_the_ct_in_the_four_up_layout() -> None:
         assert plane[:3, 2] @ (centre_ras - plane[:3, 3]) == pytest.approx(0.0, abs=1e-6), node.GetName()
 
 
+def test_a_layout_with_a_chart_and_a_3d_view_is_left_to_the_user() -> None:
+    layout = slicer.mrmlScene.GetFirstNodeByClass("vtkMRMLLayoutNode")
+    layout.SetViewArrangement(slicer.vtkMRMLLayoutNode.SlicerLayoutConventionalPlotView)
+    shown_phantom()
+    assert layout.GetViewArrangement() == slicer.vtkMRMLLayoutNode.SlicerLayoutConventionalPlotView
+
+
 def test_a_second_prediction_leaves_the_users_views_alone() -> None:
     ct, segmentation, _, _ = shown_phantom()
     layout = slicer.mrmlScene.GetFirstNodeByClass("vtkMRMLLayoutNode")

@@ -9,7 +9,6 @@ from typing import Any
 import qt
 import slicer
 import vtk
-from DosePredictionScene.overlay import show_ct
 from DosePredictionScene.pieces import in_background
 from DosePredictionScene.prediction_request import Request
 from DosePredictionScene.prediction_run import BUDGET_S
@@ -31,7 +30,7 @@ from DosePredictionPanel.plan_fields import plan_of, take_plan
 from DosePredictionPanel.prescription_section import PrescriptionSection
 from DosePredictionPanel.results_section import ResultsSection
 from DosePredictionPanel.run_section import RunSection
-from DosePredictionPanel.sample_patient import sample_in_pieces
+from DosePredictionPanel.sample_patient import sample_in_pieces, show_sample_ct
 from DosePredictionPanel.shortcuts import add_shortcuts
 from DosePredictionPanel.structures_section import StructuresSection
 
@@ -242,8 +241,7 @@ class Panel(VTKObservationMixin):
         parameters.ct, parameters.segmentation = nodes.ct, nodes.segmentation
         parameters.clinical_dose = nodes.reference_dose
         take_plan(patient, parameters)
-        show_ct(nodes.ct, None)
-        slicer.util.setSliceViewerLayers(fit=True)
+        show_sample_ct(nodes.ct)
         self._tell(_("The sample patient is loaded."))
 
     # Predicting

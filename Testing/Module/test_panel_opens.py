@@ -318,7 +318,13 @@ def test_the_sample_patient_is_a_click_away_and_in_sample_data(session: Session)
 
     logic = SampleData.SampleDataLogic()
     source = logic.sourceForSampleName("DosePredictionHeadAndNeck")
+    red = slicer.mrmlScene.GetNodeByID("vtkMRMLSliceNodeRed")
+    red.SetFieldOfView(10.0, 10.0, 1.0)
     ct, structures, dose = source.customDownloader(source)  # as its button does
+    assert ct is not parameters.ct, "a second one"
+    for composite in slicer.util.getNodesByClass("vtkMRMLSliceCompositeNode"):
+        assert composite.GetBackgroundVolumeID() == ct.GetID() and not composite.GetForegroundVolumeID()
+    assert min(red.GetFieldOfView()[:2]) > 100.0, "the whole CT is in sight"
     assert ct.IsA("vtkMRMLScalarVolumeNode") and structures.IsA("vtkMRMLSegmentationNode")
     assert dose.GetAttribute("DicomRtImport.DoseVolume") == "1"
     assert logic.downloadSamples(source.sampleName) == [], "which loads files by their URLs: scripts take load_sample"

@@ -78,7 +78,10 @@ class Panel(VTKObservationMixin):
         self._entered = False
 
     def _lay_out(self, layout: Any) -> None:
-        """What it is for stands above the part that scrolls, so that it is always in sight."""
+        """What it is for stands above the part that scrolls, so that it is always in sight.
+
+        The dock may be narrower than the sections: it asks the scroll area for its width, not these.
+        """
         self.notice = qt.QLabel("<b>" + _("Research use, not for clinical decisions.") + "</b>")
         self.notice.setObjectName("researchUseLabel")
         self.notice.wordWrap = True
@@ -100,7 +103,7 @@ class Panel(VTKObservationMixin):
         self._scroll_area.setObjectName("sectionsScrollArea")
         self._scroll_area.widgetResizable = True
         self._scroll_area.setFrameShape(qt.QFrame.NoFrame)
-        self._scroll_area.setHorizontalScrollBarPolicy(qt.Qt.ScrollBarAlwaysOff)
+        self._scroll_area.setHorizontalScrollBarPolicy(qt.Qt.ScrollBarAsNeeded)
         self._scroll_area.setVerticalScrollBarPolicy(qt.Qt.ScrollBarAlwaysOn)
         self._scroll_area.setWidget(contents)
         layout.addWidget(self._scroll_area, 1)

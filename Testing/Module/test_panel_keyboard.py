@@ -103,6 +103,24 @@ def test_what_it_is_for_is_in_sight_wherever_the_panel_is_scrolled(session: Sess
         assert notice.isVisible() and not notice.visibleRegion().isEmpty()
 
 
+def test_what_a_narrow_dock_cuts_off_can_be_scrolled_to(session: Session) -> None:
+    session.phantom()
+    session.predict()
+    panel, outer = session.panel, session.host.panel
+    for section in (panel.inputs, panel.structures, panel.prescription, panel.model, panel.run, panel.results):
+        section.widget.collapsed = False
+    session.settle()
+    area, bar = panel._scroll_area, panel._scroll_area.horizontalScrollBar()
+    assert bar.maximum == 0, "a dock of the usual width shows all"
+    outer.resize(300, outer.height)
+    session.standin.process_events()
+    assert bar.isVisible() and bar.maximum == area.widget().width - area.viewport().width > 0
+    bar.value = bar.maximum
+    button = panel.results.ui.exportDicomButton
+    right = button.mapTo(area.viewport(), QtCore.QPoint(button.width, 0)).x()
+    assert right <= area.viewport().width
+
+
 def test_the_goals_do_not_scroll_sideways(session: Session) -> None:
     session.phantom()
     session.predict()

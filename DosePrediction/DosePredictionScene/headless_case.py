@@ -10,7 +10,7 @@ from pathlib import Path
 import slicer
 
 from DosePredictionLib.cli.goal_options import goals_for, named_goals
-from DosePredictionLib.cli.model_options import chosen_calibration
+from DosePredictionLib.cli.model_options import chosen_calibration, chosen_system
 from DosePredictionLib.cli.prediction_files import write_outputs
 from DosePredictionLib.cli.progress_bar import ProgressBar
 from DosePredictionLib.cli.result_folders import (
@@ -63,7 +63,7 @@ def predict_case(options: argparse.Namespace, make_predictor: Callable[[], Predi
     require_drawing()
     named = named_goals(options)  # a goal file that can't be read is told of before the work, not after it
     run = PredictionRun(make_predictor)
-    run.use_model(ModelChoice(options.system, options.weights, options.device, chosen_calibration(options)))
+    run.use_model(ModelChoice(chosen_system(options), options.weights, options.device, chosen_calibration(options)))
     patient = read_patient(options.case)
     taken = goals_for(patient, named)
     run.use_goals(options.goals or taken.goals.name)

@@ -23,6 +23,8 @@ from DosePredictionScene.headless_case import CONTENTS, predict_case, write_scen
 from DosePredictionScene.known_outlines import with_known_outlines
 from DosePredictionScene.nodes_from_patient import nodes_from_patient
 from DosePredictionScene.patient_from_nodes import PlanContext, patient_from_nodes
+from DosePredictionScene.prediction_request import ModelChoice
+from DosePredictionScene.prediction_run import PredictionRun
 from DosePredictionScene.self_test import phantom_nodes, spherical_dose
 from phantom import AXIAL, ball_patient
 from phantom_scene import PromptPredictor
@@ -351,6 +353,19 @@ def test_goals_suit_the_case_unless_they_are_named(
         assert {result.goal.source for result in done.goals} <= {goal.source for goal in bundled_goals(wanted).goals}
         written = (tmp_path / wanted / "goals.csv").read_text(encoding="utf-8")
         assert ("RTOG 0813" in written) == (wanted == "rtog-0813")
+
+
+def test_where_no_system_is_named_the_default_one_predicts(case: Path, tmp_path: Path, monkeypatch) -> None:
+    chosen = []
+
+    def noted(run: object, model: ModelChoice) -> None:
+        chosen.append(model)
+        raise InputError("that is all")
+
+    monkeypatch.setattr(PredictionRun, "use_model", noted)
+    with pytest.raises(InputError, match="that is all"):
+        predict_case(argument_parser().parse_args([str(case), "-o", str(tmp_path / "out")]))
+    assert chosen[0].system == "default"
 
 
 def test_a_scene_that_cannot_be_written_leaves_nothing(tmp_path: Path) -> None:

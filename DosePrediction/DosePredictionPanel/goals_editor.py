@@ -17,7 +17,8 @@ from DosePredictionPanel.goal_lines import FIELDS, edited, own_draft
 from DosePredictionPanel.section import UI_FOLDER
 
 PROBLEM = len(FIELDS)
-PROBLEM_COLOUR = (1.0, 0.85, 0.83)
+#: The text's besides the background's: that of a dark theme is white.
+PROBLEM_COLOUR, PROBLEM_TEXT_COLOUR = (1.0, 0.85, 0.83), (0.15, 0.0, 0.0)
 ROW_HEIGHT = 24
 WIDTHS = {"structure": 150, "metric": 80, "comparator": 34, "limit": 56, "unit": 48, "tolerance": 66, "priority": 56,
           "fractions": 70, "source": 190}  # fmt: skip
@@ -92,9 +93,13 @@ class GoalsEditor:
         for row in range(len(self._draft.lines)):
             sentence = problems.get(row, "")
             table.item(row, PROBLEM).setText(sentence)
-            brush = qt.QBrush(qt.QColor.fromRgbF(*PROBLEM_COLOUR)) if sentence else qt.QBrush()
+            behind, text = (
+                qt.QBrush(qt.QColor.fromRgbF(*colour)) if sentence else qt.QBrush()
+                for colour in (PROBLEM_COLOUR, PROBLEM_TEXT_COLOUR)
+            )
             for column in range(table.columnCount):
-                table.item(row, column).setBackground(brush)
+                table.item(row, column).setBackground(behind)
+                table.item(row, column).setForeground(text)
                 table.item(row, column).setToolTip(sentence or self._draft.lines[row].note)
         self._filling = False
         empty = "" if self._draft.lines else _("There is no goal yet; add one.")

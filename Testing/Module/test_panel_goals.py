@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from DosePredictionScene.self_test import PEAK, REACH_MM
 from panel_session import Session
+from PySide6 import QtCore
 from standin.gestures import choose, click, type_into
 
 from DosePredictionLib.dosimetry.goal_editing import GoalDraft, GoalLine
@@ -148,8 +149,14 @@ def test_lines_are_added_moved_and_removed_and_problems_are_shown_in_their_rows(
         assert "much" in cell(dialog, 1, PROBLEM).text() and not save.enabled
         assert "much" in cell(dialog, 1, LIMIT).toolTip()
         assert cell(dialog, 1, LIMIT).background().color().red() > cell(dialog, 1, LIMIT).background().color().blue()
+        for column in (STRUCTURE, LIMIT, PROBLEM):  # in a dark theme, too, whose text is white
+            item = cell(dialog, 1, column)
+            assert item.background().color().lightness() - item.foreground().color().lightness() > 150
+            assert item.foreground().style() != QtCore.Qt.BrushStyle.NoBrush
         cell(dialog, 1, LIMIT).setText("54")
         assert not cell(dialog, 1, PROBLEM).text() and save.enabled
+        for role in (QtCore.Qt.ItemDataRole.ForegroundRole, QtCore.Qt.ItemDataRole.BackgroundRole):
+            assert cell(dialog, 1, LIMIT).data(role) is None, "the theme's again"
         click(button(dialog, "goalUpButton"))
         assert [cell(dialog, row, STRUCTURE).text() for row in range(2)] == ["Brainstem", "SpinalCord"]
         click(button(dialog, "goalDownButton"))

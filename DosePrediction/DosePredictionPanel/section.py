@@ -28,7 +28,20 @@ class Section:
         for label in self.widget.findChildren(qt.QLabel):
             field = getattr(self.ui, label.objectName.removesuffix("Label"), None)
             if field is not None and field is not label:
-                label.setBuddy(field)  # Alt and the underlined letter go there
+                label.setBuddy(_that_takes_keys(field))  # Alt and the underlined letter go there
+
+
+def _that_takes_keys(field: Any) -> Any:
+    """The field, or the combo box in a node selector.
+
+    A node selector takes no focus itself, yet its combo box hands the focus on to it: neither Alt nor Tab would get
+    there.
+    """
+    box = field.findChild(qt.QComboBox) if field.className() == "qMRMLNodeComboBox" else None
+    if box is None:
+        return field
+    box.setFocusProxy(None)
+    return box
 
 
 def fill_choices(selector: Any, choices: dict[str, str]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from types import SimpleNamespace
 from typing import Any
 
 from panel_session import Session
@@ -80,6 +81,30 @@ def test_underlined_letters_are_used_once_a_section(session: Session) -> None:
     for label in panel.results.widget.findChildren(QtWidgets.QLabel):
         if "&" in label.text:
             assert label.buddy() is not None, f"{label.text} leads nowhere"
+
+
+def test_alt_and_tab_get_to_the_node_selectors(session: Session) -> None:
+    ui, window = session.panel.inputs.ui, session.host.panel
+    window.activateWindow()
+    session.standin.process_events(until=lambda: window.isActiveWindow)
+    names = ("ctSelector", "segmentationSelector", "clinicalDoseSelector")
+    boxes = [getattr(ui, name).findChild(QtWidgets.QComboBox) for name in names]
+    for name, box in zip(names, boxes, strict=True):
+        (letter,) = re.findall(r"&(\w)", getattr(ui, f"{name}Label").text)
+        session.panel.run.ui.predictButton.setFocus()
+        QTest.keyClick(window, letter, QtCore.Qt.KeyboardModifier.AltModifier)
+        assert QtWidgets.QApplication.focusWidget() is box, letter
+    boxes[0].setFocus()
+    for box in boxes[1:]:
+        QTest.keyClick(QtWidgets.QApplication.focusWidget(), KEY.Key_Tab)
+        assert QtWidgets.QApplication.focusWidget() is box
+
+
+def test_a_node_selector_without_a_combo_box_is_left_as_it_is(session: Session) -> None:
+    from DosePredictionPanel.section import _that_takes_keys
+
+    field = SimpleNamespace(className=lambda: "qMRMLNodeComboBox", findChild=lambda _kind: None)
+    assert _that_takes_keys(field) is field
 
 
 def texts_of(widget: Any) -> list[str]:

@@ -22,7 +22,7 @@ class qMRMLNodeComboBox(WithSceneToAsk, QtWidgets.QWidget):
     """The nodes of a scene that fit; "None" above them, actions below them.
 
     As in Slicer, currentNodeChanged comes with every change of the shown text or row, so also when the current node is
-    renamed; and without a scene the box is disabled.
+    renamed; and without a scene the box is disabled. It takes no focus, and its combo box hands the focus on to it.
     """
 
     interactionNodeSingletonTag = Stored("Singleton")
@@ -49,7 +49,7 @@ class qMRMLNodeComboBox(WithSceneToAsk, QtWidgets.QWidget):
         layout = QtWidgets.QHBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.addWidget(self._box)
-        self.setFocusProxy(self._box)
+        self._box.setFocusProxy(self)
         self.setSizePolicy(QtWidgets.QSizePolicy.Policy.Preferred, QtWidgets.QSizePolicy.Policy.Fixed)
         self._box.connect("currentTextChanged(QString)", self._on_current_changed)
         self._box.connect("activated(int)", self._on_activated)

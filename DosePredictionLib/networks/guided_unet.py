@@ -16,6 +16,7 @@ from DosePredictionLib.networks.blocks import (
     activation,
     depth_to_space,
     space_to_depth,
+    unrounded,
 )
 
 STEMS = ("strided", "space-to-depth")
@@ -146,7 +147,7 @@ class GuidedUNet(nn.Module):
             x, skip = self.upsample[level](x), skips.pop()
             x = x + skip if self.adds else torch.cat([x, skip], dim=1)
             x = self.decoder[level](x, embedding, maps[level])
-        return depth_to_space(self.head(activation(self.norm(x, embedding))))
+        return depth_to_space(unrounded(self.head, activation(self.norm(x, embedding))))
 
     def _input(self, conditions: Tensor, noisy: Tensor) -> Tensor:
         """What the stem sees, in the layout and number type that it is fastest in."""

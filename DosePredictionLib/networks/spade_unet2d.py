@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as functional
 from torch import Tensor, nn
 
-from DosePredictionLib.networks.blocks import TimeEmbedding, activation
+from DosePredictionLib.networks.blocks import TimeEmbedding, activation, unrounded
 from DosePredictionLib.networks.slice_blocks import (
     ScaleAndShift,
     SliceBlock,
@@ -183,4 +183,4 @@ class SpadeUNet2d(nn.Module):
                 x = torch.cat([self.upsample[wanted](x), skips.pop()], dim=1)
             level = wanted
             x = block(x, embedding, guidance.maps[index])
-        return functional.pixel_shuffle(self.head(activation(positional_norm(x))), 2)
+        return functional.pixel_shuffle(unrounded(self.head, activation(positional_norm(x))), 2)

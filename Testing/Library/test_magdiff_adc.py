@@ -178,6 +178,8 @@ def test_a_dose_is_zero_outside_its_region_repeats_and_fits_the_grid(trained, ca
     assert dose.shape == inputs.region.shape and dose.dtype == np.float32
     assert dose.min() >= 0 and not dose[~inputs.region].any()
     assert dose.max() <= 1.2 * inputs.prescription_gy + 1e-3
+    high = dose[(dose > 0.5 * dose.max()) & (dose < dose.max())]
+    assert len(np.unique(high)) > 0.9 * len(high), "not rounded to bfloat16"
     assert np.array_equal(dose, loaded.system.sample_dose(loaded.network, inputs, 3, 5))
     assert not np.array_equal(dose, loaded.system.sample_dose(loaded.network, inputs, 3, 6))
     # However many slices go through the network together, there is no seam.

@@ -150,3 +150,11 @@ def test_dropout_leaves_whole_channels_out_in_training_alone():
         left_out = (torch.stack(seen) == 0).flatten(3)
         assert torch.equal(left_out.all(dim=3), left_out.any(dim=3)), "a channel is there or is not"
         assert left_out[..., 0].float().mean().item() == pytest.approx(0.5, abs=0.08)
+
+
+def test_a_dose_is_not_rounded_to_the_eight_bits_that_the_layers_before_have():
+    network = small_unet().eval()
+    with torch.inference_mode(), torch.autocast("cpu", dtype=torch.bfloat16):
+        dose = network(*inputs())
+    assert dose.dtype == torch.float32
+    assert (dose != dose.bfloat16().float()).float().mean() > 0.95

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from DosePredictionScene.contours_state import contours_state
+from DosePredictionScene.contours_state import Contours, contours_in_pieces, contours_time
+from DosePredictionScene.pieces import Pieces
 from DosePredictionScene.predicted_plan import lost_structures, predicted_structures
 from DosePredictionScene.segment_choices import choices_digest
 
@@ -20,9 +21,15 @@ def measured_segmentation(dose: Any, parameters: Parameters) -> Any:
     return None if lost_structures(dose) else predicted_structures(dose) or parameters.segmentation
 
 
-def measured_contours(dose: Any, parameters: Parameters) -> int:
-    """Of these structures as they are drawn now (`contours_state`)."""
-    return contours_state(measured_segmentation(dose, parameters))
+def measured_contours_time(dose: Any, parameters: Parameters) -> int:
+    """When these structures were touched last (`contours_time`)."""
+    return contours_time(measured_segmentation(dose, parameters))
+
+
+def measured_contours_in_pieces(dose: Any, parameters: Parameters, known: Contours) -> Pieces[Contours]:
+    """These structures as they are drawn now (`contours_in_pieces`)."""
+    contours = yield from contours_in_pieces(measured_segmentation(dose, parameters), known)
+    return contours
 
 
 def structures_digest(dose: Any, parameters: Parameters) -> str:

@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from DosePredictionScene.contours_state import NOT_READ, Contours
 from DosePredictionScene.measured import Measured
 from DosePredictionScene.measured_with import MeasuredWith, measured_with, remember_measured_with
 from DosePredictionScene.pieces import Pieces, unless
@@ -21,7 +22,11 @@ from DosePredictionLib.dosimetry.goal_reading import goals_of, is_goals_file
 from DosePredictionLib.errors import InputError
 from DosePredictionPanel.comparison import compared_dose
 from DosePredictionPanel.jobs import Jobs
-from DosePredictionPanel.measured_structures import measured_contours, structures_digest
+from DosePredictionPanel.measured_structures import (
+    measured_contours_in_pieces,
+    measured_contours_time,
+    structures_digest,
+)
 from DosePredictionPanel.parameters import Parameters
 
 
@@ -45,7 +50,11 @@ class Measurement:
         self._dose: Any = None
         self._known: Measured | None = None
         self._known_dose: Any = None
-        self._known_structures, self._known_contours = "", 0
+        self._known_structures = ""
+        #: What was drawn when the known dose was measured.
+        self.contours = NOT_READ
+        #: Whether chart and table still show what was drawn before.
+        self._late = False
         #: What is being measured, or could not be: not to be tried again and again.
         self._asked: tuple[Any, MeasuredWith, int] | None = None
         self._parameters: Parameters | None = None
@@ -76,51 +85,69 @@ class Measurement:
             return
         if not before.structures:  # a scene from before this was kept
             before = replace(before, structures=wanted.structures)
-        contours = measured_contours(dose, parameters)
-        drawn_since = self._known is not None and self._known_dose is dose and self._known_contours != contours
-        if (before != wanted or drawn_since) and self._asked != (dose, wanted, contours):
-            self._begin(dose, wanted, contours)
+        touched = measured_contours_time(dose, parameters)
+        of_dose = self._known is not None and self._known_dose is dose
+        touched_since = of_dose and (self._late or self.contours.time != touched)
+        if (before != wanted or touched_since) and self._asked != (dose, wanted, touched):
+            self._begin(dose, wanted, touched, if_drawn=before == wanted)
 
     def again(self, parameters: Parameters) -> None:
         """Measure anew though the goals' name is the same: what they ask for has changed."""
         if self._dose is not None and not self._busy() and not lost_structures(self._dose):
-            self._begin(self._dose, self._wanted(parameters), measured_contours(self._dose, parameters))
+            self._begin(self._dose, self._wanted(parameters), measured_contours_time(self._dose, parameters))
 
     def in_pieces(self) -> Pieces[Measured]:
         """The dose as it was measured; after a scene was loaded or a contour changed, it is measured first."""
-        contours = 0 if self._parameters is None else measured_contours(self._dose, self._parameters)
-        if self._known is None or self._known_dose is not self._dose or self._known_contours != contours:
-            if name := lost_structures(self._dose):
-                text = _(
-                    "The structures that this dose was predicted for ({name}) are not in the scene any more, so it "
-                    "cannot be measured; predict again."
-                )
-                raise InputError(text.format(name=name))
-            self._tell(_("Measuring the dose of the scene..."))
-            dose = self._dose
-            wanted = None if self._parameters is None else self._wanted(self._parameters)
-            measured = yield from restored_in_pieces(self._request(), goals_of(self._goals()))
-            self._know(dose, measured, "" if wanted is None else wanted.structures, contours)
-        assert self._known is not None
-        return self._known
+        dose, parameters = self._dose, self._parameters
+        known = None if self._known_dose is not dose else self._known
+        touched = 0 if parameters is None else measured_contours_time(dose, parameters)
+        if known is not None and touched == self.contours.time:
+            return known
+        if name := lost_structures(dose):
+            text = _(
+                "The structures that this dose was predicted for ({name}) are not in the scene any more, so it "
+                "cannot be measured; predict again."
+            )
+            raise InputError(text.format(name=name))
+        # Before the first piece: another patient may be chosen meanwhile.
+        request, goals, contours = self._request(), self._goals(), NOT_READ
+        structures = "" if parameters is None else self._wanted(parameters).structures
+        if parameters is not None:
+            contours = yield from measured_contours_in_pieces(dose, parameters, self.contours)
+        if known is not None and known is self._known and contours.are_drawn_as(self.contours):
+            self.contours = contours
+            return known
+        self._tell(_("Measuring the dose of the scene..."))
+        measured = yield from restored_in_pieces(request, goals_of(goals))
+        self._know(dose, measured, structures, contours)
+        self._late = known is not None
+        return measured
 
     def _wanted(self, parameters: Parameters) -> MeasuredWith:
         digest = structures_digest(self._dose, parameters)
         return MeasuredWith.of(self._goals(), compared_dose(parameters), parameters.fractions, digest)
 
-    def _begin(self, dose: Any, wanted: MeasuredWith, contours: int) -> None:
-        self._asked = (dose, wanted, contours)
+    def _begin(self, dose: Any, wanted: MeasuredWith, touched: int, *, if_drawn: bool = False) -> None:
+        self._asked = (dose, wanted, touched)
         # A prediction that begins meanwhile would write to the same chart and table: it does the measuring itself.
-        self._jobs.add(unless(self._busy, self._measured_anew(dose, wanted)), self._on_done)
+        self._jobs.add(unless(self._busy, self._measured_anew(dose, wanted, if_drawn)), self._on_done)
 
-    def _measured_anew(self, dose: Any, wanted: MeasuredWith) -> Pieces[bool]:
+    def _measured_anew(self, dose: Any, wanted: MeasuredWith, if_drawn: bool) -> Pieces[bool]:
+        """Measure and show; with ``if_drawn`` only what was drawn since: saving a scene touches contours, too."""
         if not self._is_chosen(dose, wanted):
             return False
         request, goals = self._request(), goals_of(wanted.goals)
         assert self._parameters is not None
-        contours = measured_contours(dose, self._parameters)
-        known = (self._known_structures, self._known_contours)
-        if self._known is not None and self._known_dose is dose and known == (wanted.structures, contours):
+        contours = yield from measured_contours_in_pieces(dose, self._parameters, self.contours)
+        if not self._is_chosen(dose, wanted):
+            return False
+        of_dose = self._known is not None and self._known_dose is dose and self._known_structures == wanted.structures
+        as_known = of_dose and contours.are_drawn_as(self.contours)
+        if as_known and if_drawn and not self._late:
+            self.contours = contours
+            return False
+        if as_known:
+            assert self._known is not None
             measured = yield from measured_again_in_pieces(self._known, request, goals)
         else:
             measured = yield from restored_in_pieces(request, goals)
@@ -142,6 +169,6 @@ class Measurement:
         """Whether the choice is still the one that the work began for."""
         return dose is self._dose and self._parameters is not None and self._wanted(self._parameters) == wanted
 
-    def _know(self, dose: Any, measured: Measured | None, structures: str = "", contours: int = 0) -> None:
+    def _know(self, dose: Any, measured: Measured | None, structures: str = "", contours: Contours = NOT_READ) -> None:
         self._known_dose, self._known = dose, measured
-        self._known_structures, self._known_contours = structures, contours
+        self._known_structures, self.contours, self._late = structures, contours, False

@@ -112,7 +112,9 @@ class ResultsSection(Section):
         self.measurement = Measurement(jobs, tell, self._request_of_dose, goals, busy, self._on_measured)
         self.scorecards = ScorecardSelector(ui.scorecardSelector, jobs)
         self.scorecard = ScorecardView(ui.scorecardTable, ui.scorecardTotalLabel, ui.scorecardRemarksEdit)
-        self.scoring = Scoring(jobs, self.measurement.in_pieces, busy, self._on_scored)
+        self.scoring = Scoring(
+            jobs, self.measurement.in_pieces, lambda: self.measurement.contours, busy, self._on_scored
+        )  # fmt: skip
         self.exports = Exports(
             ui, jobs, tell, self._request_of_dose, goals, self.measurement.in_pieces, self.scoring.in_pieces
         )  # fmt: skip

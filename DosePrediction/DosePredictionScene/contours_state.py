@@ -1,14 +1,71 @@
-"""Whether contours are still the ones that a dose was measured in."""
+"""Whether contours are still the ones that a dose was measured in.
+
+It is known in this session: a scene does not keep it.
+"""
 
 from __future__ import annotations
 
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
 
-def contours_state(segmentation_node: Any) -> int:
-    """A number that grows whenever what is drawn of a segment changes; 0 without segments.
+from DosePredictionLib.patient.geometry import Geometry
+from DosePredictionLib.patient.volume import Volume
+from DosePredictionScene.pieces import Pieces, in_background
+from DosePredictionScene.segment_labelmap import labelmap_geometry, labelmap_of, segment_voxels_in_pieces
 
-    It holds for this node in this session only: a scene does not keep it.
+
+@dataclass(frozen=True)
+class SegmentState:
+    """What is drawn of one segment.
+
+    Attributes:
+        checksum: of its voxels, or of what else tells one drawing from another; "" where nothing is drawn.
+        place: of the box that holds these voxels; None without voxels.
+    """
+
+    checksum: str
+    place: Geometry | None = None
+
+    def is_drawn_as(self, other: SegmentState) -> bool:
+        """Whether what is drawn is the same, at the same place."""
+        if self.checksum != other.checksum or self.place is None or other.place is None:
+            return self == other
+        return self.place.is_close(other.place)
+
+
+@dataclass(frozen=True)
+class Contours:
+    """What is drawn of all segments.
+
+    Attributes:
+        time: `contours_time` when it was read.
+        segments: by their IDs.
+    """
+
+    time: int = 0
+    segments: Mapping[str, SegmentState] = field(default_factory=dict)
+
+    def are_drawn_as(self, other: Contours) -> bool:
+        """Whether every segment is drawn as it is in the other."""
+        if self is other:
+            return True
+        return self.segments.keys() == other.segments.keys() and all(
+            state.is_drawn_as(other.segments[segment_id]) for segment_id, state in self.segments.items()
+        )
+
+
+#: Before anything was read.
+NOT_READ = Contours()
+
+
+def contours_time(segmentation_node: Any) -> int:
+    """A number that grows whenever what is drawn of a segment is touched; 0 without segments.
+
+    It grows without anything being drawn, too: saving a scene puts labelmaps together. `contours_in_pieces` tells.
     """
     segmentation = None if segmentation_node is None else segmentation_node.GetSegmentation()
     if segmentation is None:
@@ -16,3 +73,50 @@ def contours_state(segmentation_node: Any) -> int:
     source = segmentation.GetSourceRepresentationName()
     drawn = [segmentation.GetSegment(name).GetRepresentation(source) for name in segmentation.GetSegmentIDs()]
     return max((int(one.GetMTime()) for one in drawn if one is not None), default=0)
+
+
+def contours_in_pieces(segmentation_node: Any, known: Contours) -> Pieces[Contours]:
+    """What is drawn now.
+
+    Args:
+        segmentation_node: None gives nothing.
+        known: what was read before, of this node or another; it comes back where nothing was touched since.
+
+    Raises:
+        InputError: a segment changed meanwhile.
+    """
+    time = contours_time(segmentation_node)
+    if time == known.time:
+        return known
+    segments = {}
+    for segment_id in segmentation_node.GetSegmentation().GetSegmentIDs() if time else ():
+        segments[segment_id] = yield from _segment_state(segmentation_node, segment_id)
+    return Contours(time, segments)
+
+
+def _segment_state(segmentation_node: Any, segment_id: str) -> Pieces[SegmentState]:
+    segmentation = segmentation_node.GetSegmentation()
+    segment = segmentation.GetSegment(segment_id)
+    drawn = None if segment is None else segment.GetRepresentation(segmentation.GetSourceRepresentationName())
+    if drawn is None:
+        return SegmentState("")
+    touched = SegmentState(f"touched at {drawn.GetMTime()}")
+    if not segmentation.IsSourceRepresentationImageData():
+        return touched  # surfaces and contours stay as they are when a scene is saved
+    labelmap = labelmap_of(segmentation, segment_id)
+    if labelmap is None or labelmap.image is not drawn:
+        return SegmentState("") if labelmap is None else touched
+    geometry = labelmap_geometry(labelmap, segmentation_node)
+    if geometry is None:
+        return touched
+    voxels = yield from segment_voxels_in_pieces(segmentation, segment_id, segment.GetName() or segment_id)
+    state = yield from in_background(_state_of_voxels, Volume(voxels, geometry))
+    return state
+
+
+def _state_of_voxels(voxels: Volume) -> SegmentState:
+    """Labelmaps that are put together grow beyond the segment: only the box that holds it counts."""
+    mask = voxels.cropped_to_nonzero()
+    if not mask.array.any():
+        return SegmentState("")
+    return SegmentState(hashlib.blake2b(np.packbits(mask.array).tobytes()).hexdigest(), mask.geometry)

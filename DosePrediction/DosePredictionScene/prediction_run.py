@@ -25,7 +25,7 @@ from DosePredictionLib.worker.predictor import (
     Predictor,
     prediction_of,
 )
-from DosePredictionScene.contours_state import contours_state
+from DosePredictionScene.contours_state import NOT_READ, Contours, contours_in_pieces
 from DosePredictionScene.known_outlines import with_known_outlines
 from DosePredictionScene.measured import Measured, measured_in_pieces
 from DosePredictionScene.measured_with import MeasuredWith, remember_measured_with
@@ -49,12 +49,12 @@ class Shown(Measured):
     Attributes:
         nodes: what shows it.
         ct: its CT's node.
-        contours: of its structures when their patient was read (`contours_state`).
+        contours: what was drawn of its structures when their patient was read.
     """
 
     nodes: SceneResult = field(kw_only=True)
     ct: Any = field(kw_only=True)
-    contours: int = field(kw_only=True)
+    contours: Contours = field(kw_only=True)
 
 
 class PredictionRun:
@@ -80,7 +80,7 @@ class PredictionRun:
         #: What the events of its prediction carry; None while it has not been asked, and once the dose has come.
         self._number: int | None = None
         self._plan: PredictedPlan | None = None
-        self._structures, self._contours = "", 0
+        self._structures, self._contours = "", NOT_READ
         #: What `poll` goes on with: reading the patient, or showing the dose. Its result is the event to tell, if any.
         self._work: Pieces[Event | None] | None = None
         self._cancelled = False
@@ -277,10 +277,10 @@ class PredictionRun:
     def _read_and_submit(self, request: Request) -> Pieces[Event | None]:
         # Before the first piece: what a user changes while the patient is read is not what was asked for.
         plan, structures = None, ""
-        contours = contours_state(request.segmentation_node)
         if request.segmentation_node is not None:
             plan = PredictedPlan.of_request(request)
             structures = choices_digest(request.segmentation_node.GetSegmentation(), request.choices)
+        contours = yield from contours_in_pieces(request.segmentation_node, NOT_READ)
         read = yield from request.patient_in_pieces()
         if request.source is not None:
             read = yield from in_background(with_known_outlines, read, request.source)

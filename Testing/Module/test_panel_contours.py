@@ -1,0 +1,110 @@
+"""Contours that are drawn on after the prediction are measured anew; those that saving a scene touches are not."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import slicer
+import vtk
+from DosePredictionScene.pieces import in_one_go
+from panel_session import Session
+
+
+@pytest.fixture
+def scored(session: Session) -> Session:
+    """The phantom predicted, measured and on a scorecard."""
+    session.phantom()
+    session.panel.parameters.scorecard = "head-and-neck"
+    session.settle()
+    session.predict()
+    return session
+
+
+def draw_in_the_target() -> None:
+    """Draw the cord anew."""
+    ct, segmentation = slicer.util.getNode("Phantom CT"), slicer.util.getNode("Phantom structures")
+    cord = segmentation.GetSegmentation().GetSegmentIdBySegmentName("SpinalCord")
+    _, y, x = np.indices((24, 40, 48))
+    mask = (np.hypot(y - 20, x - 24) < 3).astype(np.uint8)
+    slicer.util.updateSegmentBinaryLabelmapFromArray(mask, segmentation, cord, ct)
+
+
+def figures_of(session: Session) -> tuple[str, str]:
+    """The cord's goal, and the points of the scorecard."""
+    table = session.panel.results.ui.goalsTable
+    rows = [[table.item(row, column).text() for column in range(4)] for row in range(table.rowCount)]
+    value = next(row[3] for row in rows if row[1] == "SpinalCord" and row[3] != "-")
+    return value, str(session.panel.results.ui.scorecardTotalLabel.text)
+
+
+def unsaved() -> list[str]:
+    """What Slicer would ask whether to save."""
+    nodes: Any = vtk.vtkCollection()
+    slicer.mrmlScene.GetStorableNodesModifiedSinceRead(nodes)
+    return sorted(nodes.GetItemAsObject(index).GetName() for index in range(nodes.GetNumberOfItems()))
+
+
+def save(path: Path) -> None:
+    assert slicer.mrmlScene.WriteToMRB(str(path))
+
+
+def test_a_contour_drawn_after_the_prediction_is_measured_as_it_is_now(scored: Session) -> None:
+    before, points = figures_of(scored)
+    scored.host.leave()
+    draw_in_the_target()
+    scored.host.enter()
+    scored.settle()
+    after, points_after = figures_of(scored)
+    assert float(after) > float(before) + 10.0 and points_after != points
+    scored.panel.refresh()
+    assert not scored.panel.jobs, "nothing has changed since"
+
+
+def test_saving_a_scene_leaves_nothing_unsaved(scored: Session, tmp_path: Path) -> None:
+    """Saving puts the segments' labelmaps together: other objects, with the same in them."""
+    results = scored.panel.results
+    known = in_one_go(results.measurement.in_pieces()), in_one_go(results.scoring.in_pieces())
+    for name in ("once.mrb", "twice.mrb"):
+        save(tmp_path / name)
+        scored.settle()
+        assert unsaved() == []
+        again = in_one_go(results.measurement.in_pieces()), in_one_go(results.scoring.in_pieces())
+        assert again[0] is known[0] and again[1] is known[1]
+    scored.host.leave()
+    save(tmp_path / "elsewhere.mrb")
+    scored.host.enter()
+    scored.settle()
+    assert unsaved() == []
+
+
+def test_a_contour_drawn_after_saving_is_measured(scored: Session, tmp_path: Path) -> None:
+    save(tmp_path / "scene.mrb")
+    scored.settle()
+    before, points = figures_of(scored)
+    draw_in_the_target()
+    scored.settle()
+    after, points_after = figures_of(scored)
+    assert float(after) > float(before) + 10.0 and points_after != points
+
+
+def test_what_an_export_measured_first_is_shown_as_well(scored: Session) -> None:
+    before, points = figures_of(scored)
+    draw_in_the_target()
+    in_one_go(scored.panel.results.scoring.in_pieces())
+    scored.settle()
+    after, points_after = figures_of(scored)
+    assert float(after) > float(before) + 10.0 and points_after != points
+
+
+def test_goals_chosen_after_saving_are_measured_without_reading_the_patient_again(
+    scored: Session, tmp_path: Path
+) -> None:
+    measurement = scored.panel.results.measurement
+    patient = in_one_go(measurement.in_pieces()).prediction.patient
+    save(tmp_path / "scene.mrb")
+    scored.panel.parameters.goals = "quantec"
+    scored.settle()
+    assert in_one_go(measurement.in_pieces()).prediction.patient.structures is patient.structures

@@ -10,6 +10,7 @@ import slicer
 from DosePredictionLib.errors import InputError
 from DosePredictionLib.patient.geometry import Geometry, index3
 from DosePredictionLib.patient.volume import Volume
+from DosePredictionScene.converted_segment import converted_segment
 from DosePredictionScene.node_geometry import volume_geometry
 from DosePredictionScene.pieces import Pieces, in_background
 from DosePredictionScene.segment_labelmap import labelmap_geometry, labelmap_of, segment_voxels_in_pieces
@@ -21,14 +22,14 @@ def mask_in_pieces(
     """A segment as zeros and ones (uint8) on the part of a volume's grid that holds it.
 
     Only the labelmap's own extent is read, and what is to be resampled is resampled in a thread. Segments without a
-    labelmap (contours, surfaces) are converted by Slicer, which can't be interrupted.
+    labelmap (contours, surfaces) are converted by Slicer, one at a time and beside the node: that can't be interrupted.
 
     Args:
         segmentation_node: may lie under another linear transform than the volume.
         segment_id: of one of its segments.
         reference_node: the volume.
-        beyond: whether what lies beyond its grid is read, too, on the grid's continuation. Of segments that Slicer
-            converts, nothing beyond is ever read.
+        beyond: whether what lies beyond its grid is read, too, on the grid's continuation. Of segments under a
+            transform that shears, which Slicer exports, nothing beyond is ever read.
 
     Returns:
         A volume of one voxel, zero, for an empty segment.
@@ -37,9 +38,21 @@ def mask_in_pieces(
         InputError: the segment can't be turned into voxels.
     """
     geometry = volume_geometry(reference_node)
-    name = segmentation_node.GetSegmentation().GetSegment(segment_id).GetName() or segment_id
-    labelmap = labelmap_of(segmentation_node.GetSegmentation(), segment_id)
-    own_geometry = None if labelmap is None else labelmap_geometry(labelmap, segmentation_node)
+    segmentation = segmentation_node.GetSegmentation()
+    name = segmentation.GetSegment(segment_id).GetName() or segment_id
+    labelmap = labelmap_of(segmentation, segment_id)
+    if labelmap is None:
+        yield None
+        segmentation = converted_segment(
+            segmentation, segment_id, slicer.vtkSegmentationConverter.GetSegmentationBinaryLabelmapRepresentationName()
+        )
+        if segmentation is None:
+            raise InputError(f"The segment {name} can't be turned into voxels; redraw or remove it.")
+        yield None
+        labelmap = labelmap_of(segmentation, segment_id)
+        if labelmap is None:
+            return _nothing(geometry)
+    own_geometry = labelmap_geometry(labelmap, segmentation_node)
     if own_geometry is None:
         try:
             array = slicer.util.arrayFromSegmentBinaryLabelmap(segmentation_node, segment_id, reference_node)
@@ -51,7 +64,7 @@ def mask_in_pieces(
         whole = Volume(array.astype(np.uint8), geometry)
         mask = yield from in_background(_cropped, whole)
         return mask
-    array = yield from segment_voxels_in_pieces(segmentation_node.GetSegmentation(), segment_id, name)
+    array = yield from segment_voxels_in_pieces(segmentation, segment_id, name)
     mask = yield from in_background(on_voxels_of, Volume(array, own_geometry), geometry, beyond)
     return mask
 

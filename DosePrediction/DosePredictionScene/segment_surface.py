@@ -12,6 +12,7 @@ from vtk.util.numpy_support import vtk_to_numpy
 from DosePredictionLib.dosimetry.closed_surface import occupancy_on_part
 from DosePredictionLib.patient.geometry import Geometry, index3
 from DosePredictionLib.patient.volume import Volume
+from DosePredictionScene.converted_segment import converted_segment
 from DosePredictionScene.node_geometry import RAS_TO_LPS, world_matrix
 from DosePredictionScene.pieces import Pieces, in_background
 
@@ -70,7 +71,8 @@ def _surface(segmentation: Any, segment_id: str) -> Any:
         return None
     surface = segment.GetRepresentation(closed)
     if surface is None:
-        surface = _converted(segmentation, segment_id, closed)
+        converted = converted_segment(segmentation, segment_id, closed)
+        surface = None if converted is None else converted.GetSegment(segment_id).GetRepresentation(closed)
     if surface is None or surface.GetPoints() is None:
         return None
     if surface.GetNumberOfStrips():
@@ -81,16 +83,6 @@ def _surface(segmentation: Any, segment_id: str) -> Any:
         triangles.Update()
         surface = triangles.GetOutput()
     return surface if surface.GetNumberOfPolys() else None
-
-
-def _converted(segmentation: Any, segment_id: str, representation: str) -> Any:
-    """A segment's other representation, made on a copy so that the scene stays as it is; None where Slicer can't."""
-    copy = slicer.vtkSegmentation()
-    copy.SetSourceRepresentationName(segmentation.GetSourceRepresentationName())
-    copy.CopyConversionParameters(segmentation)
-    if not copy.CopySegmentFromSegmentation(segmentation, segment_id) or not copy.CreateRepresentation(representation):
-        return None
-    return copy.GetSegment(segment_id).GetRepresentation(representation)
 
 
 def _triangles(offsets: np.ndarray, corners: np.ndarray) -> np.ndarray:

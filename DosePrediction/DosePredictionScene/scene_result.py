@@ -161,15 +161,13 @@ def _measures_shown(
     yield None
     isodoses = yield from isodose_lines_in_pieces(dose, scale)
     yield None
-    chart, goals_table = yield from _chart_and_goals(dose, measured, dvhs, bands)
-    metrics = update_metrics_table(dose, dvhs)
-    yield None
+    chart, goals_table, metrics = yield from _chart_and_tables(dose, measured, dvhs, bands)
     provenance = update_provenance(dose, prediction.provenance)
     return SceneResult(dose, dose_std, isodoses, chart, metrics, goals_table, provenance)
 
 
 def measures_updated_in_pieces(dose_node: Any, measured: Measured) -> Pieces[None]:
-    """Bring the DVH chart and the goals table of a shown dose to what was measured anew in it.
+    """Bring the DVH chart and the tables of a shown dose to what was measured anew in it.
 
     Raises:
         InputError: the dose was removed meanwhile.
@@ -181,19 +179,22 @@ def measures_updated_in_pieces(dose_node: Any, measured: Measured) -> Pieces[Non
 def _measures_updated(dose_node: Any, measured: Measured) -> Pieces[None]:
     prediction = measured.prediction
     dvhs, bands = yield from _dvhs_and_bands(prediction)
-    yield from _chart_and_goals(dose_node, measured, dvhs, bands)
+    yield from _chart_and_tables(dose_node, measured, dvhs, bands)
 
 
-def _chart_and_goals(
+def _chart_and_tables(
     dose: Any, measured: Measured, dvhs: Mapping[str, Dvh], bands: Mapping[str, tuple[Dvh, Dvh]] | None
-) -> Pieces[tuple[Any, Any]]:
+) -> Pieces[tuple[Any, Any, Any]]:
+    """Chart, goals table and metrics table."""
     colours = {structure.name: structure.color for structure in measured.prediction.patient.structures}
     title = _chart_title(bool(measured.reference_dvhs))
     chart = yield from dvh_chart_in_pieces(dose, dvhs, colours, measured.reference_dvhs, title, bands)
     yield None
-    table = update_goals_table(dose, measured.goals, measured.reference_goals, measured.reference_label)
+    goals = update_goals_table(dose, measured.goals, measured.reference_goals, measured.reference_label)
     yield None
-    return chart, table
+    metrics = update_metrics_table(dose, dvhs)
+    yield None
+    return chart, goals, metrics
 
 
 def dose_centre(patient: Patient, dose: Volume) -> np.ndarray:

@@ -63,6 +63,19 @@ def test_a_contour_drawn_after_the_prediction_is_measured_as_it_is_now(scored: S
     assert not scored.panel.jobs, "nothing has changed since"
 
 
+def test_the_metrics_table_follows_a_contour_that_is_drawn(scored: Session) -> None:
+    table = slicer.util.getNode("Phantom CT predicted dose DVH metrics")
+
+    def mean_gy() -> float:
+        names = [table.GetCellText(row, 0) for row in range(table.GetNumberOfRows())]
+        return float(slicer.util.arrayFromTableColumn(table, "Mean [Gy]")[names.index("SpinalCord")])
+
+    before = mean_gy()
+    draw_in_the_target()
+    scored.settle()
+    assert mean_gy() > before + 10.0
+
+
 def test_saving_a_scene_leaves_nothing_unsaved(scored: Session, tmp_path: Path) -> None:
     """Saving puts the segments' labelmaps together: other objects, with the same in them."""
     results = scored.panel.results

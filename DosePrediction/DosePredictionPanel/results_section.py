@@ -338,8 +338,12 @@ class ResultsSection(Section):
         yield from isodose_lines_in_pieces(dose, scale)
         show_dose_colours(dose, scale)
         dose.SetAttribute(LEVELS_ATTRIBUTE, wanted)
-        if self._parameters is not None:
-            use_threshold(dose, self._parameters.threshold_percent / 100.0 * prescription_of(dose))
+        if self._parameters is None:
+            return
+        use_threshold(dose, self._parameters.threshold_percent / 100.0 * prescription_of(dose))
+        if dose is self._dose and self._parameters.overlay == CLINICAL:  # which has this one's colours
+            self._applied.pop("overlay", None)
+            self._apply(self._parameters)
 
     def _on_unit(self, *_arguments: Any) -> None:
         """Levels that were typed keep their doses when the unit changes."""

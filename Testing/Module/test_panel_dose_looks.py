@@ -1,0 +1,105 @@
+"""How the doses over the CT look: colours, windows, thresholds, legends."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+import slicer
+from DosePredictionScene.dose_maps import DIFFERENCE_ROLE
+from DosePredictionScene.dose_node import DOSE_STD_ROLE
+from DosePredictionScene.kept_dose import KEPT_STD_ROLE
+from DosePredictionScene.segment_choices import SegmentChoice, store_choice
+from panel_session import Session
+from standin.gestures import choose, click, type_into
+
+from DosePredictionLib.patient.structure import StructureRole
+
+KEPT = "Kept analytic, seed 0: dose of Phantom CT"
+
+
+def dose_of(session: Session) -> Any:
+    return session.panel.parameters.ct.GetNodeReference("DosePrediction.Dose")
+
+
+def add_clinical_dose(session: Session) -> Any:
+    """A clinical dose of 2 Gy less than the predicted one, chosen."""
+    dose = slicer.util.arrayFromVolume(dose_of(session))
+    clinical = slicer.util.addVolumeFromArray(np.maximum(dose - 2.0, 0.0), name="Clinical")
+    clinical.CopyOrientation(session.panel.parameters.ct)
+    session.panel.parameters.clinical_dose = clinical
+    session.settle()
+    return clinical
+
+
+def look(node: Any) -> tuple[str, float, float, bool, float]:
+    """Colours, window and threshold of a volume."""
+    display = node.GetDisplayNode()
+    return (str(display.GetColorNodeID()), display.GetWindowLevelMin(), display.GetWindowLevelMax(),
+            bool(display.GetApplyThreshold()), display.GetLowerThreshold())  # fmt: skip
+
+
+def test_maps_are_scaled_to_the_patients_own_prescription(session: Session) -> None:
+    ct, segmentation = session.phantom()
+    segments = segmentation.GetSegmentation()
+    target = segments.GetSegment(segments.GetSegmentIdBySegmentName("PTV70"))
+    store_choice(target, SegmentChoice(StructureRole.TARGET, None, 50.5))
+    session.predictor.std_part = 0.03
+    session.settle()
+    session.predict()
+    add_clinical_dose(session)
+    choose(session.panel.results.ui.overlaySelector, "Difference, predicted - clinical")
+    session.settle()
+    click(session.panel.results.ui.keepButton)
+    kept = slicer.util.getFirstNodeByName(KEPT)
+    uncertainty = (0.0, pytest.approx(2.525))
+    assert look(ct.GetNodeReference(DOSE_STD_ROLE))[1:3] == uncertainty
+    assert look(kept.GetNodeReference(KEPT_STD_ROLE))[1:3] == uncertainty
+    assert look(ct.GetNodeReference(DIFFERENCE_ROLE))[1:3] == pytest.approx((-5.05, 5.05))
+    assert look(dose_of(session))[-1] == pytest.approx(5.05), "10 % of 50.5 Gy"
+
+
+def test_the_clinical_dose_looks_as_the_predicted_one_does(session: Session) -> None:
+    session.phantom()
+    session.predict()
+    clinical, ui = add_clinical_dose(session), session.panel.results.ui
+    choose(ui.overlaySelector, "Clinical dose")
+    session.settle()
+    assert look(clinical) == look(dose_of(session)) and look(clinical)[1:3] == pytest.approx((7.0, 77.0))
+    ui.thresholdSlider.value = 50.0
+    session.settle()
+    assert look(clinical) == look(dose_of(session)) and look(clinical)[-1] == pytest.approx(35.0)
+    type_into(ui.levelsEdit, "50, 95")
+    session.settle()
+    assert look(clinical) == look(dose_of(session)) and look(clinical)[1:3] == pytest.approx((35.0, 66.5))
+
+
+def test_the_next_prediction_is_looked_at_as_the_one_before(session: Session) -> None:
+    session.phantom()
+    session.predict()
+    clinical, ui = add_clinical_dose(session), session.panel.results.ui
+    ui.thresholdSlider.value = 50.0
+    choose(ui.overlaySelector, "Clinical dose")
+    session.settle()
+    session.predict()
+    composites = slicer.util.getNodesByClass("vtkMRMLSliceCompositeNode")
+    assert {node.GetForegroundVolumeID() for node in composites} == {clinical.GetID()}, "what the box says"
+    assert look(dose_of(session))[-1] == pytest.approx(35.0)
+
+
+def test_the_legend_of_a_difference_says_what_was_subtracted(session: Session) -> None:
+    ct, _ = session.phantom()
+    session.predict()
+    add_clinical_dose(session)
+    ui, logic = session.panel.results.ui, slicer.modules.colors.logic()
+    click(ui.keepButton)
+    session.settle()
+    for compared, words, title in (("Clinical dose", "clinical", "Predicted - clinical [Gy]"),
+                                   (KEPT, KEPT, "Predicted - compared [Gy]")):  # fmt: skip
+        choose(ui.compareSelector, compared)
+        session.settle()
+        choose(ui.overlaySelector, f"Difference, predicted - {words}")
+        session.settle()
+        legend = logic.GetColorLegendDisplayNode(ct.GetNodeReference(DIFFERENCE_ROLE))
+        assert legend.GetVisibility() and legend.GetTitleText() == title

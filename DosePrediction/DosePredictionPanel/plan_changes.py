@@ -48,7 +48,7 @@ def plan_note(dose: Any, parameters: Parameters, rows: Sequence[StructureRow]) -
         changes.append((before.technique or _("unknown technique"), now.technique))
     if now.site and now.site != before.site:
         changes.append((before.site or _("unknown site"), now.site))
-    if now.beams != before.beams:
+    if (now.beams, now.isocentre_mm) != (before.beams, before.isocentre_mm):
         changes.append((_beams(before), _beams(now)))
     if not changes:
         return ""
@@ -72,4 +72,9 @@ def _beams(plan: PredictedPlan) -> str:
     if not plan.beams:
         return _("the model's beams")
     angles = (f"{gantry:g}" + (f"/{couch:g}" if couch else "") for gantry, couch in plan.beams)
-    return _("beams at {angles} degrees").format(angles=", ".join(angles))
+    listed = ", ".join(angles)
+    if plan.isocentre_mm is None:
+        return _("beams at {angles} degrees").format(angles=listed)
+    x, y, z = plan.isocentre_mm
+    point = f"R {-x:.1f}, A {-y:.1f}, S {z:.1f} mm"  # as Slicer's views say it
+    return _("beams at {angles} degrees about {point}").format(angles=listed, point=point)

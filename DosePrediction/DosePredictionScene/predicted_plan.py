@@ -28,6 +28,7 @@ class PredictedPlan:
         targets: name and prescription in Gy, in alphabetical order.
         fractions, technique, site: None when unknown.
         beams: gantry and couch angle in degrees; empty for the model's default beams.
+        isocentre_mm: of these beams, LPS; None for the centroid of all targets.
     """
 
     targets: tuple[tuple[str, float | None], ...] = ()
@@ -35,6 +36,7 @@ class PredictedPlan:
     technique: str | None = None
     site: str | None = None
     beams: tuple[tuple[float, float], ...] = ()
+    isocentre_mm: tuple[float, float, float] | None = None
 
     @classmethod
     def of(cls, plan: PlanContext | None, choices: Iterable[tuple[str, SegmentChoice]]) -> PredictedPlan:
@@ -42,7 +44,8 @@ class PredictedPlan:
         plan = plan or PlanContext()
         targets = sorted((name, c.prescription_gy) for name, c in choices if c.role is StructureRole.TARGET)
         beams = () if plan.beams is None else tuple((beam.gantry_deg, beam.couch_deg) for beam in plan.beams.beams)
-        return cls(tuple(targets), plan.fractions, plan.technique, plan.site, beams)
+        isocentre_mm = None if plan.beams is None else plan.beams.isocentre_mm
+        return cls(tuple(targets), plan.fractions, plan.technique, plan.site, beams, isocentre_mm)
 
     @classmethod
     def of_request(cls, request: Request) -> PredictedPlan:
@@ -54,8 +57,9 @@ class PredictedPlan:
     @property
     def context(self) -> PlanContext:
         """What the nodes don't say."""
-        beams = BeamArrangement(tuple(Beam(*angles) for angles in self.beams)) if self.beams else None
-        return PlanContext(fractions=self.fractions, technique=self.technique, site=self.site, beams=beams)
+        beams = tuple(Beam(*angles) for angles in self.beams)
+        arrangement = BeamArrangement(beams, self.isocentre_mm) if beams else None
+        return PlanContext(fractions=self.fractions, technique=self.technique, site=self.site, beams=arrangement)
 
 
 def predicted_plan(dose_node: Any) -> PredictedPlan | None:
@@ -66,9 +70,17 @@ def predicted_plan(dose_node: Any) -> PredictedPlan | None:
         return None if said is None else PredictedPlan(
             tuple((str(name), dose_gy) for name, dose_gy in said["targets"]), said["fractions"], said["technique"],
             said["site"], tuple((float(gantry), float(couch)) for gantry, couch in said["beams"]),
+            _point(said.get("isocentre_mm")),
         )  # fmt: skip
     except (ValueError, TypeError, KeyError):  # a scene edited by hand
         return None
+
+
+def _point(said: Any) -> tuple[float, float, float] | None:
+    if said is None:  # scenes from before this was kept have none
+        return None
+    x, y, z = said
+    return float(x), float(y), float(z)
 
 
 def remember_predicted_plan(dose_node: Any, plan: PredictedPlan, segmentation_node: Any) -> None:

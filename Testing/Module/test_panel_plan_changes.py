@@ -19,7 +19,7 @@ from phantom_scene import PromptPredictor
 from standin.gestures import choose, type_into
 
 from DosePredictionLib.dosimetry.equivalent_dose import alpha_beta_of
-from DosePredictionLib.patient.beams import BeamArrangement
+from DosePredictionLib.patient.beams import Beam, BeamArrangement
 
 DOSE_COLUMN = 3
 PLAN = PlanContext(fractions=35, technique="IMRT", site="head-and-neck", beams=BeamArrangement.coplanar((0, 72, 144)))
@@ -127,3 +127,43 @@ def test_the_plan_of_a_dose_that_a_script_predicted_fills_the_empty_fields(sessi
     parameters.fractions = 0
     session.settle()
     assert parameters.fractions == 0, "what the user takes away stays away"
+
+
+def test_beams_about_an_isocentre_of_their_own_do_not_fill_the_field(session: Session) -> None:
+    """About the targets' middle, which the field means, they would be other beams."""
+    ct, segmentation = phantom_nodes()
+    run = PredictionRun(PromptPredictor)
+    beams = BeamArrangement((Beam(0.0), Beam(90.0)), (10.0, 20.0, 30.0))
+    run.predict(Request(ct, segmentation, plan=PlanContext(fractions=35, beams=beams)))
+    run.close()
+    session.panel.prescription.widget.collapsed = session.panel.results.widget.collapsed = False
+    parameters = session.panel.parameters
+    parameters.ct, parameters.segmentation = ct, segmentation
+    session.settle()
+    assert parameters.fractions == 35 and parameters.beam_angles == ""
+    predicted_for = "beams at 0, 90 degrees about R -10.0, A -20.0, S 30.0 mm"
+    assert f"{predicted_for}, now the model's beams" in note(session)
+    type_into(session.panel.prescription.ui.beamAnglesEdit, "0, 90")
+    session.settle()
+    assert f"{predicted_for}, now beams at 0, 90 degrees." in note(session)
+    dose_of(session).SetAttribute(PLAN_ATTRIBUTE, dose_of(session).GetAttribute(PLAN_ATTRIBUTE).replace("10.0", '"?"'))
+    assert predicted_plan(dose_of(session)) is None, "edited by hand"
+
+
+def test_only_coplanar_beams_fill_the_field(session: Session) -> None:
+    from DosePredictionPanel.plan_fields import take_plan
+
+    session.phantom()
+    parameters = session.panel.parameters
+    for turned in (BeamArrangement((Beam(0.0), Beam(40.0, 30.0))), BeamArrangement((Beam(0.0),), (1.0, 2.0, 3.0))):
+        take_plan(PlanContext(beams=turned), parameters)
+        assert parameters.beam_angles == "", "they would become other beams"
+    take_plan(PlanContext(beams=BeamArrangement.coplanar((0.0, 40.0))), parameters)
+    assert parameters.beam_angles == "0, 40"
+
+
+def test_a_changed_site_is_said_and_dose_a_fraction_told(predicted: Session) -> None:
+    assert predicted.panel.prescription.ui.targetsLabel.text == "PTV70: 70 Gy (2.00 Gy x 35)"
+    predicted.panel.parameters.site = "brain"
+    predicted.settle()
+    assert "head-and-neck, now brain" in note(predicted)

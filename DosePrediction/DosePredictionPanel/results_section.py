@@ -25,7 +25,7 @@ from DosePredictionScene.overlay import (
     use_window,
 )
 from DosePredictionScene.pieces import Pieces
-from DosePredictionScene.predicted_plan import predicted_plan
+from DosePredictionScene.predicted_plan import choices_predicted_for, predicted_plan
 from DosePredictionScene.prediction_request import Request
 from DosePredictionScene.prediction_run import Shown
 from DosePredictionScene.provenance_node import provenance_of
@@ -179,10 +179,12 @@ class ResultsSection(Section):
         self._show_nodes()
 
     def _request_of_dose(self) -> Request:
-        """What is chosen, with the structures that the dose was predicted for: another patient's may be chosen."""
+        """What is chosen, with the structures and prescriptions that the dose was predicted for."""
         request = self._request()
         assert self._parameters is not None
-        return replace(request, segmentation_node=measured_segmentation(self._dose, self._parameters))
+        segmentation = measured_segmentation(self._dose, self._parameters)  # another patient's may be chosen
+        choices = choices_predicted_for(self._dose, segmentation)
+        return replace(request, segmentation_node=segmentation, choices=choices)
 
     def _on_measured(self) -> None:
         """Chart and goals are new."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from DosePredictionLib.patient.beams import Beam, BeamArrangement
@@ -93,6 +93,33 @@ def remember_predicted_plan(dose_node: Any, plan: PredictedPlan, segmentation_no
 def predicted_structures(dose_node: Any) -> Any:
     """The segmentation that a dose was predicted for; None where nothing says it, or it has left the scene."""
     return None if dose_node is None else dose_node.GetNodeReference(STRUCTURES_ROLE)
+
+
+def choices_predicted_for(dose_node: Any, segmentation_node: Any) -> dict[str, SegmentChoice]:
+    """Targets as they are now, but prescribed what they were when a dose was predicted.
+
+    Figures in percent of a prescription belong to the plan that the dose was predicted for.
+
+    Args:
+        dose_node: its node; one that does not say its plan gives nothing.
+        segmentation_node: that the dose is measured in; None gives nothing.
+
+    Returns:
+        By segment ID, those whose prescription is another one now. Targets with another name now are not among them.
+
+    Raises:
+        InputError: a segment's tag can't be read.
+    """
+    plan = predicted_plan(dose_node)
+    if plan is None or segmentation_node is None:
+        return {}
+    prescribed, segmentation = dict(plan.targets), segmentation_node.GetSegmentation()
+    then = {}
+    for segment_id, choice in segment_choices(segmentation).items():
+        gray = prescribed.get(segmentation.GetSegment(segment_id).GetName() or segment_id)
+        if choice.role is StructureRole.TARGET and gray is not None and gray != choice.prescription_gy:
+            then[segment_id] = replace(choice, prescription_gy=gray)
+    return then
 
 
 def lost_structures(dose_node: Any) -> str:

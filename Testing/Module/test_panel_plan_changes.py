@@ -6,8 +6,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pydicom
 import pytest
 import slicer
+from ct_series import make_from_dicom
 from DosePredictionScene.headless_case import write_scene
 from DosePredictionScene.patient_from_nodes import PlanContext
 from DosePredictionScene.predicted_plan import PLAN_ATTRIBUTE, predicted_plan
@@ -16,7 +18,7 @@ from DosePredictionScene.prediction_run import PredictionRun
 from DosePredictionScene.self_test import phantom_nodes
 from panel_session import Session
 from phantom_scene import PromptPredictor
-from standin.gestures import choose, type_into
+from standin.gestures import choose, click, type_into
 
 from DosePredictionLib.dosimetry.equivalent_dose import alpha_beta_of
 from DosePredictionLib.patient.beams import Beam, BeamArrangement
@@ -127,6 +129,37 @@ def test_the_plan_of_a_dose_that_a_script_predicted_fills_the_empty_fields(sessi
     parameters.fractions = 0
     session.settle()
     assert parameters.fractions == 0, "what the user takes away stays away"
+
+
+def target_figures(session: Session) -> list[str]:
+    table = session.panel.results.ui.goalsTable
+    rows = [[table.item(row, column).text() for column in range(4)] for row in range(table.rowCount)]
+    return [f"{row[0]} {row[2]} {row[3]}" for row in rows if row[1] == "PTV70"]
+
+
+def test_figures_and_rtdose_keep_the_prescription_predicted_for(
+    predicted: Session, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ct, segmentation = slicer.util.getNode("Phantom CT"), slicer.util.getNode("Phantom structures")
+    structures, before = predicted.panel.structures, target_figures(predicted)
+    row = [row.name for row in structures.rows].index("PTV70")
+    structures.ui.structuresTable.item(row, DOSE_COLUMN).setText("60")
+    predicted.settle()
+    assert target_figures(predicted) == before
+    cord = segmentation.GetSegmentation().GetSegmentIdBySegmentName("SpinalCord")
+    _, y, x = np.indices((24, 40, 48))
+    mask = (np.hypot(y - 32, x - 24) < 2).astype(np.uint8)
+    slicer.util.updateSegmentBinaryLabelmapFromArray(mask, segmentation, cord, ct)
+    predicted.settle()
+    assert target_figures(predicted) == before, "measured anew, as the cord was drawn on"
+    assert "PTV70 70 Gy, now PTV70 60 Gy" in note(predicted)
+    make_from_dicom(ct, tmp_path / "ct", monkeypatch)
+    predicted.panel.results.exports.show(dose_of(predicted), ct)
+    predicted.standin.dialogs.answer(str(tmp_path / "rtdose.dcm"))
+    click(predicted.panel.results.ui.exportDicomButton)
+    predicted.settle()
+    (overview,) = pydicom.dcmread(tmp_path / "rtdose.dcm").PlanOverviewSequence
+    assert overview.PrescriptionOverviewSequence[0].TotalPrescriptionDose == 70.0
 
 
 def test_beams_about_an_isocentre_of_their_own_do_not_fill_the_field(session: Session) -> None:

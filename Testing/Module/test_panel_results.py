@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -11,6 +10,7 @@ import pydicom
 import pytest
 import SimpleITK as sitk
 import slicer
+from ct_series import make_from_dicom
 from panel_session import Session
 from phantom_scene import ras_of_voxel
 from standin.gestures import choose, click, click_cell, type_into
@@ -283,10 +283,7 @@ def test_dicom_is_offered_where_the_ct_came_from_dicom(
     ui, ct = predicted.panel.results.ui, predicted.panel.parameters.ct
     assert not ui.exportDicomButton.enabled
     assert "not loaded from DICOM" in ui.exportDicomButton.toolTip
-    files = write_ct_slices(tmp_path / "ct", ct)
-    database = SimpleNamespace(fileForInstance=lambda uid: str(files.get(uid, "")))
-    monkeypatch.setattr(slicer, "dicomDatabase", database, raising=False)
-    ct.SetAttribute("DICOM.instanceUIDs", " ".join(files))
+    make_from_dicom(ct, tmp_path / "ct", monkeypatch)
     predicted.host.leave()
     predicted.host.enter()
     predicted.panel.results.take(predicted.panel.logic.shown)
@@ -318,27 +315,6 @@ def test_dicom_is_offered_where_the_ct_came_from_dicom(
         for node in (ct, dose_of(predicted)):
             node.HardenTransform()
     assert not (tmp_path / "moved.dcm").exists()
-
-
-def write_ct_slices(folder: Path, ct: Any) -> dict[str, Path]:
-    """Headers of a CT series for the slices of a volume node: file by SOP Instance UID."""
-    folder.mkdir()
-    study, series, frame = (pydicom.uid.generate_uid() for _ in range(3))
-    files = {}
-    for index in range(slicer.util.arrayFromVolume(ct).shape[0]):
-        uid = pydicom.uid.generate_uid()
-        x, y, z = ras_of_voxel(ct, index, 0, 0)
-        header = pydicom.Dataset()
-        header.SOPClassUID, header.SOPInstanceUID = pydicom.uid.CTImageStorage, uid
-        header.StudyInstanceUID, header.SeriesInstanceUID, header.FrameOfReferenceUID = study, series, frame
-        header.PatientName, header.PatientID, header.Modality = "Phantom", "phantom", "CT"
-        header.ImageOrientationPatient = [1, 0, 0, 0, 1, 0]
-        header.ImagePositionPatient = [-float(x), -float(y), float(z)]
-        header.file_meta = pydicom.dataset.FileMetaDataset()
-        header.file_meta.TransferSyntaxUID = pydicom.uid.ExplicitVRLittleEndian
-        files[uid] = folder / f"{index}.dcm"
-        pydicom.dcmwrite(files[uid], header, enforce_file_format=True)
-    return files
 
 
 def test_typed_levels_are_drawn_on_the_next_prediction_too(session: Session) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from DosePredictionScene.contours_state import Contours, contours_in_pieces, contours_time
+from DosePredictionScene.contours_state import Contours, Touched, contours_in_pieces, contours_touched
 from DosePredictionScene.pieces import Pieces
 from DosePredictionScene.predicted_plan import lost_structures, predicted_structures
 from DosePredictionScene.segment_choices import choices_digest
@@ -21,15 +21,27 @@ def measured_segmentation(dose: Any, parameters: Parameters) -> Any:
     return None if lost_structures(dose) else predicted_structures(dose) or parameters.segmentation
 
 
-def measured_contours_time(dose: Any, parameters: Parameters) -> int:
-    """When these structures were touched last (`contours_time`)."""
-    return contours_time(measured_segmentation(dose, parameters))
+def measured_contours_touched(dose: Any, parameters: Parameters) -> Touched:
+    """The last touch of these structures (`contours_touched`)."""
+    return contours_touched(measured_segmentation(dose, parameters))
 
 
 def measured_contours_in_pieces(dose: Any, parameters: Parameters, known: Contours) -> Pieces[Contours]:
     """These structures as they are drawn now (`contours_in_pieces`)."""
     contours = yield from contours_in_pieces(measured_segmentation(dose, parameters), known)
     return contours
+
+
+def unless_touched(dose: Any, parameters: Parameters, work: Pieces[bool]) -> Pieces[bool]:
+    """Go on with work, which was not done (False) where it failed as these structures were touched meanwhile."""
+    touched = measured_contours_touched(dose, parameters)
+    try:
+        done = yield from work
+    except InputError:
+        if touched == measured_contours_touched(dose, parameters):
+            raise
+        return False
+    return done
 
 
 def structures_digest(dose: Any, parameters: Parameters) -> str:

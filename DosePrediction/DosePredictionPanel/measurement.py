@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from DosePredictionScene.contours_state import NOT_READ, Contours
+from DosePredictionScene.contours_state import NOT_READ, Contours, Touched
 from DosePredictionScene.measured import Measured
 from DosePredictionScene.measured_with import MeasuredWith, measured_with, remember_measured_with
 from DosePredictionScene.pieces import Pieces, unless
@@ -24,8 +24,9 @@ from DosePredictionPanel.comparison import compared_dose
 from DosePredictionPanel.jobs import Jobs
 from DosePredictionPanel.measured_structures import (
     measured_contours_in_pieces,
-    measured_contours_time,
+    measured_contours_touched,
     structures_digest,
+    unless_touched,
 )
 from DosePredictionPanel.parameters import Parameters
 
@@ -53,22 +54,28 @@ class Measurement:
         self._known_structures = ""
         #: What was drawn when the known dose was measured.
         self.contours = NOT_READ
-        #: Whether chart and table still show what was drawn before.
-        self._late = False
+        #: What was drawn when chart and tables were made, by the ID of their dose; what came with a scene fits these.
+        self._shown: dict[str, Contours] = {}
         #: What is being measured, or could not be: not to be tried again and again.
-        self._asked: tuple[Any, MeasuredWith, int] | None = None
+        self._asked: tuple[Any, MeasuredWith, Touched] | None = None
         self._parameters: Parameters | None = None
 
     def take(self, shown: Shown) -> None:
         """A prediction has come, measured."""
         measured = measured_with(shown.nodes.dose)
         self._know(shown.nodes.dose, shown, "" if measured is None else measured.structures, shown.contours)
+        self._shown[shown.nodes.dose.GetID()] = shown.contours
         self._asked = None
 
     def forget(self) -> None:
         """The scene is gone."""
         self._know(None, None)
+        self._shown.clear()
         self._dose = self._asked = self._parameters = None
+
+    def shown_contours(self, dose: Any) -> Contours | None:
+        """What was drawn when chart and tables of a dose were measured; None where that is not known (yet)."""
+        return self._shown.get(dose.GetID())
 
     def follow(self, parameters: Parameters, dose: Any) -> None:
         """Measure a dose anew if what it was measured with is not what is chosen."""
@@ -85,23 +92,22 @@ class Measurement:
             return
         if not before.structures:  # a scene from before this was kept
             before = replace(before, structures=wanted.structures)
-        touched = measured_contours_time(dose, parameters)
-        of_dose = self._known is not None and self._known_dose is dose
-        touched_since = of_dose and (self._late or self.contours.time != touched)
+        touched = measured_contours_touched(dose, parameters)
+        touched_since = touched != (self.shown_contours(dose) or NOT_READ).touched
         if (before != wanted or touched_since) and self._asked != (dose, wanted, touched):
             self._begin(dose, wanted, touched, if_drawn=before == wanted)
 
     def again(self, parameters: Parameters) -> None:
         """Measure anew though the goals' name is the same: what they ask for has changed."""
         if self._dose is not None and not self._busy() and not lost_structures(self._dose):
-            self._begin(self._dose, self._wanted(parameters), measured_contours_time(self._dose, parameters))
+            self._begin(self._dose, self._wanted(parameters), measured_contours_touched(self._dose, parameters))
 
     def in_pieces(self) -> Pieces[Measured]:
         """The dose as it was measured; after a scene was loaded or a contour changed, it is measured first."""
         dose, parameters = self._dose, self._parameters
         known = None if self._known_dose is not dose else self._known
-        touched = 0 if parameters is None else measured_contours_time(dose, parameters)
-        if known is not None and touched == self.contours.time:
+        touched = Touched() if parameters is None else measured_contours_touched(dose, parameters)
+        if known is not None and touched == self.contours.touched:
             return known
         if name := lost_structures(dose):
             text = _(
@@ -120,33 +126,46 @@ class Measurement:
         self._tell(_("Measuring the dose of the scene..."))
         measured = yield from restored_in_pieces(request, goals_of(goals))
         self._know(dose, measured, structures, contours)
-        self._late = known is not None
+        self._tell(_("The dose of the scene is measured."))
         return measured
 
     def _wanted(self, parameters: Parameters) -> MeasuredWith:
         digest = structures_digest(self._dose, parameters)
         return MeasuredWith.of(self._goals(), compared_dose(parameters), parameters.fractions, digest)
 
-    def _begin(self, dose: Any, wanted: MeasuredWith, touched: int, *, if_drawn: bool = False) -> None:
+    def _begin(self, dose: Any, wanted: MeasuredWith, touched: Touched, *, if_drawn: bool = False) -> None:
         self._asked = (dose, wanted, touched)
         # A prediction that begins meanwhile would write to the same chart and table: it does the measuring itself.
         self._jobs.add(unless(self._busy, self._measured_anew(dose, wanted, if_drawn)), self._on_done)
 
     def _measured_anew(self, dose: Any, wanted: MeasuredWith, if_drawn: bool) -> Pieces[bool]:
-        """Measure and show; with ``if_drawn`` only what was drawn since: saving a scene touches contours, too."""
         if not self._is_chosen(dose, wanted):
             return False
-        request, goals = self._request(), goals_of(wanted.goals)
         assert self._parameters is not None
-        contours = yield from measured_contours_in_pieces(dose, self._parameters, self.contours)
+        work = self._measured_and_shown(dose, wanted, self._parameters, if_drawn)
+        done = yield from unless_touched(dose, self._parameters, work)
+        return done
+
+    def _measured_and_shown(
+        self, dose: Any, wanted: MeasuredWith, parameters: Parameters, if_drawn: bool
+    ) -> Pieces[bool]:
+        """Measure and show; with ``if_drawn`` only what was drawn since: saving a scene touches contours, too."""
+        request, goals = self._request(), goals_of(wanted.goals)
+        of_dose, shown = self._known is not None and self._known_dose is dose, self.shown_contours(dose)
+        read = self.contours if of_dose else shown or NOT_READ
+        contours = yield from measured_contours_in_pieces(dose, parameters, read)
         if not self._is_chosen(dose, wanted):
             return False
-        of_dose = self._known is not None and self._known_dose is dose and self._known_structures == wanted.structures
         as_known = of_dose and contours.are_drawn_as(self.contours)
-        if as_known and if_drawn and not self._late:
-            self.contours = contours
+        if shown is None:  # a scene was loaded: these came with it, unless they were drawn on while they were read
+            as_shown = contours.touched == measured_contours_touched(dose, parameters)
+        else:
+            as_shown = contours.are_drawn_as(shown)
+        if if_drawn and as_shown:
+            self._shown[dose.GetID()] = contours
+            self.contours = contours if as_known else self.contours
             return False
-        if as_known:
+        if as_known and self._known_structures == wanted.structures:
             assert self._known is not None
             measured = yield from measured_again_in_pieces(self._known, request, goals)
         else:
@@ -156,6 +175,7 @@ class Measurement:
         yield from measures_updated_in_pieces(dose, measured)
         remember_measured_with(dose, wanted)
         self._know(dose, measured, wanted.structures, contours)
+        self._shown[dose.GetID()] = contours
         return True
 
     def _on_done(self, done: bool) -> None:
@@ -171,4 +191,4 @@ class Measurement:
 
     def _know(self, dose: Any, measured: Measured | None, structures: str = "", contours: Contours = NOT_READ) -> None:
         self._known_dose, self._known = dose, measured
-        self._known_structures, self.contours, self._late = structures, contours, False
+        self._known_structures, self.contours = structures, contours

@@ -170,6 +170,7 @@ class Panel(VTKObservationMixin):
                 self._segmentation.RemoveObserver(tag)
         self._segmentation = node
         events = [getattr(slicer.vtkSegmentation, name) for name in SEGMENT_EVENTS]
+        events.append(slicer.vtkMRMLTransformableNode.TransformModifiedEvent)
         self._segment_tags = [] if node is None else [node.AddObserver(event, self.refresh_soon) for event in events]
 
     def refresh_soon(self, *_arguments: Any) -> None:

@@ -112,9 +112,7 @@ class ResultsSection(Section):
         self.measurement = Measurement(jobs, tell, self._request_of_dose, goals, busy, self._on_measured)
         self.scorecards = ScorecardSelector(ui.scorecardSelector, jobs)
         self.scorecard = ScorecardView(ui.scorecardTable, ui.scorecardTotalLabel, ui.scorecardRemarksEdit)
-        self.scoring = Scoring(
-            jobs, self.measurement.in_pieces, lambda: self.measurement.contours, busy, self._on_scored
-        )  # fmt: skip
+        self.scoring = Scoring(jobs, self.measurement, busy, self._on_scored)
         self.exports = Exports(
             ui, jobs, tell, self._request_of_dose, goals, self.measurement.in_pieces, self.scoring.in_pieces
         )  # fmt: skip

@@ -7,8 +7,8 @@ from dataclasses import replace
 from typing import Any
 
 import slicer
-from DosePredictionScene.contours_state import Contours
-from DosePredictionScene.measured import CLINICAL, COMPARED, Measured
+from DosePredictionScene.contours_state import Contours, Touched
+from DosePredictionScene.measured import CLINICAL, COMPARED
 from DosePredictionScene.owned_nodes import remove_owned
 from DosePredictionScene.patient_from_nodes import reference_dose_in_pieces
 from DosePredictionScene.pieces import Pieces, in_background, unless, while_in_scene
@@ -20,7 +20,13 @@ from slicer.i18n import tr as _
 from DosePredictionLib.dosimetry.scorecard_reading import find_scorecard
 from DosePredictionPanel.comparison import compared_dose
 from DosePredictionPanel.jobs import Jobs
-from DosePredictionPanel.measured_structures import measured_contours_time, structures_digest
+from DosePredictionPanel.measured_structures import (
+    measured_contours_in_pieces,
+    measured_contours_touched,
+    structures_digest,
+    unless_touched,
+)
+from DosePredictionPanel.measurement import Measurement
 from DosePredictionPanel.parameters import Parameters
 
 
@@ -29,8 +35,7 @@ class Scoring:
 
     Args:
         jobs: does it.
-        measured: gives the dose with its patient.
-        contours: what was drawn when that was measured.
+        measurement: gives the dose with its patient, and what was drawn when it was measured.
         busy: whether a prediction is under way.
         changed: called when the table shows what is chosen.
     """
@@ -38,24 +43,23 @@ class Scoring:
     def __init__(
         self,
         jobs: Jobs,
-        measured: Callable[[], Pieces[Measured]],
-        contours: Callable[[], Contours],
+        measurement: Measurement,
         busy: Callable[[], bool],
         changed: Callable[[], None],
     ) -> None:
-        self._jobs, self._measured, self._contours = jobs, measured, contours
-        self._busy, self._changed = busy, changed
+        self._jobs, self._measurement, self._busy, self._changed = jobs, measurement, busy, changed
         self._dose: Any = None
         self._parameters: Parameters | None = None
         self._known: tuple[Any, ScoredWith, Contours, Scored] | None = None
-        #: What the table shows.
-        self._tabled: Scored | None = None
+        #: What was drawn when a dose's table was made, by the dose's ID.
+        self._shown: dict[str, Contours] = {}
         #: What is being scored, or could not be: not to be tried again and again.
-        self._asked: tuple[Any, ScoredWith, int] | None = None
+        self._asked: tuple[Any, ScoredWith, Touched] | None = None
 
     def forget(self) -> None:
         """The scene is gone, or the dose is another in the same node."""
-        self._dose = self._parameters = self._known = self._tabled = self._asked = None
+        self._dose = self._parameters = self._known = self._asked = None
+        self._shown.clear()
 
     def follow(self, parameters: Parameters, dose: Any) -> None:
         """Score a dose anew if what it was scored with is not what is chosen."""
@@ -74,12 +78,14 @@ class Scoring:
             before = replace(before, structures=wanted.structures)
         if before is not None and before.card == wanted.card and is_file(wanted.card) and not wanted.file_time:
             return  # a scene from another computer: what it holds stays
-        touched = measured_contours_time(dose, parameters)
-        known = self._known_with(dose, wanted)
-        touched_since = known is not None and (known[0].time != touched or known[1] is not self._tabled)
+        if before == wanted and dose.GetID() not in self._shown:  # a table that came with a scene
+            came = self._measurement.shown_contours(dose)
+            self._shown |= {} if came is None else {dose.GetID(): came}
+        touched = measured_contours_touched(dose, parameters)
+        touched_since = dose.GetID() in self._shown and self._shown[dose.GetID()].touched != touched
         if (before != wanted or touched_since) and self._asked != (dose, wanted, touched):
             self._asked = (dose, wanted, touched)
-            self._jobs.add(unless(self._busy, self._shown(dose, wanted)), self._on_done)
+            self._jobs.add(unless(self._busy, self._scored_anew(dose, wanted, before == wanted)), self._on_done)
 
     def in_pieces(self) -> Pieces[Scored | None]:
         """The dose on the chosen scorecard; None where none is chosen.
@@ -92,21 +98,35 @@ class Scoring:
             return None
         wanted = self._wanted(parameters)
         known = self._known_with(dose, wanted) if scored_with(dose) == wanted else None
-        if known is not None and known[0].time == measured_contours_time(dose, parameters):
+        if known is not None and known[0].touched == measured_contours_touched(dose, parameters):
             return known[1]
         scored = yield from self._scored(dose, wanted)
         return scored
 
-    def _shown(self, dose: Any, wanted: ScoredWith) -> Pieces[bool]:
+    def _scored_anew(self, dose: Any, wanted: ScoredWith, if_drawn: bool) -> Pieces[bool]:
         if not self._is_chosen(dose, wanted):
             return False
+        assert self._parameters is not None
+        work = self._scored_and_shown(dose, wanted, self._parameters, if_drawn)
         gone = _("The dose was removed while it was scored.")
-        scored = yield from while_in_scene((dose,), self._scored(dose, wanted), gone)
-        if not self._is_chosen(dose, wanted) or (scored is self._tabled and scored_with(dose) == wanted):
+        done = yield from while_in_scene((dose,), unless_touched(dose, self._parameters, work), gone)
+        return done
+
+    def _scored_and_shown(self, dose: Any, wanted: ScoredWith, parameters: Parameters, if_drawn: bool) -> Pieces[bool]:
+        """Score and show; with ``if_drawn`` only what was drawn since: saving a scene touches contours, too."""
+        shown, read = self._shown.get(dose.GetID()), self._measurement.shown_contours(dose)
+        if if_drawn and shown is not None:
+            contours = yield from measured_contours_in_pieces(dose, parameters, read or shown)
+            if contours.are_drawn_as(shown):
+                self._shown[dose.GetID()] = contours
+                return False
+        scored = yield from self._scored(dose, wanted)
+        if not self._is_chosen(dose, wanted):
             return False
         update_scorecard_table(dose, scored)
         remember_scored_with(dose, wanted)
-        self._tabled = scored
+        assert self._known is not None
+        self._shown[dose.GetID()] = self._known[2]
         return True
 
     def _scored(self, dose: Any, wanted: ScoredWith) -> Pieces[Scored]:
@@ -115,8 +135,8 @@ class Scoring:
         other = slicer.mrmlScene.GetNodeByID(wanted.compared_id) if wanted.compared_id else None
         assert self._parameters is not None
         label = CLINICAL if other is self._parameters.clinical_dose else COMPARED
-        measured = yield from self._measured()
-        contours, known = self._contours(), self._known_with(dose, wanted)
+        measured = yield from self._measurement.in_pieces()
+        contours, known = self._measurement.contours, self._known_with(dose, wanted)
         if known is not None and known[0].are_drawn_as(contours):
             self._known = (dose, wanted, contours, known[1])
             return known[1]
@@ -124,8 +144,6 @@ class Scoring:
         if other is not None:
             compared = yield from reference_dose_in_pieces(other)
         scored = yield from scored_in_pieces(card, measured.prediction, compared, label)
-        if known is None and scored_with(dose) == wanted:  # a table that came with a scene
-            self._tabled = scored
         self._known = (dose, wanted, contours, scored)
         return scored
 

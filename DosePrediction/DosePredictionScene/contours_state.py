@@ -12,10 +12,25 @@ from typing import Any
 
 import numpy as np
 
+from DosePredictionLib.errors import InputError
 from DosePredictionLib.patient.geometry import Geometry
 from DosePredictionLib.patient.volume import Volume
+from DosePredictionScene.node_geometry import world_matrix
 from DosePredictionScene.pieces import Pieces, in_background
 from DosePredictionScene.segment_labelmap import labelmap_geometry, labelmap_of, segment_voxels_in_pieces
+
+
+@dataclass(frozen=True)
+class Touched:
+    """The last touch of a segmentation; as long as it is the same, so are the contours.
+
+    Attributes:
+        time: of what is drawn; 0 without segments.
+        place: where it lies: its matrix to the world, or what else tells one transform from another.
+    """
+
+    time: int = 0
+    place: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -42,11 +57,11 @@ class Contours:
     """What is drawn of all segments.
 
     Attributes:
-        time: `contours_time` when it was read.
+        touched: `contours_touched` when it was read.
         segments: by their IDs.
     """
 
-    time: int = 0
+    touched: Touched = Touched()
     segments: Mapping[str, SegmentState] = field(default_factory=dict)
 
     def are_drawn_as(self, other: Contours) -> bool:
@@ -62,17 +77,26 @@ class Contours:
 NOT_READ = Contours()
 
 
-def contours_time(segmentation_node: Any) -> int:
-    """A number that grows whenever what is drawn of a segment is touched; 0 without segments.
+def contours_touched(segmentation_node: Any) -> Touched:
+    """The last touch of a segmentation: another one whenever it is drawn on or moved.
 
-    It grows without anything being drawn, too: saving a scene puts labelmaps together. `contours_in_pieces` tells.
+    It is another one without anything being drawn, too: saving a scene puts labelmaps together. `contours_in_pieces`
+    tells.
     """
     segmentation = None if segmentation_node is None else segmentation_node.GetSegmentation()
     if segmentation is None:
-        return 0
+        return Touched()
     source = segmentation.GetSourceRepresentationName()
     drawn = [segmentation.GetSegment(name).GetRepresentation(source) for name in segmentation.GetSegmentIDs()]
-    return max((int(one.GetMTime()) for one in drawn if one is not None), default=0)
+    time = max((int(one.GetMTime()) for one in drawn if one is not None), default=0)
+    return Touched(time, _place(segmentation_node)) if time else Touched()
+
+
+def _place(segmentation_node: Any) -> tuple[float, ...]:
+    try:
+        return tuple(float(v) for v in world_matrix(segmentation_node).ravel())
+    except InputError:  # a deforming transform, which whoever reads the contours refuses
+        return (float(segmentation_node.GetParentTransformNode().GetTransformToWorldMTime()),)
 
 
 def contours_in_pieces(segmentation_node: Any, known: Contours) -> Pieces[Contours]:
@@ -83,15 +107,15 @@ def contours_in_pieces(segmentation_node: Any, known: Contours) -> Pieces[Contou
         known: what was read before, of this node or another; it comes back where nothing was touched since.
 
     Raises:
-        InputError: a segment changed meanwhile.
+        InputError: a segment changed meanwhile, or lies under a transform that deforms.
     """
-    time = contours_time(segmentation_node)
-    if time == known.time:
+    touched = contours_touched(segmentation_node)
+    if touched == known.touched:
         return known
     segments = {}
-    for segment_id in segmentation_node.GetSegmentation().GetSegmentIDs() if time else ():
+    for segment_id in segmentation_node.GetSegmentation().GetSegmentIDs() if touched.time else ():
         segments[segment_id] = yield from _segment_state(segmentation_node, segment_id)
-    return Contours(time, segments)
+    return Contours(touched, segments)
 
 
 def _segment_state(segmentation_node: Any, segment_id: str) -> Pieces[SegmentState]:
@@ -100,7 +124,7 @@ def _segment_state(segmentation_node: Any, segment_id: str) -> Pieces[SegmentSta
     drawn = None if segment is None else segment.GetRepresentation(segmentation.GetSourceRepresentationName())
     if drawn is None:
         return SegmentState("")
-    touched = SegmentState(f"touched at {drawn.GetMTime()}")
+    touched = SegmentState(f"touched at {drawn.GetMTime()}, lying at {_place(segmentation_node)}")
     if not segmentation.IsSourceRepresentationImageData():
         return touched  # surfaces and contours stay as they are when a scene is saved
     labelmap = labelmap_of(segmentation, segment_id)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 from pathlib import Path
 from typing import Any
 
@@ -9,8 +10,12 @@ import numpy as np
 import pytest
 import slicer
 import vtk
+from DosePredictionScene import voxels
 from DosePredictionScene.pieces import in_one_go
+from DosePredictionScene.self_test import phantom_nodes
 from panel_session import Session
+from phantom_scene import transform_node
+from standin.gestures import choose, click
 
 
 @pytest.fixture
@@ -23,9 +28,10 @@ def scored(session: Session) -> Session:
     return session
 
 
-def draw_in_the_target() -> None:
+def draw_in_the_target(ct: Any = None, segmentation: Any = None) -> None:
     """Draw the cord anew."""
-    ct, segmentation = slicer.util.getNode("Phantom CT"), slicer.util.getNode("Phantom structures")
+    ct = ct or slicer.util.getNode("Phantom CT")
+    segmentation = segmentation or slicer.util.getNode("Phantom structures")
     cord = segmentation.GetSegmentation().GetSegmentIdBySegmentName("SpinalCord")
     _, y, x = np.indices((24, 40, 48))
     mask = (np.hypot(y - 20, x - 24) < 3).astype(np.uint8)
@@ -121,3 +127,98 @@ def test_goals_chosen_after_saving_are_measured_without_reading_the_patient_agai
     scored.panel.parameters.goals = "quantec"
     scored.settle()
     assert in_one_go(measurement.in_pieces()).prediction.patient.structures is patient.structures
+
+
+@pytest.mark.parametrize("turns", [0, 1, 3, 4, 5, 6, 7, 20])
+def test_a_contour_drawn_at_once_after_saving_is_measured(
+    scored: Session, tmp_path: Path, turns: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also where what saving touched is being looked at."""
+    monkeypatch.setattr(voxels, "SLAB_BYTES", 2000)
+    told: list[str] = []
+    monkeypatch.setattr(scored.panel.run, "tell", told.append)
+    before, points = figures_of(scored)
+    save(tmp_path / "scene.mrb")
+    if turns:
+        scored.standin.process_events(until=lambda: bool(scored.panel.jobs))
+    for _ in range(turns):
+        scored.panel.jobs.advance(1e-4)
+    draw_in_the_target()
+    scored.settle()
+    after, points_after = figures_of(scored)
+    assert float(after) > float(before) + 10.0 and points_after != points
+    assert not [text for text in told if "try again" in text], "it was"
+    assert not told or told[-1] == "The dose of the scene is measured."
+
+
+def test_goals_and_scorecard_follow_structures_that_are_moved(scored: Session) -> None:
+    before = figures_of(scored)
+    moved = np.eye(4)
+    moved[1, 3] = 40.0  # towards the front: the cord into the target
+    structures, transform = slicer.util.getNode("Phantom structures"), transform_node(np.eye(4))
+    structures.SetAndObserveTransformNodeID(transform.GetID())
+    scored.settle()
+    assert figures_of(scored) == before
+    transform.SetMatrixTransformToParent(slicer.util.vtkMatrixFromArray(moved))
+    scored.settle()
+    value, points = figures_of(scored)
+    assert float(value) > float(before[0]) + 10.0 and points != before[1]
+    structures.SetAndObserveTransformNodeID(None)
+    scored.settle()
+    assert figures_of(scored) == before
+
+
+def test_a_scene_that_was_loaded_is_followed_as_any_other(scored: Session, tmp_path: Path) -> None:
+    before = figures_of(scored)
+    save(tmp_path / "scene.mrb")
+    slicer.mrmlScene.Clear(False)
+    scored.settle()
+    (tmp_path / "unpacked").mkdir()
+    bundle = slicer.mrmlScene.UnpackSlicerDataBundle(str(tmp_path / "scene.mrb"), str(tmp_path / "unpacked"))
+    slicer.mrmlScene.SetURL(bundle)
+    assert slicer.mrmlScene.Connect()
+    scored.settle()
+    told = scored.status
+    save(tmp_path / "again.mrb")
+    scored.settle()
+    assert unsaved() == [] and scored.status == told and figures_of(scored) == before
+    draw_in_the_target()
+    scored.settle()
+    after, points = figures_of(scored)
+    assert float(after) > float(before[0]) + 10.0 and points != before[1]
+
+
+def test_each_of_two_patients_is_followed(scored: Session, tmp_path: Path) -> None:
+    first, before = (slicer.util.getNode("Phantom CT"), slicer.util.getNode("Phantom structures")), figures_of(scored)
+    second, parameters = phantom_nodes(), scored.panel.parameters
+    second[0].SetName("Other CT")
+    parameters.ct, parameters.segmentation = second
+    scored.settle()
+    scored.predict()
+    for nodes in (second, first, second, first):
+        choose(scored.panel.inputs.ui.ctSelector, nodes[0])
+        parameters.segmentation = nodes[1]
+        scored.settle()
+        save(tmp_path / "scene.mrb")
+        scored.settle()
+        assert unsaved() == [] and figures_of(scored) == before
+    draw_in_the_target(*first)
+    scored.settle()
+    after, points = figures_of(scored)
+    assert float(after) > float(before[0]) + 10.0 and points != before[1]
+    draw_in_the_target(*second)
+    scored.settle()
+    assert figures_of(scored) == (after, points)
+    parameters.ct, parameters.segmentation = second
+    scored.settle()
+    assert float(figures_of(scored)[0]) > float(before[0]) + 10.0, "drawn while the other was chosen"
+
+
+def test_tables_written_at_once_after_a_contour_was_drawn_are_of_that_contour(scored: Session, tmp_path: Path) -> None:
+    highest = scored.panel.logic.shown.prediction.dvhs["SpinalCord"].max_gy
+    scored.standin.dialogs.answer(str(tmp_path))
+    draw_in_the_target()
+    click(scored.panel.results.ui.exportTablesButton)
+    scored.settle()
+    rows = csv.DictReader((tmp_path / "dvh-summary.csv").open(encoding="utf-8"))
+    assert next(float(row["max_gy"]) for row in rows if row["structure"] == "SpinalCord") > highest + 10.0

@@ -92,6 +92,8 @@ class Measurement:
             return
         if not before.structures:  # a scene from before this was kept
             before = replace(before, structures=wanted.structures)
+        if not before.file_time:
+            before = replace(before, file_time=wanted.file_time)
         touched = measured_contours_touched(dose, parameters)
         touched_since = touched != (self.shown_contours(dose) or NOT_READ).touched
         if (before != wanted or touched_since) and self._asked != (dose, wanted, touched):

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-from DosePredictionScene.scored_with import file_time, is_file
+from DosePredictionScene.file_time import file_time
+from DosePredictionScene.scored_with import is_file
 from slicer.i18n import tr as _
 
 from DosePredictionLib.dosimetry.scorecard import Scorecard

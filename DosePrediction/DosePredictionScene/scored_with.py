@@ -6,10 +6,10 @@ Kept on the scorecard's table, so a scene keeps it, and it goes with the table.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from DosePredictionScene.compared_with import compared_with, remember_compared_with
+from DosePredictionScene.file_time import file_time
 from DosePredictionScene.scorecard_table import TABLE_ROLE
 
 CARD_ATTRIBUTE = "DosePrediction.Scorecard"
@@ -36,20 +36,13 @@ class ScoredWith:
     @classmethod
     def of(cls, card: str, compared: Any, structures: str = "") -> ScoredWith:
         """From the choices as they are now, ``compared`` being a node or None."""
-        return cls(card, file_time(card), "" if compared is None else str(compared.GetID()), structures)
+        changed = file_time(card) if is_file(card) else ""
+        return cls(card, changed, "" if compared is None else str(compared.GetID()), structures)
 
 
 def is_file(card: str) -> bool:
     """Whether a card is in a file of the user's."""
     return card.lower().endswith(".json")
-
-
-def file_time(card: str) -> str:
-    """When a card's file was changed last, in ns; "" for a bundled card, and where there is no such file."""
-    try:
-        return str(Path(card).stat().st_mtime_ns) if is_file(card) else ""
-    except OSError:
-        return ""
 
 
 def scored_with(dose_node: Any) -> ScoredWith | None:

@@ -277,3 +277,21 @@ def test_the_table_that_addiff_dose_is_trained_with_is_judged_in_the_panel(opene
     cord = found["SpinalCord", "Dmax \N{LESS-THAN OR EQUAL TO} 45 Gy"]
     with_margin = found["SpinalCord_PRV05", "D1% \N{LESS-THAN OR EQUAL TO} 50 Gy"]
     assert 0.7 * percent_of_prescription(40.0) < cord < with_margin < 0.7 * percent_of_prescription(31.0)
+
+
+def test_goals_of_a_file_that_was_changed_elsewhere_are_measured(opened: Session, tmp_path: Path) -> None:
+    path = tmp_path / "ours.json"
+    goal = {"structure": "SpinalCord", "metric": "Dmean", "comparator": "<=", "limit": 45.0, "source": "us"}
+    content = {"name": "ours", "title": "Ours", "description": "Ours.", "goals": [goal]}
+    path.write_text(json.dumps(content))
+    opened.panel.parameters.goals, opened.panel.parameters.goals_path = "file", str(path)
+    opened.settle()
+    opened.predict()
+    assert [row[2] for row in rows(opened)] == ["Dmean \N{LESS-THAN OR EQUAL TO} 45 Gy"]
+    assert rows(opened)[0][0] == "pass"
+    goal["limit"] = 0.5
+    path.write_text(json.dumps(content))
+    opened.host.leave()
+    opened.host.enter()
+    opened.settle()
+    assert rows(opened)[0][0] == "fail" and "0.5 Gy" in rows(opened)[0][2]

@@ -9,6 +9,7 @@ import slicer
 
 from DosePredictionLib.dosimetry.comparison_tables import JOINED
 from DosePredictionScene.node_geometry import volume_geometry
+from DosePredictionScene.patient_from_nodes import structure_names
 from DosePredictionScene.pieces import Pieces, in_background, while_in_scene
 from DosePredictionScene.segment_mask import mask_in_pieces
 from DosePredictionScene.voxels import voxels_in_pieces
@@ -45,13 +46,8 @@ def judged_segment(segmentation_node: Any, label: str) -> str:
 
 
 def _segment_id(segmentation: Any, name: str) -> str | None:
-    segment_id = segmentation.GetSegmentIdBySegmentName(name)
-    if segment_id:
-        return str(segment_id)
-    base, _, number = name.rpartition(" (")
-    same = [i for i in segmentation.GetSegmentIDs() if segmentation.GetSegment(i).GetName() == base]
-    place = int(number.rstrip(")")) - 1 if number.rstrip(")").isdigit() else -1
-    return str(same[place]) if 0 <= place < len(same) else None
+    """Not by Slicer's own search by name, which of two gives any."""
+    return next((segment_id for segment_id, own in structure_names(segmentation).items() if own == name), None)
 
 
 def _hottest_point(

@@ -137,13 +137,11 @@ def _structures(
 ) -> Pieces[tuple[Structure, ...]]:
     segmentation = segmentation_node.GetSegmentation()
     structures: list[Structure] = []
-    names: set[str] = set()
+    names = structure_names(segmentation)
     for segment_id, choice in segment_choices(segmentation, given).items():
         segment = segmentation.GetSegment(segment_id)
         if segment is None:
             raise InputError("The structures changed while they were read; predict again.")
-        name = _unused(segment.GetName() or segment_id, names)
-        names.add(name)
         colour = tuple(float(v) for v in segment.GetColor())
         mask = yield from mask_in_pieces(segmentation_node, segment_id, ct_node, beyond=True)
         occupancy = yield from surface_occupancy_in_pieces(segmentation_node, segment_id, volume_geometry(ct_node))
@@ -151,7 +149,7 @@ def _structures(
             mask = OutlinedMask(mask.array, mask.geometry, occupancy)
         structures.append(
             Structure(
-                name=name,
+                name=names[segment_id],
                 mask=mask,
                 role=choice.role,
                 standard_name=choice.standard_name,
@@ -162,9 +160,17 @@ def _structures(
     return tuple(structures)
 
 
-def _unused(name: str, taken: set[str]) -> str:
-    """``name``, numbered when a segment before it has the same: DVHs and tables go by name."""
-    number, candidate = 2, name
-    while candidate in taken:
-        candidate, number = f"{name} ({number})", number + 1
-    return candidate
+def structure_names(segmentation: Any) -> dict[str, str]:
+    """What each segment is called in DVHs and tables, by its ID: these go by name, so the second of a name is numbered.
+
+    Args:
+        segmentation: vtkSegmentation.
+    """
+    names: dict[str, str] = {}
+    for segment_id in map(str, segmentation.GetSegmentIDs()):
+        own = segmentation.GetSegment(segment_id).GetName() or segment_id
+        number, name = 2, own
+        while name in names.values():
+            name, number = f"{own} ({number})", number + 1
+        names[segment_id] = name
+    return names

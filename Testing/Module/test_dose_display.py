@@ -5,12 +5,17 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import slicer
+from DosePredictionScene import isodose_lines
+from DosePredictionScene.colours import show_dose_colours
 from DosePredictionScene.dose_maps import difference_in_pieces
+from DosePredictionScene.dose_node import dose_node_in_pieces
+from DosePredictionScene.node_geometry import volume_geometry
 from DosePredictionScene.pieces import in_one_go
 from DosePredictionScene.self_test import PEAK, REACH_MM
 from phantom_scene import shown_phantom, transform_node, volume_node
 from vtk.util.numpy_support import vtk_to_numpy
 
+from DosePredictionLib.patient.volume import Volume
 from DosePredictionLib.report.isodose_scale import LEVELS, IsodoseScale
 
 
@@ -124,3 +129,27 @@ def test_beyond_the_clinical_doses_grid_no_difference_is_shown() -> None:
     node = in_one_go(difference_in_pieces(ct, dose, clinical, 70.0))
     shown = slicer.util.arrayFromVolume(node)
     assert shown[:4] == pytest.approx(1.0) and not shown[5:].any()
+
+
+def test_isodoses_that_are_contoured_in_slabs_are_those_of_the_whole(monkeypatch: pytest.MonkeyPatch) -> None:
+    _, _, _, whole = shown_phantom()
+    cells, bounds = whole.isodoses.GetMesh().GetNumberOfCells(), whole.isodoses.GetMesh().GetBounds()
+    monkeypatch.setattr(isodose_lines, "VOXELS_AT_ONCE", 5000)  # a few slices of the phantom
+    _, _, _, parts = shown_phantom()
+    assert parts.isodoses.GetMesh().GetNumberOfCells() == cells, "no gap between slabs, and nothing twice"
+    assert parts.isodoses.GetMesh().GetBounds() == pytest.approx(bounds)
+
+
+def test_thinned_isodoses_lie_where_the_dose_is_theirs_on_voxels_of_any_shape() -> None:
+    """Voxels of 1 x 1.2 x 4 mm: every second one in the plane is enough."""
+    ct = volume_node(np.zeros((20, 60, 70), np.int16), (1.0, 1.2, 4.0), (-30.0, -30.0, -40.0))
+    geometry = volume_geometry(ct)
+    centre = geometry.lps_of_index(np.array([10.0, 30.0, 35.0]))
+    points = geometry.lps_of_index(np.stack(np.indices(geometry.shape), axis=-1).astype(float))
+    gray = 70.0 - 2.0 * np.linalg.norm(points - centre, axis=-1)
+    dose = in_one_go(dose_node_in_pieces(ct, Volume(gray.astype(np.float32), geometry)))
+    scale = IsodoseScale.for_levels([50.0], 70.0)
+    show_dose_colours(dose, scale)
+    model = in_one_go(isodose_lines.isodose_lines_in_pieces(dose, scale))
+    found = vtk_to_numpy(model.GetMesh().GetPoints().GetData()) * [-1, -1, 1]
+    assert np.linalg.norm(found - centre, axis=1) == pytest.approx(10.0, abs=0.7)

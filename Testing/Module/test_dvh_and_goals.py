@@ -12,7 +12,7 @@ from DosePredictionScene.goals_table import update_goals_table
 from DosePredictionScene.pieces import in_one_go
 from phantom_scene import show, shown_phantom
 
-from DosePredictionLib.dosimetry.goals import GoalResult, Verdict, bundled_goals
+from DosePredictionLib.dosimetry.goals import GoalResult, Verdict, bundled_goals, evaluate_goals
 
 
 def series_of(chart) -> dict:
@@ -123,3 +123,14 @@ def test_the_goals_table_says_what_was_asked_and_found() -> None:
     assert float(cord[2].split()[0]) == pytest.approx(highest, abs=0.006)
     assert cord[3].endswith("pass" if highest <= limit else cord[3].split(" ", 1)[1])
     assert any(row[3].endswith("not applicable") for row in rows), "the phantom has no parotids"
+
+
+def test_the_goals_table_has_limit_and_tolerance() -> None:
+    _, _, prediction, shown = shown_phantom()
+    results = evaluate_goals(bundled_goals("head-and-neck"), prediction.patient, prediction.dose, prediction.dvhs)
+    told = zip(text_column(shown.goals, "Goal"), text_column(shown.goals, "Tolerance"), strict=True)
+    for result, (goal, tolerance) in zip(results, told, strict=True):
+        assert goal.endswith(f"{result.goal.comparator} {result.goal.limit:g} {result.unit}".strip())
+        allowed = result.goal.tolerance
+        assert tolerance == ("" if allowed is None else f"{allowed:g} {result.unit}".strip())
+    assert any(result.goal.tolerance is not None for result in results)

@@ -11,6 +11,7 @@ import slicer
 from DosePredictionScene.headless_case import write_scene
 from DosePredictionScene.kept_dose import KEPT_STD_ROLE
 from panel_session import Session, assert_never_stood_still
+from phantom_scene import ras_of_voxel, transform_node
 from standin.gestures import choose, click
 from standin.main_thread_watch import watched_main_thread
 
@@ -241,3 +242,18 @@ def test_a_scorecard_taken_back_while_it_is_scored_leaves_none(kept: Session) ->
     kept.settle()
     assert dose_of(kept).GetNodeReference("DosePrediction.ScorecardTable") is None
     assert not kept.panel.results.ui.scorecardTable.visible
+
+
+def test_a_kept_dose_lies_where_the_dose_did_and_is_in_gray(session: Session) -> None:
+    ct, segmentation = session.phantom()
+    moved = np.eye(4)
+    moved[:3, 3] = (100.0, 20.0, -30.0)
+    for node in (ct, segmentation):
+        node.SetAndObserveTransformNodeID(transform_node(moved).GetID())
+    session.settle()
+    session.predict()
+    click(session.panel.results.ui.keepButton)
+    for voxel in ((0, 0, 0), (12, 20, 24)):
+        assert np.allclose(ras_of_voxel(kept_node(), *voxel), ras_of_voxel(dose_of(session), *voxel), atol=1e-6)
+        assert np.allclose(ras_of_voxel(kept_node(), *voxel), ras_of_voxel(ct, *voxel), atol=1e-6)
+    assert kept_node().GetVoxelValueUnits().GetCodeValue() == "Gy"

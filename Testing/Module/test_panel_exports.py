@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import csv
 from pathlib import Path
 
+import numpy as np
 import pytest
+import slicer
 from panel_session import Session
 from standin.gestures import click
 
@@ -93,3 +96,32 @@ def test_remembered_names_are_exported_as_json(predicted: Session, tmp_path: Pat
     click(ui.savePresetButton)
     click(ui.exportPresetButton)
     assert (tmp_path / "names.json").is_file() and not (tmp_path / "names").exists()
+
+
+@pytest.mark.usefixtures("brief_gamma")
+def test_exported_tables_and_report_are_of_the_predicted_dose(session: Session, tmp_path: Path) -> None:
+    ct, _ = session.phantom()
+    session.predictor.std_part = 0.03
+    session.predict()
+    dose = slicer.util.arrayFromVolume(ct.GetNodeReference("DosePrediction.Dose"))
+    clinical = slicer.util.addVolumeFromArray(np.maximum(dose - 20.0, 0.0), name="Clinical")
+    clinical.CopyOrientation(ct)
+    session.panel.parameters.clinical_dose = clinical
+    session.settle()
+    ui = session.panel.results.ui
+    session.standin.dialogs.answer(str(tmp_path), str(tmp_path / "report.html"))
+    click(ui.exportTablesButton)
+    click(ui.exportReportButton)
+    session.settle(seconds=120)
+    cord = session.panel.logic.shown.prediction.dvhs["SpinalCord"]
+    summary, goals, curves = (
+        list(csv.DictReader((tmp_path / name).open(encoding="utf-8")))
+        for name in ("dvh-summary.csv", "goals.csv", "dvh.csv")
+    )
+    means = {row["structure"]: float(row["mean_gy"]) for row in summary}
+    assert means["SpinalCord"] == pytest.approx(cord.mean_gy, abs=0.01)
+    last = max(float(row["dose_gy"]) for row in curves if float(row["SpinalCord"]) > 0.0)
+    assert last == pytest.approx(cord.max_gy, abs=0.06)
+    goal = next(row for row in goals if row["structure"] == "SpinalCord" and row["metric"] == "D0.03cc")
+    assert float(goal["value"]) == pytest.approx(cord.max_gy, abs=1.0)
+    assert "<h2>Uncertainty</h2>" in (tmp_path / "report.html").read_text(encoding="utf-8")

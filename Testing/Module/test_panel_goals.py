@@ -295,3 +295,14 @@ def test_goals_of_a_file_that_was_changed_elsewhere_are_measured(opened: Session
     opened.host.enter()
     opened.settle()
     assert rows(opened)[0][0] == "fail" and "0.5 Gy" in rows(opened)[0][2]
+
+
+def test_rows_without_a_value_come_last_either_way(opened: Session) -> None:
+    opened.predict()
+    table = opened.panel.results.ui.goalsTable
+    for descending in (False, True):
+        table.horizontalHeader().sectionClicked.emit(3)
+        values = [row[3] for row in rows(opened)]
+        numbers = [float(text) for text in values if text != "-"]
+        assert numbers == sorted(numbers, reverse=descending)
+        assert values[len(numbers) :] == ["-"] * (len(values) - len(numbers)) != []

@@ -325,6 +325,8 @@ def test_the_sample_patient_is_a_click_away_and_in_sample_data(session: Session)
     for composite in slicer.util.getNodesByClass("vtkMRMLSliceCompositeNode"):
         assert composite.GetBackgroundVolumeID() == ct.GetID() and not composite.GetForegroundVolumeID()
     assert min(red.GetFieldOfView()[:2]) > 100.0, "the whole CT is in sight"
+    display = ct.GetDisplayNode()
+    assert (display.GetWindowLevelMin(), display.GetWindowLevelMax()) == (-160.0, 240.0), "soft tissue, in HU"
     assert ct.IsA("vtkMRMLScalarVolumeNode") and structures.IsA("vtkMRMLSegmentationNode")
     assert dose.GetAttribute("DicomRtImport.DoseVolume") == "1"
     assert logic.downloadSamples(source.sampleName) == [], "which loads files by their URLs: scripts take load_sample"

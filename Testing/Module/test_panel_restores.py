@@ -178,3 +178,15 @@ def test_what_was_loaded_can_be_exported(session: Session, saved: Path, tmp_path
     click(ui.exportReportButton)
     session.settle(seconds=120)
     assert "SpinalCord" in (out / "report.html").read_text(encoding="utf-8")
+
+
+@pytest.mark.usefixtures("brief_gamma")
+def test_the_uncertainty_of_a_loaded_scene_is_reported(session: Session, saved: Path, tmp_path: Path) -> None:
+    slicer.mrmlScene.Clear(False)
+    session.settle()
+    load(saved, tmp_path / "unpacked")
+    session.settle()
+    session.standin.dialogs.answer(str(tmp_path / "report.html"))
+    click(session.panel.results.ui.exportReportButton)
+    session.settle(seconds=120)
+    assert "<h2>Uncertainty</h2>" in (tmp_path / "report.html").read_text(encoding="utf-8")

@@ -194,10 +194,12 @@ def levels_of(model: Any) -> list[float]:
 
 
 def test_window_presets(predicted: Session) -> None:
-    choose(predicted.panel.results.ui.windowSelector, "bone")
-    predicted.settle()
+    """Black and white in HU, as usual on CT consoles: what a window is for lies between them."""
     display = predicted.panel.parameters.ct.GetDisplayNode()
-    assert (display.GetWindow(), display.GetLevel()) == (2000.0, 300.0)
+    for name, black, white in (("bone", -700.0, 1300.0), ("lung", -1350.0, 150.0), ("brain", 0.0, 80.0)):
+        choose(predicted.panel.results.ui.windowSelector, name)
+        predicted.settle()
+        assert (display.GetWindowLevelMin(), display.GetWindowLevelMax()) == (black, white)
 
 
 def test_curves_are_switched_off_and_on(predicted: Session) -> None:

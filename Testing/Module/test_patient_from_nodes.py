@@ -254,3 +254,18 @@ def test_a_target_that_reaches_beyond_the_ct_keeps_what_is_cut_off_and_says_so(f
     assert np.count_nonzero(target.mask.array) * target.mask.geometry.voxel_volume_cc == pytest.approx(3.0, rel=0.1)
     warnings = check_patient(patient).warnings
     assert any("of the target PTV70 lies outside the CT" in text for text in warnings)
+
+
+def test_segments_that_share_a_labelmap_keep_their_own_voxels() -> None:
+    """As the Segment Editor and scenes from files have them."""
+    ct = volume_node(np.zeros((6, 8, 10), np.int16), (2.0, 2.0, 3.0))
+    masks = {name: np.zeros((6, 8, 10), bool) for name in ("PTV70", "SpinalCord")}
+    masks["PTV70"][1:3, 1:4, 1:4] = masks["SpinalCord"][2:5, 5:7, 6:9] = True
+    node = segmentation_node(ct, masks)
+    node.GetSegmentation().CollapseBinaryLabelmaps(False)
+    first, second = (node.GetSegmentation().GetNthSegment(index) for index in range(2))
+    assert first.GetRepresentation("Binary labelmap") is second.GetRepresentation("Binary labelmap"), "one labelmap"
+    patient = patient_from_nodes(ct, node)
+    for structure, mask in zip(patient.structures, masks.values(), strict=True):
+        found = structure.mask.on_grid(patient.geometry, nearest=True).array > 0
+        assert np.array_equal(found, mask), structure.name

@@ -9,7 +9,8 @@ from pathlib import Path
 from DosePredictionLib.patient.dicom_plan import DicomPlan
 from DosePredictionLib.patient.dicom_structures import RegionOfInterest
 from DosePredictionLib.patient.naming import NameMatch, match_structure_name
-from DosePredictionLib.patient.plan_file import PlanDescription, apply_plan
+from DosePredictionLib.patient.plan_applied import apply_plan
+from DosePredictionLib.patient.plan_file import PlanDescription
 from DosePredictionLib.patient.structure import StructureRole
 from DosePredictionLib.patient.target_names import names_a_target
 

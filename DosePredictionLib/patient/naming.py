@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from functools import lru_cache
 
+from DosePredictionLib.errors import InputError
 from DosePredictionLib.patient.name_match import NameMatch
 from DosePredictionLib.patient.name_words import name_table, words_of
 from DosePredictionLib.patient.organ_names import guess_organ_name, match_organ_name
@@ -22,7 +23,9 @@ from DosePredictionLib.patient.structure import StructureRole
 from DosePredictionLib.patient.target_names import match_target_name, names_a_target, with_kind_apart
 from DosePredictionLib.patient.target_wholes import without_parts
 
-__all__ = ["NameMatch", "match_structure_name", "match_structure_names", "role_of_standard_name"]
+__all__ = [
+    "NameMatch", "match_standard_name", "match_structure_name", "match_structure_names", "role_of_standard_name",
+]  # fmt: skip
 
 #: "zPTV", "z_Cord", "~Ring": TG-263 puts such a mark before structures that serve planning only.
 _PLANNING_MARK = re.compile(r"z(?=[A-Z_ ])|[~_]")
@@ -63,6 +66,20 @@ def match_structure_name(name: str) -> NameMatch:
     if guess is not None:
         return guess
     return NameMatch(None, StructureRole.OTHER, None, 0.0, "no known name: measured, not seen by the model")
+
+
+def match_standard_name(spelling: str) -> NameMatch:
+    """What is meant by a TG-263 name that somebody gave, however it is spelt ("parotid l" is Parotid_L).
+
+    Raises:
+        InputError: no name is meant that is known, or it can't be told which; the message says what it is like.
+    """
+    match = match_structure_name(spelling)
+    if match.standard_name is not None and (match.sure or match.standard_name == spelling):
+        return match
+    # Without a name and without confidence there is nothing that it is like.
+    hint = f" ({match.reason})" if match.standard_name is not None or 0.0 < match.confidence < 0.8 else ""
+    raise InputError(f"{spelling!r} is no TG-263 name that is known{hint}; give one, such as Parotid_L, or none.")
 
 
 def match_structure_names(names: Sequence[str]) -> list[NameMatch]:

@@ -4,22 +4,19 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from DosePredictionLib.errors import InputError
 from DosePredictionLib.json_file import read_json
 from DosePredictionLib.patient.beams import Beam, BeamArrangement
-from DosePredictionLib.patient.naming import NameMatch, match_structure_name, role_of_standard_name
+from DosePredictionLib.patient.naming import match_standard_name, match_structure_name
 from DosePredictionLib.patient.patient import Patient
-from DosePredictionLib.patient.structure import StructureRole, structure_role
+from DosePredictionLib.patient.structure import Structure, StructureRole, structure_role
 from DosePredictionLib.whole_file import whole_file
 
 _KEYS = ("prescriptions_gy", "prescription_gy", "fractions", "technique", "site", "beams", "structures")
-#: Ends the reason of a match whose dose the file gives.
-_DOSE_GIVEN = "Gy given in prescription.json"
 _STRUCTURE_KEYS = ("role", "standard_name", "prescription_gy")
 
 
@@ -86,40 +83,11 @@ def read_plan_file(path: Path) -> PlanDescription:
     )
 
 
-def apply_plan(matches: Sequence[NameMatch], names: Sequence[str], plan: PlanDescription) -> list[NameMatch]:
-    """The matches of a patient's structures after the user's corrections and prescriptions.
-
-    A structure with a prescription in ``prescriptions_gy`` is a target whatever its name. ``prescription_gy`` goes to
-    the highest target: the only one; or else the one named high; or else the only one whose name tells no dose; or else
-    the one with the highest dose.
-
-    Raises:
-        InputError: the plan names a structure that the patient doesn't have, or two structures by one name.
-    """
-    result = list(matches)
-    for key, correction in plan.corrections.items():
-        index = _structure_called(key, names, result, plan.path)
-        result[index] = _corrected(result[index], correction)
-    for key, dose_gy in plan.prescriptions_gy.items():
-        index = _structure_called(key, names, result, plan.path)
-        result[index] = _prescribed(result[index], dose_gy)
-    if plan.prescription_gy is not None:
-        highest = _highest_target(result)
-        if highest is not None:
-            result[highest] = _prescribed(result[highest], plan.prescription_gy)
-    return result
-
-
-def dose_is_given(match: NameMatch) -> bool:
-    """Whether a match of `apply_plan` has its dose from the file, rather than from the structure's name or a plan."""
-    return match.reason.endswith(_DOSE_GIVEN)
-
-
 def write_plan_file(patient: Patient, path: Path) -> None:
     """Write what the images don't say of a patient, in the form that `read_plan_file` reads.
 
     Raises:
-        InputError: the file can't be written.
+        InputError: the file can't be written, or a structure's standard name is none that could be read again.
     """
     content: dict[str, Any] = {}
     prescriptions = {s.name: s.prescription_gy for s in patient.targets if s.prescription_gy is not None}
@@ -136,11 +104,22 @@ def write_plan_file(patient: Patient, path: Path) -> None:
         if patient.beams.isocentre_mm is not None:
             content["beams"]["isocentre_mm"] = list(patient.beams.isocentre_mm)
     content["structures"] = {
-        structure.name: {"role": structure.role.value, "standard_name": structure.standard_name or ""}
+        structure.name: {"role": structure.role.value, "standard_name": _readable_standard_name(structure)}
         for structure in patient.structures
     }
     with whole_file(path) as temporary:
         temporary.write_text(_readable(content), encoding="utf-8")
+
+
+def _readable_standard_name(structure: Structure) -> str:
+    """The standard name, "" for none."""
+    standard = structure.standard_name
+    if not standard or standard == match_structure_name(structure.name).standard_name:
+        return standard or ""
+    try:
+        return match_standard_name(standard).standard_name or ""
+    except InputError as error:
+        raise InputError(f"The standard name of {structure.name}: {error}") from None
 
 
 def _readable(content: dict[str, Any]) -> str:
@@ -153,57 +132,6 @@ def _readable(content: dict[str, Any]) -> str:
             text = "{\n" + text + "\n  }"
         lines.append(f"  {json.dumps(key)}: {text}")
     return "{\n" + ",\n".join(lines) + "\n}\n"
-
-
-def _structure_called(key: str, names: Sequence[str], matches: Sequence[NameMatch], path: Path) -> int:
-    """Index of the structure that the file means: by its own name, its TG-263 name, or another way to write it."""
-    meant = match_structure_name(key).standard_name
-    for found in (
-        [i for i, name in enumerate(names) if name == key],
-        [i for i, name in enumerate(names) if name.casefold() == key.casefold()],
-        [i for i, match in enumerate(matches) if match.standard_name == key],
-        [i for i, match in enumerate(matches) if meant is not None and match.standard_name == meant],
-    ):
-        if len(found) == 1:
-            return found[0]
-        if len(found) > 1:
-            raise InputError(
-                f"{path}: {key!r} may mean {' or '.join(repr(names[i]) for i in found)}; write its own name."
-            )
-    raise InputError(f"{path} names {key!r}, but there is no such structure; there are {', '.join(names) or 'none'}.")
-
-
-def _corrected(match: NameMatch, correction: Correction) -> NameMatch:
-    standard = match.standard_name if correction.standard_name is None else correction.standard_name or None
-    role = correction.role
-    if role is None and correction.standard_name:
-        role = role_of_standard_name(correction.standard_name)
-    if role is None:
-        role = StructureRole.TARGET if correction.prescription_gy is not None else match.role
-    reason, dose_gy = "given in prescription.json", None
-    if role is StructureRole.TARGET:
-        dose_gy = match.prescription_gy
-        if correction.prescription_gy is not None:
-            dose_gy = correction.prescription_gy
-            reason = f"{dose_gy:g} {_DOSE_GIVEN}"
-    return NameMatch(standard, role, dose_gy, 1.0, reason)
-
-
-def _prescribed(match: NameMatch, dose_gy: float) -> NameMatch:
-    reason = f"{dose_gy:g} {_DOSE_GIVEN}"
-    return replace(match, role=StructureRole.TARGET, prescription_gy=dose_gy, confidence=1.0, reason=reason)
-
-
-def _highest_target(matches: Sequence[NameMatch]) -> int | None:
-    targets = [i for i, match in enumerate(matches) if match.role is StructureRole.TARGET]
-    open_ones = [i for i in targets if matches[i].prescription_gy is None]
-    named_high = [i for i in targets if matches[i].standard_name == "PTV_High"]
-    for found in (targets, named_high, open_ones):
-        if len(found) == 1:
-            return found[0]
-    if targets and not open_ones:
-        return max(targets, key=lambda i: matches[i].prescription_gy or 0.0)
-    return None
 
 
 def _correction(name: str, value: Any, path: Path) -> Correction:

@@ -29,7 +29,8 @@ from DosePredictionLib.patient.geometry import Geometry
 from DosePredictionLib.patient.identifier import patient_identifier
 from DosePredictionLib.patient.naming import NameMatch, match_structure_names
 from DosePredictionLib.patient.patient import Patient
-from DosePredictionLib.patient.plan_file import PlanDescription, apply_plan, dose_is_given, read_plan_file
+from DosePredictionLib.patient.plan_applied import apply_plan, dose_is_given
+from DosePredictionLib.patient.plan_file import PlanDescription, read_plan_file
 from DosePredictionLib.patient.structure import Structure, StructureRole
 
 __all__ = ["find_dicom_cases", "holds_dicom_case", "is_dicom", "read_dicom"]

@@ -37,8 +37,8 @@ What belongs in the folder:
     ``prescriptions_gy``: dose of the whole course by target, in Gy; whatever is named here is a target.
     ``prescription_gy``: dose of the highest target alone. ``structures`` corrects what the names were taken for:
     ``role`` is target, oar, external, dose_region, other (measured, not seen by the model) or ignored;
-    ``standard_name`` is the TG-263 name, "" for none. ``isocentre_mm`` is LPS; without it the targets' centroid is the
-    isocentre.
+    ``standard_name`` is the TG-263 name however spelt, "" for none. ``isocentre_mm`` is LPS; without it the targets'
+    centroid is the isocentre.
 
 Structures are recognised by their names (`DosePredictionLib.patient.naming`); guesses come as warnings.
 """
@@ -58,7 +58,8 @@ from DosePredictionLib.patient.image_file import image_stem, image_suffix, read_
 from DosePredictionLib.patient.made_by_model import PREDICTION, is_predicted_dose, is_sampled_modality
 from DosePredictionLib.patient.naming import NameMatch, match_structure_names
 from DosePredictionLib.patient.patient import Patient
-from DosePredictionLib.patient.plan_file import apply_plan, read_plan_file
+from DosePredictionLib.patient.plan_applied import apply_plan
+from DosePredictionLib.patient.plan_file import read_plan_file
 from DosePredictionLib.patient.segmentation_nrrd import Segment, read_segmentation
 from DosePredictionLib.patient.structure import Structure, StructureRole
 from DosePredictionLib.patient.volume import Volume

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from DosePredictionLib.patient.patient import Patient
 from DosePredictionLib.patient.plan_file import read_plan_file
 from DosePredictionLib.patient.reading import read_patient
 from DosePredictionLib.patient.structure import StructureRole
+from DosePredictionLib.patient.writer_folder import write_patient_folder
 
 
 def case(folder: Path, plan: dict[str, Any], *names: str) -> Patient:
@@ -84,6 +86,46 @@ def test_a_standard_name_brings_its_role_and_an_empty_one_takes_it_away(tmp_path
     larynx, gland = case(tmp_path, plan, "Larynx", "Speicheldruese").structures
     assert (gland.role, gland.standard_name) == (StructureRole.OAR, "Parotid_L")
     assert (larynx.role, larynx.standard_name) == (StructureRole.OTHER, None)
+
+
+@pytest.mark.parametrize("spelling", ["Parotid_l", "parotid left", "Parotid L", "Ohrspeicheldrüse links"])
+def test_a_standard_name_may_be_spelt_otherwise(tmp_path, spelling):
+    (gland,) = case(tmp_path, {"structures": {"gl 1": {"standard_name": spelling}}}, "gl 1").structures
+    assert (gland.role, gland.standard_name) == (StructureRole.OAR, "Parotid_L")
+
+
+@pytest.mark.parametrize(
+    ("spelling", "hint"),
+    [
+        ("FooBar", "known; give one"),
+        ("Parotid", "name it Parotid_L or Parotid_R"),
+        ("Brainsteam", "spelt like Brainstem"),
+        (" ", "known"),
+    ],
+)
+def test_a_standard_name_that_is_none_is_refused(tmp_path, spelling, hint):
+    with pytest.raises(InputError, match=f"prescription.json.*'SpinalCord'.*{spelling!r}.*{hint}"):
+        case(tmp_path, {"structures": {"SpinalCord": {"standard_name": spelling}}}, "SpinalCord")
+
+
+def test_the_standard_name_of_a_target_tells_its_dose(tmp_path):
+    (boost,) = case(tmp_path, {"structures": {"boost": {"standard_name": "PTV 70"}}}, "boost").structures
+    assert (boost.role, boost.standard_name, boost.prescription_gy) == (StructureRole.TARGET, "PTV_7000", 70.0)
+
+
+def test_standard_names_are_written_as_they_are_read(tmp_path):
+    def written(standard_name: str, name: str = "Gl") -> str | None:
+        patient = ball_patient()
+        gland = replace(patient.structures[4], name=name, standard_name=standard_name)
+        folder = tmp_path / f"{name} {standard_name}"
+        write_patient_folder(patient.with_structures([*patient.structures[:2], gland]), folder)
+        return read_patient(folder).structures[-1].standard_name
+
+    assert [written(spelling) for spelling in ("Parotid_R", "parotid_r")] == ["Parotid_R"] * 2
+    assert written("PTV_7000-03", "PTV70-3mm") == "PTV_7000-03"  # a guess from the name, which comes again
+    with pytest.raises(InputError, match="standard name of Gl: 'Foo' is no TG-263 name that is known"):
+        written("Foo")
+    assert not (tmp_path / "Gl Foo").exists()
 
 
 def test_collisions_are_reported_and_can_be_corrected(tmp_path):

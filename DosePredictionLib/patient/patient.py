@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 
-from DosePredictionLib.errors import InputError
 from DosePredictionLib.patient.beams import BeamArrangement
+from DosePredictionLib.patient.fractions import whole_fractions
 from DosePredictionLib.patient.geometry import Geometry
 from DosePredictionLib.patient.structure import Structure, StructureRole
 from DosePredictionLib.patient.volume import Volume
@@ -31,7 +31,7 @@ class Patient:
         left_out: names of structures that the data name, but which bound no volume on the CT.
 
     Raises:
-        InputError: the number of fractions is no whole number.
+        InputError: the number of fractions is none (see `whole_fractions`).
     """
 
     identifier: str
@@ -50,7 +50,8 @@ class Patient:
     def __post_init__(self) -> None:
         object.__setattr__(self, "structures", tuple(self.structures))
         if self.fractions is not None:
-            object.__setattr__(self, "fractions", _whole(self.fractions, self.identifier))
+            whole = whole_fractions(self.fractions, f"The number of fractions of {self.identifier}")
+            object.__setattr__(self, "fractions", whole)
 
     def with_role(self, role: StructureRole) -> tuple[Structure, ...]:
         """All structures that play ``role``."""
@@ -76,14 +77,3 @@ class Patient:
     def with_structures(self, structures: Iterable[Structure]) -> Patient:
         """The same patient with other structures."""
         return replace(self, structures=tuple(structures))
-
-
-def _whole(fractions: float, identifier: str) -> int:
-    try:
-        whole = int(fractions)
-        is_whole = whole == fractions and not isinstance(fractions, bool)
-    except (TypeError, ValueError, OverflowError):
-        is_whole = False
-    if not is_whole:
-        raise InputError(f"The number of fractions of {identifier} is {fractions!r}; give a whole number, or None.")
-    return whole

@@ -11,6 +11,7 @@ from typing import Any
 from DosePredictionLib.errors import InputError
 from DosePredictionLib.json_file import read_json
 from DosePredictionLib.patient.beams import Beam, BeamArrangement
+from DosePredictionLib.patient.fractions import whole_fractions
 from DosePredictionLib.patient.naming import match_standard_name, match_structure_name
 from DosePredictionLib.patient.patient import Patient
 from DosePredictionLib.patient.structure import Structure, StructureRole, structure_role
@@ -62,8 +63,6 @@ def read_plan_file(path: Path) -> PlanDescription:
         return PlanDescription(path)
     whole = _mapping(read_json(path, "a plan"), path, "the file")
     fractions = whole.get("fractions")
-    if fractions is not None and (not isinstance(fractions, int) or isinstance(fractions, bool) or fractions < 1):
-        raise InputError(f'{path}: "fractions" is {fractions!r}; give a whole number of 1 or more.')
     return PlanDescription(
         path,
         prescriptions_gy={
@@ -71,7 +70,7 @@ def read_plan_file(path: Path) -> PlanDescription:
             for name, value in _mapping(whole.get("prescriptions_gy", {}), path, '"prescriptions_gy"').items()
         },
         prescription_gy=_optional_number(whole, "prescription_gy", path),
-        fractions=fractions,
+        fractions=None if fractions is None else whole_fractions(fractions, f'{path}: "fractions"'),
         technique=_optional_text(whole, "technique", path),
         site=_optional_text(whole, "site", path),
         beams=_beams(whole["beams"], path) if whole.get("beams") is not None else None,

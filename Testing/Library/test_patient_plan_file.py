@@ -146,6 +146,10 @@ def test_beams_with_couch_and_isocentre(tmp_path):
     ("plan", "hint"),
     [
         ({"fractions": 0}, "fractions"),
+        ({"fractions": 35.5}, "fractions.*35.5"),
+        ({"fractions": True}, "fractions"),
+        ({"fractions": 350}, "fractions.*350; give a whole number from 1 to 100"),
+        ({"fractions": 10**60}, r"fractions.*10+\.\.\.; give"),
         ({"fractions": "35"}, "fractions"),
         ({"prescription_gy": "70 Gy"}, "70 Gy"),
         ({"prescriptions_gy": {"PTV70": None}}, "PTV70"),

@@ -96,7 +96,7 @@ def test_roles_prescriptions_and_fractions_that_are_none_are_refused():
         replace(patient.structures[1], role="tumour")
     with pytest.raises(InputError, match="prescription of PTV70 is '70 Gy'"):
         replace(patient.structures[1], prescription_gy="70 Gy")
-    for fractions in (34.5, "35", np.nan, True):
+    for fractions in (34.5, "35", np.nan, True, 0, -35, 350, 10**30):
         with pytest.raises(InputError, match="fractions of ball is .*; give a whole number"):
             replace(patient, fractions=fractions)
 

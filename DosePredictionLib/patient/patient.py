@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 
+from DosePredictionLib.errors import InputError
 from DosePredictionLib.patient.beams import BeamArrangement
 from DosePredictionLib.patient.fractions import whole_fractions
 from DosePredictionLib.patient.geometry import Geometry
@@ -22,8 +23,8 @@ class Patient:
         ct: HU on ``geometry``; None when the data hold no CT (some OpenKBP patients).
         structures: all structures, in the order of the data.
         fractions: number of fractions; None when unknown.
-        technique: "IMRT", "VMAT", ...; None when unknown.
-        site: "head-and-neck", ...; None when unknown.
+        technique: "IMRT", "VMAT", ...; None when unknown, as blanks are.
+        site: "head-and-neck", ...; likewise.
         beams: the beam arrangement; None when unknown.
         reference_dose: clinical or reference dose in Gy on its own grid; None when there is none.
         warnings: what the reader found odd but could live with, one sentence each.
@@ -31,7 +32,7 @@ class Patient:
         left_out: names of structures that the data name, but which bound no volume on the CT.
 
     Raises:
-        InputError: the number of fractions is none (see `whole_fractions`).
+        InputError: the number of fractions is none (see `whole_fractions`), or technique or site is no text.
     """
 
     identifier: str
@@ -52,6 +53,8 @@ class Patient:
         if self.fractions is not None:
             whole = whole_fractions(self.fractions, f"The number of fractions of {self.identifier}")
             object.__setattr__(self, "fractions", whole)
+        for name in ("technique", "site"):
+            object.__setattr__(self, name, _stated(getattr(self, name), f"The {name} of {self.identifier}"))
 
     def with_role(self, role: StructureRole) -> tuple[Structure, ...]:
         """All structures that play ``role``."""
@@ -77,3 +80,9 @@ class Patient:
     def with_structures(self, structures: Iterable[Structure]) -> Patient:
         """The same patient with other structures."""
         return replace(self, structures=tuple(structures))
+
+
+def _stated(text: object, what: str) -> str | None:
+    if text is not None and not isinstance(text, str):
+        raise InputError(f"{what} is {text!r}; give a text, or None.")
+    return text if text and text.strip() else None

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from phantom import ball_patient
 
+from DosePredictionLib.dosimetry.goal_choice import best_goal_set
 from DosePredictionLib.errors import InputError
 from DosePredictionLib.patient.checks import check_patient
 from DosePredictionLib.patient.patient import Patient
@@ -140,6 +141,12 @@ def test_beams_with_couch_and_isocentre(tmp_path):
     read = case(tmp_path, {"beams": beams}, "PTV70").beams
     assert [(beam.gantry_deg, beam.couch_deg) for beam in read.beams] == [(0.0, 0.0), (90.0, 15.0)]
     assert read.isocentre_mm == (1.0, 2.5, -3.0)
+
+
+def test_a_blank_site_or_technique_is_unknown(tmp_path):
+    patient = case(tmp_path, {"site": "", "technique": " "}, "PTV70")
+    assert patient.site is None and patient.technique is None
+    assert "does not state its site" in best_goal_set(patient).reason
 
 
 @pytest.mark.parametrize(

@@ -99,6 +99,9 @@ def test_roles_prescriptions_and_fractions_that_are_none_are_refused():
     for fractions in (34.5, "35", np.nan, True, 0, -35, 350, 10**30):
         with pytest.raises(InputError, match="fractions of ball is .*; give a whole number"):
             replace(patient, fractions=fractions)
+    for site in (3, b"thorax"):
+        with pytest.raises(InputError, match="site of ball is .*; give a text"):
+            replace(patient, site=site)
 
 
 @pytest.mark.parametrize("given", ["pt_201.npz", ball_patient().ct.array, None])

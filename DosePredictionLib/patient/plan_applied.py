@@ -23,18 +23,22 @@ def apply_plan(matches: Sequence[NameMatch], names: Sequence[str], plan: PlanDes
     the one with the highest dose.
 
     Raises:
-        InputError: the plan names a structure that the patient doesn't have, or two structures by one name, or it gives
-            a standard name that is none.
+        InputError: the plan names a structure that the patient doesn't have, two structures by one name, or one by two
+            names; or it gives a standard name that is none.
     """
     result = list(matches)
+    corrected: dict[int, str] = {}
     for key, correction in plan.corrections.items():
         index = _structure_called(key, names, result, plan.path)
+        _check_once(key, index, corrected, plan.path)
         try:
             result[index] = _corrected(result[index], correction)
         except InputError as error:
             raise InputError(f"{plan.path}: the standard_name of {key!r}: {error}") from None
+    prescribed: dict[int, str] = {}
     for key, dose_gy in plan.prescriptions_gy.items():
         index = _structure_called(key, names, result, plan.path)
+        _check_once(key, index, prescribed, plan.path)
         result[index] = _prescribed(result[index], dose_gy)
     if plan.prescription_gy is not None:
         highest = _highest_target(result)
@@ -64,6 +68,13 @@ def _structure_called(key: str, names: Sequence[str], matches: Sequence[NameMatc
                 f"{path}: {key!r} may mean {' or '.join(repr(names[i]) for i in found)}; write its own name."
             )
     raise InputError(f"{path} names {key!r}, but there is no such structure; there are {', '.join(names) or 'none'}.")
+
+
+def _check_once(key: str, index: int, known: dict[int, str], path: Path) -> None:
+    """Remember by which name a structure was called, and check that it is the first of its names."""
+    if index in known:
+        raise InputError(f"{path}: {known[index]!r} and {key!r} are one structure; keep one of the two.")
+    known[index] = key
 
 
 def _corrected(match: NameMatch, correction: Correction) -> NameMatch:

@@ -19,6 +19,7 @@ from DosePredictionLib.whole_file import whole_file
 
 _KEYS = ("prescriptions_gy", "prescription_gy", "fractions", "technique", "site", "beams", "structures")
 _STRUCTURE_KEYS = ("role", "standard_name", "prescription_gy")
+_BEAM_KEYS = ("gantry_deg", "couch_deg", "isocentre_mm")
 
 
 @dataclass(frozen=True)
@@ -39,7 +40,6 @@ class PlanDescription:
         prescriptions_gy: prescribed dose by the target's name.
         prescription_gy: prescribed dose of the highest target.
         corrections: by the structure's name as the data have it.
-        unknown_keys: keys that mean nothing here.
     """
 
     path: Path
@@ -50,18 +50,19 @@ class PlanDescription:
     site: str | None = None
     beams: BeamArrangement | None = None
     corrections: dict[str, Correction] = field(default_factory=dict)
-    unknown_keys: tuple[str, ...] = ()
 
 
 def read_plan_file(path: Path) -> PlanDescription:
     """Read ``prescription.json``; without the file the description is empty.
 
     Raises:
-        InputError: it isn't JSON, or a value is of the wrong kind; the message names the key.
+        InputError: it isn't JSON, a value is of the wrong kind, or a key is unknown or there twice; the message names
+            the key.
     """
     if not path.exists():
         return PlanDescription(path)
-    whole = _mapping(read_json(path, "a plan"), path, "the file")
+    whole = _mapping(read_json(path, "a plan", strict=True), path, "the file")
+    _check_keys(whole, _KEYS, path)
     fractions = whole.get("fractions")
     return PlanDescription(
         path,
@@ -78,7 +79,6 @@ def read_plan_file(path: Path) -> PlanDescription:
             name: _correction(name, value, path)
             for name, value in _mapping(whole.get("structures", {}), path, '"structures"').items()
         },
-        unknown_keys=tuple(key for key in whole if key not in _KEYS),
     )
 
 
@@ -135,9 +135,7 @@ def _readable(content: dict[str, Any]) -> str:
 
 def _correction(name: str, value: Any, path: Path) -> Correction:
     fields = _mapping(value, path, f'"structures", {name!r}')
-    for key in fields:
-        if key not in _STRUCTURE_KEYS:
-            raise InputError(f"{path}: {key!r} of {name!r} means nothing; the keys are {', '.join(_STRUCTURE_KEYS)}.")
+    _check_keys(fields, _STRUCTURE_KEYS, path, f" of {name!r}")
     role = None
     if fields.get("role") is not None:
         try:
@@ -151,6 +149,7 @@ def _correction(name: str, value: Any, path: Path) -> Correction:
 
 def _beams(value: Any, path: Path) -> BeamArrangement:
     fields = _mapping(value, path, '"beams"')
+    _check_keys(fields, _BEAM_KEYS, path, ' of "beams"')
     gantry = _numbers(fields.get("gantry_deg"), path, "beams, gantry_deg")
     couch = _numbers(fields.get("couch_deg", [0.0] * len(gantry)), path, "beams, couch_deg")
     if not gantry or len(couch) != len(gantry):
@@ -162,6 +161,12 @@ def _beams(value: Any, path: Path) -> BeamArrangement:
             raise InputError(f"{path}: isocentre_mm has {len(x_y_z)} numbers; give x, y, z in LPS millimetres.")
         isocentre = (x_y_z[0], x_y_z[1], x_y_z[2])
     return BeamArrangement(tuple(Beam(g, c) for g, c in zip(gantry, couch, strict=True)), isocentre)
+
+
+def _check_keys(fields: dict[str, Any], known: tuple[str, ...], path: Path, of_what: str = "") -> None:
+    for key in fields:
+        if key not in known:
+            raise InputError(f"{path}: the key {key!r}{of_what} means nothing; the keys are {', '.join(known)}.")
 
 
 def _mapping(value: Any, path: Path, what: str) -> dict[str, Any]:

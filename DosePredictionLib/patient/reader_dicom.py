@@ -67,8 +67,6 @@ def read_dicom(path: Path) -> Patient:
     folder = path if path.is_dir() else path.parent
     corrections = read_plan_file(folder / "prescription.json")
     matches = apply_plan(matches, names, corrections)
-    warnings.extend(f"prescription.json: the key {key!r} means nothing and was passed over."
-                    for key in corrections.unknown_keys)  # fmt: skip
     structures, told = _structures(regions, matches, ct.geometry)
     warnings.extend(told)
     if case.plan is None:

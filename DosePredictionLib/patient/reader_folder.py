@@ -132,7 +132,7 @@ def read_patient_folder(path: Path) -> Patient:
     names = [segment.name for segment in segments]
     guesses = match_structure_names(names)
     matches = apply_plan(guesses, names, plan)
-    warnings = [f"prescription.json: the key {key!r} means nothing and was passed over." for key in plan.unknown_keys]
+    warnings: list[str] = []
     structures = []
     for segment, match in zip(segments, matches, strict=True):
         if not segment.mask.array.any() and match.role is not StructureRole.TARGET:

@@ -143,6 +143,20 @@ def test_beams_with_couch_and_isocentre(tmp_path):
     assert read.isocentre_mm == (1.0, 2.5, -3.0)
 
 
+@pytest.mark.parametrize(
+    "plan",
+    [
+        '{"prescription_gy": 70, "fractions": 35, "prescription_gy": 60}',
+        '{"prescriptions_gy": {"PTV70": 70, "PTV70": 60}}',
+        '{"structures": {"PTV70": {"role": "target"}, "PTV70": {"role": "other"}}}',
+    ],
+)
+def test_a_key_that_is_there_twice_is_refused(tmp_path, plan):
+    (tmp_path / "prescription.json").write_text(plan)
+    with pytest.raises(InputError, match=r"prescription\.json gives '.*' twice in one place; keep one"):
+        read_plan_file(tmp_path / "prescription.json")
+
+
 def test_a_blank_site_or_technique_is_unknown(tmp_path):
     patient = case(tmp_path, {"site": "", "technique": " "}, "PTV70")
     assert patient.site is None and patient.technique is None
@@ -165,7 +179,11 @@ def test_a_blank_site_or_technique_is_unknown(tmp_path):
         ({"beams": {"gantry_deg": []}}, "gantry_deg"),
         ({"beams": {"gantry_deg": [0, 90], "couch_deg": [0]}}, "couch_deg"),
         ({"beams": {"gantry_deg": [0], "isocentre_mm": [0, 0]}}, "LPS"),
+        ({"beams": {"gantry_deg": [0], "couch": [90]}}, "'couch' of \"beams\" means nothing; .*couch_deg"),
         ({"structures": {"PTV70": {"rolle": "target"}}}, "rolle"),
+        ({"prescription": 70}, "'prescription' means nothing; .*prescription_gy"),
+        ({"prescriptions_gy": {"PTV70": 70, "ptv 70": 60}}, "'PTV70' and 'ptv 70' are one structure"),
+        ({"structures": {"PTV70": {"role": "other"}, "PTV_7000": {}}}, "'PTV70' and 'PTV_7000' are one structure"),
         ({"technique": 3}, "technique"),
         ([], "braces"),
     ],

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from DosePredictionLib.errors import InputError
-from DosePredictionLib.patient.checks import HIGHEST_DOSE_GY
+from DosePredictionLib.patient.checks import HIGHEST_DOSE_GY, goes_below_zero
 from DosePredictionLib.patient.dicom_dose import read_dose
 from DosePredictionLib.patient.dicom_files import DicomFile, read_dicom_file
 from DosePredictionLib.patient.geometry import Geometry
@@ -31,8 +31,8 @@ def read_dose_file(
         warnings: what is odd about the dose is appended, one sentence each; None where nobody asks.
 
     Raises:
-        InputError: the file is missing or broken, holds values that are not numbers or look like cGy, lies beside the
-            patient or in another frame of reference, or is no dose of a whole plan.
+        InputError: the file is missing or broken, holds values that are not numbers, look like cGy or are negative,
+            lies beside the patient or in another frame of reference, or is no dose of a whole plan.
     """
     path = Path(path)
     told: list[str] = []
@@ -64,7 +64,8 @@ def check_is_in_gy(array: np.ndarray, path: Path) -> None:
         path: where it was read, for the message.
 
     Raises:
-        InputError: there are values that are not numbers, or that look like cGy.
+        InputError: there are values that are not numbers, that look like cGy, or that are further below 0 than
+            interpolation leaves them.
     """
     if not np.isfinite(array).all():
         raise InputError(f"{path} holds {int(np.count_nonzero(~np.isfinite(array)))} voxels that are not numbers; "
@@ -72,6 +73,9 @@ def check_is_in_gy(array: np.ndarray, path: Path) -> None:
     highest = float(array.max())
     if highest > HIGHEST_DOSE_GY:
         raise InputError(f"{path} reaches {highest:g}, which looks like cGy; save the dose in Gy.")
+    negative = goes_below_zero(array)
+    if negative:
+        raise InputError(f"{path} {negative}")
 
 
 def is_zero(dose: Volume) -> bool:

@@ -17,6 +17,9 @@ from DosePredictionLib.patient.volume import Volume
 #: No course of fractionated radiotherapy prescribes more; larger numbers are cGy.
 HIGHEST_PRESCRIPTION_GY = 100.0
 HIGHEST_DOSE_GY = 150.0
+#: How far below 0 a dose may go, as a part of its maximum: interpolation of a higher order than linear undershoots
+#: beside steps, by little where the dose is smooth. What goes further is a difference, or distorted too much.
+LARGEST_UNDERSHOOT = 0.01
 #: A CT whose every voxel is below this holds nothing but air.
 AIR_HU = -900.0
 _CORRECT = "in prescription.json or in the structure table"
@@ -28,7 +31,7 @@ def check_patient(patient: Patient) -> Patient:
     Raises:
         InputError: the patient can't be predicted: no `Patient` of volumes and structures; CT of NaN, all air or on
             another grid than the patient's; no target, an empty one, one outside the CT; a prescription that is
-            missing, not positive or in cGy; two structures in one role; a reference dose in cGy.
+            missing, not positive or in cGy; two structures in one role; a reference dose in cGy or below 0.
     """
     _check_kinds(patient)
     _check_ct(patient)
@@ -58,12 +61,23 @@ def check_units(patient: Patient) -> None:
     """Check that the reference dose and the prescriptions can be in Gy: all that is ever measured rests on it.
 
     Raises:
-        InputError: one of them is in cGy, or no number.
+        InputError: one of them is in cGy, or no number, or the dose goes below 0.
     """
     _check_reference(patient)
     for target in patient.targets:
         if target.prescription_gy is not None:
             _check_prescription(target, patient.identifier)
+
+
+def goes_below_zero(dose: np.ndarray) -> str:
+    """What to say of a dose that goes further below 0 than `LARGEST_UNDERSHOOT` of its maximum, Gy; "" of others."""
+    lowest, highest = float(dose.min(initial=0.0)), float(dose.max(initial=0.0))
+    if lowest >= -LARGEST_UNDERSHOOT * highest:
+        return ""
+    return (
+        f"goes down to {lowest:.3g} Gy, more than {100 * LARGEST_UNDERSHOOT:g} % of its maximum ({highest:.3g} Gy) "
+        "below 0; give the dose itself, not a difference of doses, and interpolated linearly if at all."
+    )
 
 
 def _check_kinds(patient: object) -> None:
@@ -183,6 +197,9 @@ def _check_reference(patient: Patient) -> None:
             f"The reference dose of {patient.identifier} reaches {float(array.max()):g}, which looks like cGy; save it "
             "in Gy."
         )
+    negative = goes_below_zero(array)
+    if negative:
+        raise InputError(f"The reference dose of {patient.identifier} {negative}")
 
 
 def _check_places(patient: Patient) -> tuple[list[Structure], list[str]]:

@@ -265,6 +265,7 @@ def test_goals_are_those_of_site_and_fractions_unless_named(patient: Patient, tm
 
 def test_doses_that_cannot_be_used_get_one_sentence(case: Path, tmp_path: Path, capsys) -> None:
     dose_gy(scale=100.0).write(tmp_path / "cgy.nrrd")
+    dose_gy(added_gy=-9.0).write(tmp_path / "difference.nrrd")
     broken = dose_gy()
     broken.array[3, 4, 5] = np.nan
     broken.write(tmp_path / "nan.nrrd")
@@ -272,6 +273,7 @@ def test_doses_that_cannot_be_used_get_one_sentence(case: Path, tmp_path: Path, 
     Volume(np.ones(far.shape, np.float32), far).write(tmp_path / "far.nrrd")
     for given, words in (
         (str(tmp_path / "cgy.nrrd"), "looks like cGy"), (str(tmp_path / "nan.nrrd"), "1 voxels that are not numbers"),
+        (str(tmp_path / "difference.nrrd"), "not a difference of doses"),
         (str(tmp_path / "far.nrrd"), "outside the patient"), (str(tmp_path / "none.nrrd"), "no file"),
         (f"={tmp_path / 'cgy.nrrd'}", "no name"),
     ):  # fmt: skip

@@ -92,6 +92,17 @@ def test_a_reference_dose_in_cgy_is_noticed():
     assert "cGy" in complaint(replace(ball_patient(), reference_dose=dose))
 
 
+@pytest.mark.parametrize(("lowest_gy", "usable"), [(-0.5, True), (-1.0, False), (-30.0, False)])
+def test_a_reference_dose_may_undershoot_as_interpolation_does_but_no_more(lowest_gy, usable):
+    array = np.full(AXIAL.shape, 70.0, np.float32)
+    array[3, 4, 5] = lowest_gy
+    patient = replace(ball_patient(), reference_dose=Volume(array, AXIAL))
+    if usable:
+        assert check_patient(patient) is not None
+    else:
+        assert f"ball goes down to {lowest_gy:g} Gy, more than 1 % of its maximum (70 Gy)" in complaint(patient)
+
+
 def test_names_that_match_nothing_are_said_but_do_no_harm(tmp_path):
     patient = ball_patient()
     odd = Structure("Wibble", ball(AXIAL, (-20, 20, 0), 7.0), StructureRole.OTHER)

@@ -20,7 +20,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from DosePredictionLib.errors import InputError
-from DosePredictionLib.patient.dicom_files import DicomFile, files_below, read_dicom_file
+from DosePredictionLib.patient.dicom_files import DicomFile, check_all_open, files_below, read_dicom_file
 from DosePredictionLib.patient.dicom_instance import MANUFACTURER
 from DosePredictionLib.patient.dicom_versions import distinct, find_dicom_files, find_versions
 
@@ -144,9 +144,17 @@ def choose_case(path: Path) -> DicomCase:
         path: a folder, searched with all folders in it, or a DICOM file: an RTSTRUCT or RTPLAN to say which is meant.
 
     Raises:
-        InputError: CT or structure set is missing, or there are several candidates; the sentence names them.
+        InputError: CT or structure set is missing, there are several candidates, or what may belong to the case
+            can't be opened; the sentence names them.
     """
-    case = _chosen(path)
+    if path.is_dir():
+        check_all_open(path)
+        case = _chosen(path)
+    else:
+        check_all_open(path.parent)
+        case = _chosen(path)
+        for folder in {file.path.parent for file in _files_of(case)}:
+            check_all_open(folder, below=False)
     file = _rival(case)
     if file is not None:
         raise InputError(
@@ -158,8 +166,11 @@ def choose_case(path: Path) -> DicomCase:
 
 def _rival(case: DicomCase) -> DicomFile | None:
     """The first file of a case that has a rival."""
-    files = (*case.ct, case.structure_set, *([case.plan] if case.plan is not None else []), *case.doses)
-    return next((file for file in files if file.rival is not None), None)
+    return next((file for file in _files_of(case) if file.rival is not None), None)
+
+
+def _files_of(case: DicomCase) -> tuple[DicomFile, ...]:
+    return (*case.ct, case.structure_set, *([case.plan] if case.plan is not None else []), *case.doses)
 
 
 def _chosen(path: Path) -> DicomCase:

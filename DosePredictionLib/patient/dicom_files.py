@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from DosePredictionLib.errors import InputError
+from DosePredictionLib.patient.readable import check_opens, is_of_the_system
 
 if TYPE_CHECKING:
     from pydicom import Dataset
@@ -82,26 +83,70 @@ def is_dicom(path: Path) -> bool:
 
 
 def files_below(folder: Path) -> Iterator[DicomFile]:
-    """All CT, RTSTRUCT, RTPLAN and RTDOSE files in a folder's tree, in the order of their paths, copies too."""
-    for place, folders, names in os.walk(folder):
-        folders[:] = sorted(name for name in folders if not name.startswith("."))
+    """All CT, RTSTRUCT, RTPLAN and RTDOSE files in a folder's tree, in the order of their paths, copies too.
+
+    What can't be opened is passed over; see `check_all_open`.
+    """
+    for place, names in _walk(folder):
+        for name in names:
+            file = read_dicom_file(Path(place, name))
+            if file is not None:
+                yield file
+
+
+def check_all_open(path: Path, below: bool = True) -> None:
+    """Check that nothing which may be a DICOM file goes unread because it can't be opened.
+
+    Args:
+        path: a folder, or a file.
+        below: also in the folders in it.
+
+    Raises:
+        InputError: a file or folder can't be opened; the sentence names the first.
+    """
+    if path.is_file():
+        _check_file_opens(path)
+        return
+    for place, names in _walk(path, lambda error: check_opens(error.filename)):
+        for name in names:
+            _check_file_opens(Path(place, name))
+        if not below:
+            break
+
+
+def _walk(folder: Path, on_error: Callable[[OSError], None] | None = None) -> Iterator[tuple[str, list[str]]]:
+    """The folders of a tree, each with the names of the files in it that may be DICOM; see `os.walk`."""
+    for place, folders, names in os.walk(folder, onerror=on_error):
+        folders[:] = sorted(name for name in folders if not name.startswith(".") and not is_of_the_system(name))
         if len(Path(place).relative_to(folder).parts) >= _DEEPEST:
             folders.clear()
-        for name in sorted(names):
-            if not name.startswith(".") and os.path.splitext(name)[1].lower() not in _OTHER_SUFFIXES:
-                file = read_dicom_file(Path(place, name))
-                if file is not None:
-                    yield file
+        yield place, [
+            name for name in sorted(names)
+            if not name.startswith(".") and os.path.splitext(name)[1].lower() not in _OTHER_SUFFIXES
+        ]  # fmt: skip
 
 
 def read_dicom_file(path: Path) -> DicomFile | None:
-    """The file when it is DICOM of one of `MODALITIES`, else None."""
+    """The file when it is DICOM of one of `MODALITIES`, else None, as when it can't be opened."""
     try:
-        status = path.stat()
+        header = _header_now(path)
     except OSError:
         return None
-    header = _header(str(path), status.st_mtime_ns, status.st_size)
     return None if header is None else DicomFile(path, header)
+
+
+def _check_file_opens(path: Path) -> None:
+    try:
+        _header_now(path)  # which most often is known already
+    except FileNotFoundError:  # gone by now, or a link to nowhere
+        pass
+    except OSError:
+        check_opens(path)
+
+
+def _header_now(path: Path) -> Dataset | None:
+    status = path.stat()
+    return _header(str(path), status.st_mtime_ns, status.st_size)
 
 
 @contextmanager
@@ -198,14 +243,18 @@ def _is_sound(dataset: Dataset, keyword: str) -> bool:
 
 @lru_cache(maxsize=20_000)
 def _header(path: str, _modified: int, size: int) -> Dataset | None:
-    """The header; a file is read again only when it changed. Files of other kinds give None."""
+    """The header; a file is read again only when it changed. Files of other kinds give None.
+
+    Raises:
+        OSError: the file can't be opened, which is not remembered.
+    """
     import pydicom
 
     if size < 132:
         return None
+    with open(path, "rb") as stream:
+        marked = stream.read(132)[128:] == b"DICM"
     try:
-        with open(path, "rb") as stream:
-            marked = stream.read(132)[128:] == b"DICM"
         # Old exports lack the preamble; only a file that calls itself DICOM is worth a second look.
         if not marked and not path.lower().endswith(".dcm"):
             return None

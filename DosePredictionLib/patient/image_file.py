@@ -12,6 +12,7 @@ import numpy as np
 
 from DosePredictionLib.errors import InputError
 from DosePredictionLib.patient.image_library import read_by_library
+from DosePredictionLib.patient.readable import check_opens
 from DosePredictionLib.patient.volume import Volume
 
 if TYPE_CHECKING:
@@ -35,10 +36,11 @@ def read_image(path: Path) -> SimpleITK.Image:
     """Read an image file of three dimensions, with several values a voxel or not (or four dimensions, for layers).
 
     Raises:
-        InputError: the file is missing, truncated, damaged or no image.
+        InputError: the file is missing, may not be read, is truncated, damaged or no image.
     """
     if not path.is_file():
         raise InputError(f"There is no file {path}; check the name.")
+    check_opens(path)
     _check_whole(path)
     try:
         return read_by_library(path)

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from DosePredictionLib.errors import InputError
 from DosePredictionLib.patient.checks import check_units
+from DosePredictionLib.patient.dicom_files import check_all_open
 from DosePredictionLib.patient.patient import Patient
 from DosePredictionLib.patient.reader_dicom import find_dicom_cases, holds_dicom_case, is_dicom, read_dicom
 from DosePredictionLib.patient.reader_folder import (
@@ -154,4 +155,5 @@ def _format_of(path: Path, where: str = "") -> PatientFormat:
     for known in FORMATS:
         if known.detect(path):
             return known
+    check_all_open(path)  # or else this would be why nothing was found
     raise InputError(f"{path} holds no patient that can be read{where}; expected is {_EXPECTED}.")

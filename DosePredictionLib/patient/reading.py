@@ -146,7 +146,7 @@ def _is_flat(path: Path) -> bool:
 
 
 def _natural(case: Path) -> list[int | str]:
-    return [int(part) if part.isdigit() else part for part in re.split(r"(\d+)", case.name)]
+    return [int(part) if part.isdecimal() else part for part in re.split(r"(\d+)", case.name)]
 
 
 def _format_of(path: Path, where: str = "") -> PatientFormat:

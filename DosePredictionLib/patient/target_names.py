@@ -30,7 +30,9 @@ _FRACTION_WORDS = {
 #: After a number they say that it is no dose: fractions, lengths and volumes.
 _NOT_DOSES_AFTER = {*_FRACTION_WORDS, "f", "mm", "cm", "cc", "ml", "x"}
 #: Before a number likewise: 2.2x30, phases of breathing, thresholds of PET.
-_NOT_DOSES_BEFORE = {"x", "phase", "pet", "suv"}
+_NOT_DOSES_BEFORE = {"x", "phase", "ph", "pet", "suv"}
+#: "T50": the phase of breathing at 50 % of a 4D-CT, or the tumour's 50 Gy ("PTV T70" beside "PTV N54").
+_TUMOUR_OR_PHASE = re.compile(r"(?<![A-Za-z0-9])T[2-9]0(?![\d.,%]|p\d|\s*c?gy)", re.IGNORECASE)
 #: "#" after a number is British for fractions.
 _FRACTIONS_SIGN = re.compile(r"(?<=\d)\s*#(?!\d)")
 #: "1.8Gyx25", "2 Gy x 30", "12 Gy/fx": the dose of a fraction, and how many of them.
@@ -132,6 +134,10 @@ def match_target_name(name: str) -> NameMatch:
         confidence, reason = min(confidence, 0.7), f"{reason}; {copies[0]!r} suggests a copy made for planning"
     if cropped_mm is not None:
         confidence, reason = min(confidence, 0.75), f"{reason}, cropped by {cropped_mm} mm"
+    phase = _TUMOUR_OR_PHASE.search(after)
+    if phase is not None and dose_gy is not None:
+        reason = f"{reason}, if {phase.group()} is no phase of breathing; please check"
+        confidence = min(confidence, 0.7)
     part = part_of_target(name)
     if part is not None and cropped_mm is None:
         what = part.reason if part.clear else f"{part.reason} or named for its site"

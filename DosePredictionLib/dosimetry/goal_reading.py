@@ -45,14 +45,14 @@ def bundled_goals(name: str) -> GoalSet:
         )
     path = resource_root() / "Goals" / f"{name}.json"
     try:
-        status = path.stat()
+        content = path.read_bytes()
     except OSError:
         return read_goals(path)  # which says what is wrong
-    return _unchanged_goals(path, (status.st_mtime_ns, status.st_size))
+    return _unchanged_goals(path, content)
 
 
 @lru_cache(maxsize=64)  # the panel asks for all of them whenever the plan changes, a command for each case
-def _unchanged_goals(path: Path, _state: tuple[int, int]) -> GoalSet:
+def _unchanged_goals(path: Path, _content: bytes) -> GoalSet:
     return read_goals(path)
 
 

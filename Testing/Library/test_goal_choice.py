@@ -10,12 +10,13 @@ from pathlib import Path
 import pytest
 from phantom import ball_dose, ball_patient
 
-from DosePredictionLib.dosimetry.goal import FractionRange
+from DosePredictionLib.dosimetry.goal import FractionRange, Goal, GoalSet
 from DosePredictionLib.dosimetry.goal_choice import best_goal_set, suitable_goal_sets
 from DosePredictionLib.dosimetry.goal_fractions import goals_for_fractions
 from DosePredictionLib.dosimetry.goal_reading import bundled_goals, goals_of
 from DosePredictionLib.dosimetry.goal_writing import write_goals
 from DosePredictionLib.dosimetry.goals import Verdict, evaluate_goals
+from DosePredictionLib.dosimetry.metric import Metric
 from DosePredictionLib.errors import InputError
 from DosePredictionLib.patient.volume import Volume
 from DosePredictionLib.resources import resource_root
@@ -147,3 +148,16 @@ def test_a_link_to_nowhere_among_the_shipped_goals_is_told_in_a_sentence(tmp_pat
     goals = replace(bundled_goals("quantec"), title=title + " of ours")
     write_goals(goals, tmp_path / "Goals" / "quantec.json")
     assert bundled_goals("quantec").title == title + " of ours"
+
+
+def test_shipped_goals_that_were_edited_within_their_size_and_date_are_read_anew(tmp_path, monkeypatch):
+    """As an editor leaves a file on a memory stick, whose dates have steps of two seconds."""
+    (tmp_path / "Goals").mkdir()
+    (tmp_path / "Models").mkdir()
+    monkeypatch.setenv("DOSE_PREDICTION_RESOURCES", str(tmp_path))
+    path = tmp_path / "Goals" / "ours.json"
+    for limit in (45.0, 54.0):
+        goal = Goal("SpinalCord", Metric.parse("Dmax"), "<=", limit, source="us")
+        write_goals(GoalSet("ours", "Ours", "", (goal,)), path)
+        os.utime(path, (1e9, 1e9))
+        assert bundled_goals("ours").goals[0].limit == limit

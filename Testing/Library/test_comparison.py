@@ -17,11 +17,13 @@ from DosePredictionLib.cli.dose_options import named_dose
 from DosePredictionLib.cli.main import main
 from DosePredictionLib.dosimetry import comparison as comparison_module
 from DosePredictionLib.dosimetry.comparison import compare_doses, measured_structures
+from DosePredictionLib.dosimetry.comparison_tables import write_comparison_csv
 from DosePredictionLib.dosimetry.dose_difference import dose_difference
 from DosePredictionLib.dosimetry.dose_file import read_dose_file
 from DosePredictionLib.dosimetry.dvh import compute_dvh
 from DosePredictionLib.dosimetry.gamma import GammaCriterion
 from DosePredictionLib.dosimetry.goals import bundled_goals
+from DosePredictionLib.dosimetry.metric import Metric
 from DosePredictionLib.dosimetry.named_dose import NamedDose
 from DosePredictionLib.dosimetry.voxel_statistics import comparison_mask, voxel_statistics
 from DosePredictionLib.errors import InputError
@@ -108,6 +110,24 @@ def test_the_figures_are_those_of_the_dvhs_and_the_first_dose_is_the_reference(p
     assert all(level.dice == 1.0 for level in comparison.agreements[1].isodoses if level.reference_cc)
     assert all(not agreement.gamma for agreement in comparison.agreements) and comparison.gamma_note == ""
     assert len(comparison.goals["A"]) == len(comparison.goals["Reference"]) > 10
+
+
+def test_every_figure_is_the_one_that_it_is_called(tmp_path: Path) -> None:
+    """As read from the DVH by its name; in the table with its difference to the reference."""
+    who, predicted = ball_patient(), dose_gy(scale=1.02)
+    comparison = compare_doses(who, [NamedDose("Reference", dose_gy()), NamedDose("A", predicted)], gamma_points=0)
+    structures = {structure.name: structure for structure in who.structures}
+    for figure in comparison.figures:
+        structure = structures[figure.structure]
+        wanted = Metric.parse(figure.metric).measure(compute_dvh(predicted, structure), predicted, structure, None)
+        assert figure.values_gy["A"] == pytest.approx(wanted), (figure.structure, figure.metric)
+    assert len({figure.metric for figure in comparison.figures}) == 7
+    write_comparison_csv(comparison, tmp_path / "compare.csv")
+    rows = list(csv.DictReader(open(tmp_path / "compare.csv", newline="", encoding="utf-8")))
+    volumes = [row for row in rows if (row["kind"], row["metric"]) == ("isodose", "volume")]
+    for row in volumes:
+        assert float(row["A - Reference"]) == pytest.approx(float(row["A"]) - float(row["Reference"]), abs=0.02)
+    assert max(float(row["A - Reference"]) for row in volumes) > 1.0
 
 
 def test_dose_in_the_couch_counts_in_none_of_the_figures(patient: Patient) -> None:

@@ -95,6 +95,16 @@ def test_the_way_back_puts_a_dose_on_the_right_voxel_of_an_oblique_ct(spacing_mm
     assert back.array.min() >= 0.0
 
 
+def test_a_dose_region_cuts_the_dose_at_full_resolution_beside_an_outline():
+    geometry = oblique_geometry((1.7, 2.3, 3.1))
+    who = ball_patient(geometry, centre_mm=(11.0, -23.0, 37.0))
+    region = Structure("region", ball(geometry, (11.0, -23.0, 37.0), 55.0), StructureRole.DOSE_REGION)
+    who = who.with_structures((*who.structures, region))
+    inputs = model_input(who)
+    back = WayBack(inputs.region, inputs.geometry, who).dose(np.where(inputs.region, 40.0, 0.0))
+    assert back.array[region.mask.array == 0].max() == 0.0 and back.array.max() == pytest.approx(40.0, rel=1e-4)
+
+
 def test_channels_lie_on_the_targets_in_lps():
     patient = ball_patient(oblique_geometry(), centre_mm=(11.0, -23.0, 37.0))
     inputs = model_input(patient)
@@ -183,6 +193,14 @@ def test_gantry_angles_are_iec_for_head_first_supine(gantry_deg, toward):
     entry = np.rint(geometry.index_of_lps(np.asarray(toward) * 60.0)).astype(int)
     beyond = np.rint(geometry.index_of_lps(-np.asarray(toward) * 60.0)).astype(int)
     assert dose[tuple(entry)] > 1.5 * dose[tuple(beyond)] > 0
+
+
+def test_beam_lines_go_through_the_plans_isocentre_where_it_has_one():
+    who = replace(ball_patient(), beams=BeamArrangement((Beam(0.0),), (40.0, 0.0, 0.0)))
+    lines = model_input(who, (*CHANNELS, "beams_angles"))
+    for x_mm, there in ((40.0, True), (8.0, False)):
+        z, y, x = np.rint(lines.geometry.index_of_lps(np.array((x_mm, -40.0, 0.0)))).astype(int)
+        assert (channel(lines, "beams_angles")[z, y, x] > 0.5) == there
 
 
 def test_couch_turns_the_beam_out_of_the_axial_plane():

@@ -121,6 +121,26 @@ def test_the_evaluated_dose_may_lie_on_any_grid() -> None:
     assert 40.0 < result.pass_percent < 60.0 and result.points == 500
 
 
+def test_an_evaluated_dose_that_begins_within_the_reference_leaves_out_none_of_its_points() -> None:
+    half = AXIAL.cropped((0, 0, 24), (40, 44, 24))
+    result = gamma_analysis(blob(AXIAL), blob(half), GammaCriterion(3.0, 3.0), points=500)
+    assert 40.0 < result.pass_percent < 60.0 and result.points == 500
+
+
+def test_what_a_finer_dose_shows_between_the_references_voxels_counts_on_turned_grids() -> None:
+    """Fringes 4 mm apart on voxels as far apart, 1 mm further in the evaluated dose: 2 mm suffice."""
+    reference = Geometry((4, 4, 16), (4.0, 4.0, 4.0))
+
+    def fringes(geometry: Geometry, shift_mm: float) -> Volume:
+        phase = 2.0 * np.pi * (points_mm(geometry)[..., 0] - shift_mm) / 4.0
+        return Volume((30.0 + 20.0 * np.cos(phase)).astype(np.float32), geometry)
+
+    turned = Geometry((200, 200, 200), (0.5, 0.5, 0.5), (-20.0, 70.0, -20.0), (0, 1, 0, -1, 0, 0, 0, 0, 1))
+    for evaluated in (Geometry((40, 40, 200), (0.5, 1.0, 1.0), (-20.0, -20.0, -20.0)), turned):
+        result = gamma_analysis(fringes(reference, 0.0), fringes(evaluated, 1.0), GammaCriterion(3.0, 2.0))
+        assert result.pass_percent == 100.0
+
+
 def test_a_subset_is_random_repeatable_and_near_the_whole() -> None:
     criterion = GammaCriterion(1.0, 1.0)
     coarse = Geometry((14, 14, 14), (10.0, 10.0, 10.0), (-65.0, -65.0, -65.0))

@@ -13,7 +13,9 @@ from phantom import AXIAL, ball_patient, points_mm
 from scipy import stats
 
 from DosePredictionLib.cli.main import main
+from DosePredictionLib.dosimetry.goal import Goal, GoalSet
 from DosePredictionLib.dosimetry.goals import bundled_goals
+from DosePredictionLib.dosimetry.metric import Metric
 from DosePredictionLib.dosimetry.named_dose import NamedDose
 from DosePredictionLib.dosimetry.paired_tests import paired_plan_figures, paired_scores, paired_test
 from DosePredictionLib.dosimetry.plan_figures import (
@@ -89,6 +91,11 @@ def test_compliance_counts_goals_that_apply(patient):
     assert 0 < cold < 100 and 0 < hot < 100 and cold != hot
     bare = patient.with_structures(s for s in patient.structures if s.name == "Body")
     assert math.isnan(compliance_percent(bare, ball_dose(), GOALS))
+
+
+def test_a_goal_within_its_tolerance_is_not_met():
+    asked = [Goal("Cord", Metric.parse("Dmean"), "<=", limit, tolerance=90.0) for limit in (1.0, 80.0)]
+    assert compliance_percent(ball_patient(), ball_dose(), GoalSet("test", "", "", tuple(asked))) == 50.0
 
 
 def test_a_patient_without_reference_is_refused():

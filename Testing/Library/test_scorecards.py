@@ -111,6 +111,23 @@ def test_metrics(tmp_path, entry, expected):
     assert value(tmp_path, entry) == pytest.approx(expected, rel=2e-3)
 
 
+def test_percentages_are_of_the_patients_prescription_whatever_the_card_was_made_for(tmp_path):
+    entry = template("Skin", "VolumeAtDose", 78.0, "%", "cc")  # 54.6 Gy of 70, 46.8 Gy of 60
+    made_for_60 = card(tmp_path, entry, DosePerFraction=2.0, NumberOfFractions=30)
+    (row,) = score_dose(made_for_60, patient(), dose()).rows
+    assert row.value == pytest.approx(100.0, rel=2e-3)
+
+
+def test_regret_counts_what_lies_outside_the_structure(tmp_path):
+    """120 cc get 40 Gy, none of them in the parotid."""
+    entry = template("Lt parotid", "VolumeOfRegret", 40.0, "Gy", "cc")
+    assert value(tmp_path, entry) == pytest.approx(120.0, rel=2e-3)
+
+
+def test_a_dose_that_is_reached_nowhere_conforms_to_nothing(tmp_path):
+    assert value(tmp_path, template("PTV70", "ConformationNumber", 90.0, "Gy", None)) == 0.0
+
+
 def test_without_a_body_all_of_the_dose_counts_for_conformation(tmp_path):
     entry = template("PTV70", "ConformationNumber", 56.0, "Gy", None)
     assert value(tmp_path, entry, patient(body=False)) == pytest.approx(0.5, rel=1e-2)

@@ -4,25 +4,22 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 from DosePredictionLib.cli.goal_options import TakenGoals, add_goals_option, goals_for, named_goals
+from DosePredictionLib.cli.provenance_file import provenance_beside, read_provenance, told_of
 from DosePredictionLib.dosimetry.comparison import GAMMA_POINTS, DoseComparison, compare_doses
 from DosePredictionLib.dosimetry.dose_file import is_zero, read_dose_file
 from DosePredictionLib.dosimetry.gamma import NOT_AVAILABLE, gamma_is_available
 from DosePredictionLib.dosimetry.goals import GoalSet
 from DosePredictionLib.dosimetry.named_dose import NamedDose
 from DosePredictionLib.errors import InputError
-from DosePredictionLib.json_file import read_json
 from DosePredictionLib.patient.checks import without_what_lies_outside
 from DosePredictionLib.patient.image_file import image_stem, image_suffix
-from DosePredictionLib.patient.made_by_model import PREDICTION
 from DosePredictionLib.patient.patient import Patient
-from DosePredictionLib.patient.patient_digest import ct_digest
 from DosePredictionLib.patient.reading import read_patient
 from DosePredictionLib.patient.volume import Volume
 
@@ -90,7 +87,7 @@ def checked_dose(path: Path, patient: Patient, about: str = "") -> Volume:
     if made_by is not None:
         # Nothing is taken from it, so another program's file of that name does no harm.
         with suppress(InputError):
-            told += another_patients(made_by, read_provenance(made_by), patient)
+            told += told_of(made_by, read_provenance(made_by), patient)
     tell_warnings(told, about)
     return dose
 
@@ -146,62 +143,11 @@ def named_dose(given: str, patient: Patient, made_by: Path | None = None) -> Nam
     made_by = made_by or provenance_beside(path)
     provenance = None if made_by is None else read_provenance(made_by)
     if made_by is not None and provenance is not None:
-        told += another_patients(made_by, provenance, patient)
+        told += told_of(made_by, provenance, patient)
     return NamedDose(
         name.strip() or (path.resolve().parent.name if beside else stem),
         dose,
         read_dose_file(std_path, patient.geometry) if beside and std_path.exists() else None,
         provenance,
         tuple(told),
-    )
-
-
-def provenance_beside(dose: Path) -> Path | None:
-    """The prediction.json of a dose that `predict` wrote; None for any other dose."""
-    path = dose.with_name(PREDICTION)
-    return path if image_stem(dose) == "dose" and path.exists() else None
-
-
-def another_patients(path: Path, provenance: Mapping[str, Any], patient: Patient) -> list[str]:
-    """What to tell of a prediction.json that is about another patient: one sentence, or nothing.
-
-    The CT tells, where both have one: a case has other names in other batches, and names, roles and prescriptions may
-    be edited after the prediction. Without it names do.
-    """
-    made_for, made_on, own = provenance.get("patient"), provenance.get("ct_digest"), patient.identifier
-    digest = ct_digest(patient) if made_on else None
-    if made_for is None or digest is not None and digest == made_on:
-        return []
-    file = f"{path.resolve().parent.name}/{path.name}"
-    if digest is not None:
-        return [f"{file} is about {made_for}, whose CT is not that of the case {own}; check whose dose it is."]
-    return [] if _may_be_one_folder(str(made_for), own) else [f"{file} is about {made_for}, the case is {own}."]
-
-
-def _may_be_one_folder(one: str, other: str) -> bool:
-    """Whether two identifiers may be one case's: in a batch it is ``patient1_DICOM``, by itself ``DICOM``."""
-    longer, shorter = sorted((one.casefold(), other.casefold()), key=len, reverse=True)
-    return longer == shorter or longer.endswith(f"_{shorter}")
-
-
-def read_provenance(path: Path) -> Mapping[str, Any]:
-    """The content of a prediction.json.
-
-    Raises:
-        InputError: it can't be read.
-    """
-    content = read_json(path, "how a dose was made")
-    if not isinstance(content, dict) or not _is_provenance(content):
-        raise InputError(f"{path} is no prediction.json that predict wrote; put it back, or take it away.")
-    return content
-
-
-def _is_provenance(content: Mapping[str, Any]) -> bool:
-    """Whether what a report reads of it has the kind that predict gives it."""
-    warnings, review = content.get("warnings", []), content.get("review", [])
-    return (
-        isinstance(warnings, list)
-        and isinstance(review, list)
-        and all(isinstance(entry, dict) and {"id", "text"} <= entry.keys() for entry in review)
-        and all(isinstance(entry.get("evidence") or {}, dict) for entry in review)
     )

@@ -35,6 +35,7 @@ from DosePredictionLib.patient.checks import check_patient
 from DosePredictionLib.patient.patient import Patient
 from DosePredictionLib.patient.patient_digest import ct_digest
 from DosePredictionLib.patient.volume import Volume
+from DosePredictionLib.review.plan_digest import plan_digest
 from DosePredictionLib.review.review import review_prediction
 
 Done = TypeVar("Done")
@@ -149,7 +150,10 @@ class PredictionEngine:
         }
         provenance = self._provenance(patient, samples, steps, options.seed, seconds)
         warnings = (*provenance.warnings, *(warning.text for warning in review))
-        return PredictedDose(dose, dose_std, replace(provenance, warnings=warnings, review=review), uncalibrated)
+        provenance = replace(
+            provenance, warnings=warnings, review=review, channels=tuple(inputs.names), unusual_percent=unusual
+        )
+        return PredictedDose(dose, dose_std, provenance, uncalibrated)
 
     def sampled_dose(self, inputs: ModelInput, seed: int = 0, samples: int | None = None) -> np.ndarray:
         """The mean of samples in Gy on the model's grid, as a calibration is trained on: of the recommended ones.
@@ -239,6 +243,7 @@ class PredictionEngine:
             trained_on=str(self.loaded.header.training.get("data", "")),
             patient=patient.identifier,
             ct_digest=ct_digest(patient) or "",
+            plan_digest=plan_digest(patient),
             samples=samples,
             steps=steps,
             seed=seed,

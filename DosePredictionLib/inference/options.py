@@ -56,6 +56,9 @@ class Provenance:
         trained_on: one sentence from the weights' header.
         patient: the patient's identifier; never a person's name.
         ct_digest: which tells the CT from any other patient's; "" without a CT, or from a version that did not keep it.
+        plan_digest: which tells the plan from any other (`plan_digest`); "" from a version that did not keep it.
+        channels: the weights'; with ``unusual_percent`` what a review of another plan needs, see `review_prediction`.
+        unusual_percent: mean uncertainty from which a prediction of these weights is less certain than usual.
         samples, steps, seed, device, device_name: how.
         views: how the patient lay in each sample: "as it lies", "mirrored left to right" ...
         seconds: wall-clock time by stage, and "total".
@@ -93,6 +96,9 @@ class Provenance:
     dose_calibration: str = ""
     dose_calibration_sha256: str = ""
     ct_digest: str = ""
+    plan_digest: str = ""
+    channels: tuple[str, ...] = ()
+    unusual_percent: float | None = None
     intended_use: str = INTENDED_USE
 
     @classmethod
@@ -100,6 +106,6 @@ class Provenance:
         """Read what ``dataclasses.asdict`` made of a provenance (prediction.json); unknown entries are left out."""
         known = {field.name: values[field.name] for field in fields(cls) if field.name in values}
         known["review"] = tuple(ReviewWarning.from_dict(entry) for entry in known.get("review", ()))
-        for name in ("structures", "companions", "views", "warnings"):
+        for name in ("structures", "companions", "views", "warnings", "channels"):
             known[name] = tuple(known.get(name, ()))
         return cls(**known)

@@ -51,7 +51,9 @@ def report_page(
     several = len([name for name in order if name != comparison.reference]) > 1 or comparison.reference == shown.name
     about = shown.name if several and len(doses) > 1 else ""
     colours = structure_colours(patient.structures)
-    remarks = [str(text) for text in (shown.provenance or {}).get("warnings", ())]
+    # Without what a review said then, which counts only where it is among the warnings.
+    reviewed = {str(entry["text"]) for entry in (shown.provenance or {}).get("review", ())}
+    remarks = [str(text) for text in (shown.provenance or {}).get("warnings", ()) if text not in reviewed]
     remarks += [text for dose in doses for text in dose.warnings]
     content = [
         sections.summary_section(

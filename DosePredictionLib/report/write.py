@@ -11,6 +11,7 @@ from DosePredictionLib.dosimetry.goals import GoalSet
 from DosePredictionLib.dosimetry.named_dose import NamedDose
 from DosePredictionLib.patient.patient import Patient
 from DosePredictionLib.report.page import report_page
+from DosePredictionLib.review.plan_digest import is_of_another_plan
 from DosePredictionLib.review.review import review_prediction
 from DosePredictionLib.review.review_warning import ReviewWarning
 from DosePredictionLib.whole_file import whole_file
@@ -40,7 +41,8 @@ def write_report(
         doses: at least one; the first is the one that warnings and uncertainty are about. Each may bring its ``std``
             and, as ``provenance``, the content of its prediction.json (``dataclasses.asdict(prediction.provenance)``).
         goals: what the doses are held against; None leaves goals out.
-        warnings: None takes those of the first dose's provenance or, where it has none, looks at patient and dose anew.
+        warnings: None takes those of the first dose's provenance or, where it has none or is of another plan, looks at
+            patient and dose anew.
         gamma_points: how many points the gamma analysis looks at; None for all, 0 leaves gamma out.
         comparison: what was measured already, of `with_reference` of these doses; None measures here.
         goals_reason: why these goals were taken, a few words, where the user did not name them.
@@ -68,10 +70,14 @@ def with_reference(patient: Patient, doses: Sequence[NamedDose]) -> list[NamedDo
 
 
 def warnings_of(patient: Patient, dose: NamedDose) -> tuple[ReviewWarning, ...]:
-    """The warnings that came with a prediction, or else what patient and dose themselves give cause for."""
-    kept = (dose.provenance or {}).get("review")
-    if isinstance(kept, (list, tuple)):
+    """The warnings that came with a prediction of this very plan, or else what patient and dose give cause for."""
+    made = dose.provenance or {}
+    kept = made.get("review")
+    if isinstance(kept, (list, tuple)) and not is_of_another_plan(made, patient):
         return tuple(ReviewWarning.from_dict(entry) for entry in kept)
-    trained_on = (dose.provenance or {}).get("trained_on")
+    trained_on = made.get("trained_on")
     known = str(trained_on) if trained_on else None
-    return review_prediction(patient, dose.dose, dose.std, trained_on=known)
+    return review_prediction(
+        patient, dose.dose, dose.std, trained_on=known, channels=tuple(made.get("channels", ())),
+        unusual_percent=made.get("unusual_percent"),
+    )  # fmt: skip

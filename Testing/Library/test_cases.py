@@ -19,8 +19,8 @@ from test_cli import refused
 from test_dicom_case import write_study
 from tiny import tiny_weights
 
-from DosePredictionLib.cli.dose_options import another_patients
 from DosePredictionLib.cli.main import main
+from DosePredictionLib.cli.provenance_file import another_patients
 from DosePredictionLib.conditioning.channels import CHANNELS
 from DosePredictionLib.dosimetry.patient_scores import score_patient
 from DosePredictionLib.errors import InputError

@@ -19,6 +19,7 @@ from DosePredictionLib.dosimetry.named_dose import NamedDose
 from DosePredictionLib.errors import InputError
 from DosePredictionLib.patient.checks import without_what_lies_outside
 from DosePredictionLib.patient.image_file import image_stem, image_suffix
+from DosePredictionLib.patient.made_by_model import PREDICTION
 from DosePredictionLib.patient.patient import Patient
 from DosePredictionLib.patient.reading import read_patient
 from DosePredictionLib.patient.volume import Volume
@@ -115,6 +116,35 @@ def gamma_points(chosen: int | str | None) -> int | None:
     return None if chosen == "all" else int(chosen)
 
 
+def dose_path(given: str) -> tuple[Path, str]:
+    """The file and the name of NAME=FILE or FILE; the name is "" where none is given.
+
+    Raises:
+        InputError: the name is empty.
+    """
+    path = Path(given)
+    if path.exists() or "=" not in given:
+        return path, ""
+    name, _, file = given.partition("=")
+    if not name.strip():
+        raise InputError(f"{given} gives the dose no name; write NAME=FILE, or the file alone.")
+    return Path(file), name
+
+
+def files_of_dose(given: str) -> list[Path]:
+    """The files that `named_dose` may read for NAME=FILE or FILE.
+
+    Raises:
+        InputError: the name is empty.
+    """
+    path, _ = dose_path(given)
+    return [path, _std_path(path), path.with_name(PREDICTION)]
+
+
+def _std_path(dose: Path) -> Path:
+    return dose.with_name(f"dose_std{image_suffix(dose)}")
+
+
 def named_dose(given: str, patient: Patient, made_by: Path | None = None) -> NamedDose:
     """The dose of NAME=FILE or FILE, with what `predict` left beside it and with what is odd about it.
 
@@ -129,16 +159,10 @@ def named_dose(given: str, patient: Patient, made_by: Path | None = None) -> Nam
     Raises:
         InputError: the file can't be used.
     """
-    path, name = Path(given), ""
-    if not path.exists() and "=" in given:
-        name, _, file = given.partition("=")
-        path = Path(file)
-        if not name.strip():
-            raise InputError(f"{given} gives the dose no name; write NAME=FILE, or the file alone.")
+    path, name = dose_path(given)
     told: list[str] = []
     dose = read_dose_file(path, patient.geometry, patient.frame_of_reference_uid, told)
-    stem = image_stem(path)
-    std_path = path.with_name(f"dose_std{image_suffix(path)}")
+    stem, std_path = image_stem(path), _std_path(path)
     beside = stem == "dose"
     made_by = made_by or provenance_beside(path)
     provenance = None if made_by is None else read_provenance(made_by)

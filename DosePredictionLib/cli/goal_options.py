@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 from dataclasses import dataclass
+from pathlib import Path
 
 from DosePredictionLib.dosimetry.goal_choice import KnownOfPlan, best_goal_set
 from DosePredictionLib.dosimetry.goals import GoalSet, bundled_goals, goals_of
@@ -43,6 +44,11 @@ def named_goals(arguments: argparse.Namespace) -> GoalSet | None:
         InputError: there is no such set, or the file is not valid.
     """
     return None if arguments.goals is None else goals_of(arguments.goals)
+
+
+def goals_file(arguments: argparse.Namespace) -> Path | None:
+    """The file that the user named goals by, if it is one."""
+    return None if arguments.goals is None else Path(arguments.goals)
 
 
 def goals_for(patient: KnownOfPlan, named: GoalSet | None) -> TakenGoals:

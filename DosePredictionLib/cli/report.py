@@ -11,9 +11,12 @@ from DosePredictionLib.cli.dose_options import (
     add_comparison_options,
     case_and_goals,
     comparison_of,
+    files_of_dose,
     named_dose,
     tell_warnings,
 )
+from DosePredictionLib.cli.goal_options import goals_file
+from DosePredictionLib.cli.inputs_kept import check_keeps_inputs
 from DosePredictionLib.cli.result_folders import check_writable
 from DosePredictionLib.dosimetry.dose_file import read_dose_file
 from DosePredictionLib.errors import InputError
@@ -41,6 +44,8 @@ def add_parser(commands: Any) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Carry the command out."""
     output = page_file(arguments.output)
+    read = (*files_of_dose(arguments.dose), arguments.std, arguments.provenance, goals_file(arguments))
+    check_keeps_inputs(output, arguments.case, read)
     patient, taken = case_and_goals(arguments)
     dose = named_dose(arguments.dose, patient, arguments.provenance)
     if "=" not in arguments.dose or Path(arguments.dose).exists():

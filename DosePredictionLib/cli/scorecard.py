@@ -9,6 +9,7 @@ from typing import Any
 
 from DosePredictionLib.cli.dose_options import checked_dose, tell_warnings
 from DosePredictionLib.cli.each_case import check_all_done, each_case
+from DosePredictionLib.cli.inputs_kept import check_keeps_inputs
 from DosePredictionLib.cli.options_apart import check_apart
 from DosePredictionLib.dosimetry.scorecard import Scorecard
 from DosePredictionLib.dosimetry.scorecard_reading import find_scorecard
@@ -49,6 +50,11 @@ def run(arguments: argparse.Namespace) -> int:
     """Carry the command out."""
     if arguments.predictions is not None:
         check_apart("--predictions", {"--dose": None}, arguments)
+    if arguments.output is not None:
+        read = [arguments.dose, Path(arguments.scorecard)]
+        if arguments.predictions is not None and arguments.predictions.is_dir():
+            read += [*arguments.predictions.glob("*/dose.*"), *arguments.predictions.glob("*/prediction.json")]
+        check_keeps_inputs(arguments.output, arguments.case, read)
     card = find_scorecard(arguments.scorecard)
     if arguments.predictions is not None:
         return _run_many(arguments, card)

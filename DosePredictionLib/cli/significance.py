@@ -30,8 +30,10 @@ def add_parser(commands: Any) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Carry the command out."""
+    from DosePredictionLib.cli.inputs_kept import check_keeps_inputs
     from DosePredictionLib.dosimetry.paired_tests import (
         PLAN_FIGURES_COMPARED,
+        SCORE_TABLES,
         SCORES_COMPARED,
         format_paired_tests,
         paired_plan_figures,
@@ -39,7 +41,12 @@ def run(arguments: argparse.Namespace) -> int:
         write_paired_tests,
     )
     from DosePredictionLib.dosimetry.plan_figures import read_plan_figures
+    from DosePredictionLib.dosimetry.scorecard_table import PATIENT_TABLE
 
+    if arguments.output is not None:
+        tables = (PLAN_FIGURES, *SCORE_TABLES, PATIENT_TABLE)
+        inputs = [given / name for given in (arguments.a, arguments.b) for name in tables]
+        check_keeps_inputs(arguments.output, None, [arguments.a, arguments.b, *inputs])
     paths = [given / PLAN_FIGURES if given.is_dir() else given for given in (arguments.a, arguments.b)]
     if arguments.a.is_dir() and arguments.b.is_dir() and not any(path.exists() for path in paths):
         tests, compared = paired_scores(arguments.a, arguments.b), SCORES_COMPARED

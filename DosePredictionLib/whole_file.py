@@ -5,7 +5,9 @@ from __future__ import annotations
 import os
 import secrets
 import shutil
+import stat
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -23,8 +25,9 @@ _HELD_FOR_S = 1.0
 def whole_file(path: str | Path) -> Iterator[Path]:
     """A temporary path beside ``path`` with the same suffix; what was written there is moved to ``path`` at the end.
 
-    When the block fails, nothing is left and a file that was there stays. Who may read the file is as with the user's
-    other new files: the module ``tempfile`` would keep it to the user.
+    A device, a pipe or a stream (``/dev/stdout``) is not replaced: what was written is passed on into it. When the
+    block fails, nothing is left and a file that was there stays. Who may read the file is as with the user's other new
+    files: the module ``tempfile`` would keep it to the user.
 
     Raises:
         InputError: the folder or the file can't be written to.
@@ -33,6 +36,14 @@ def whole_file(path: str | Path) -> Iterator[Path]:
     suffix = ".nii.gz" if path.name.lower().endswith(".nii.gz") else path.suffix
     temporary = None
     try:
+        if is_stream(path):
+            # Elsewhere: nobody's files belong into /dev. Its folder is the user's alone.
+            with tempfile.TemporaryDirectory() as folder:
+                beside = _unused_name(Path(folder), suffix)
+                beside.touch()
+                yield beside
+                _pass_on(beside, path)
+            return
         path.parent.mkdir(parents=True, exist_ok=True)
         new = _unused_name(path.parent, suffix)
         new.touch(exist_ok=False)
@@ -47,6 +58,37 @@ def whole_file(path: str | Path) -> Iterator[Path]:
         if temporary is not None:
             with suppress(OSError):  # what went wrong before is what the user is to know
                 temporary.unlink(missing_ok=True)
+
+
+def is_stream(path: Path) -> bool:
+    """Whether what is there is written into rather than replaced: a device, a pipe, or a stream that is open already.
+
+    ``/dev/stdout`` leads to such a stream also where it goes into a file, which may hold more than is written here.
+    """
+    try:
+        kind = path.stat().st_mode
+    except OSError:
+        return False
+    return not (stat.S_ISREG(kind) or stat.S_ISDIR(kind)) or _open_stream(path) is not None
+
+
+def _open_stream(path: Path) -> int | None:
+    """The number of the stream of this process that links lead to, as those of ``/dev/stdout`` do on Linux."""
+    while path.is_symlink():
+        if os.path.realpath(path.parent) == os.path.realpath("/proc/self/fd"):
+            return int(path.name)
+        path = path.parent / os.readlink(path)
+    return None
+
+
+def _pass_on(source: Path, stream: Path) -> None:
+    if sys.stdout is not None:
+        sys.stdout.flush()  # what was said before stands before it
+    number = _open_stream(stream)
+    # Opened anew, a file would be written from its beginning on, and over what is said later.
+    target = os.open(stream, os.O_WRONLY) if number is None else os.dup(number)
+    with open(source, "rb") as written, open(target, "wb") as into:
+        shutil.copyfileobj(written, into)
 
 
 @contextmanager

@@ -21,6 +21,7 @@ from DosePredictionLib.cli.result_folders import check_writable
 from DosePredictionLib.dosimetry.dose_file import read_dose_file
 from DosePredictionLib.errors import InputError
 from DosePredictionLib.report.write import with_reference, write_report
+from DosePredictionLib.whole_file import is_stream
 
 
 def add_parser(commands: Any) -> None:
@@ -53,7 +54,8 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.std is not None:
         dose = replace(dose, std=read_dose_file(arguments.std, patient.geometry))
     tell_warnings(dose.warnings)
-    check_writable(output.parent)
+    if not is_stream(output):
+        check_writable(output.parent)
     print(taken.sentence)
     comparison = comparison_of(arguments, patient, with_reference(patient, [dose]), taken.goals)
     write_report(output, patient, [dose], taken.goals, goals_reason=taken.reason, comparison=comparison)

@@ -47,7 +47,7 @@ def update_goals_table(
             "Verdict": [VERDICT_TEXT[result.verdict] for result in results],
             "Structure": _structures(results, reference_results),
             "Goal": [_goal_text(result) for result in results],
-            "Predicted": [format_value(result.value, result.unit) for result in results],
+            "Predicted": [result.shown_value for result in results],
             **compared,
             "Tolerance": [_limit(result, result.goal.tolerance) for result in results],
             "Priority": [str(result.goal.priority) for result in results],
@@ -69,7 +69,7 @@ def _structures(results: Sequence[GoalResult], reference: Sequence[GoalResult] |
 def _comparison(results: Sequence[GoalResult], reference: Sequence[GoalResult], label: str) -> dict[str, list[str]]:
     others, differences = [], []
     for result, other in zip(results, reference, strict=True):
-        others.append(format_value(other.value, result.unit))
+        others.append(other.shown_value)
         difference = format_value(result.value - other.value, result.unit)
         differences.append(difference if difference.startswith("-") else f"+{difference}")
     return {label: others, "Difference": differences}

@@ -61,12 +61,24 @@ class GoalResult:
     reason: str
     conversion: Conversion | None = None
 
+    @property
+    def shown_value(self) -> str:
+        """The value with its unit as tables show it beside its limit: ``45.30 Gy``, ``0.082``, ``-`` for none.
 
-def format_value(value: float, unit: str) -> str:
-    """A value with its unit as tables show it: ``45.3 Gy``, ``97.2 %Rx``, ``0.082``, ``-`` for none."""
+        With as many decimals as it takes to see on which side of limit and tolerance it lies: ``45.004 Gy``.
+        """
+        return _beside_its_limit(self.goal, self.value)
+
+
+def format_value(value: float, unit: str, decimals: int | None = None) -> str:
+    """A value with its unit as tables show it: ``45.30 Gy``, ``97.20 %Rx``, ``0.082``, ``-`` for none."""
     if math.isnan(value):
         return "-"
-    return f"{value:.2f} {unit}" if unit else f"{value:.3f}"
+    return f"{value:.{_decimals(unit) if decimals is None else decimals}f} {unit}".strip()
+
+
+def _decimals(unit: str) -> int:
+    return 2 if unit else 3
 
 
 class GoalStructures:
@@ -213,13 +225,11 @@ def _verdict(goal: Goal, value: float, measured: str) -> tuple[Verdict, str]:
 
 
 def _beside_its_limit(goal: Goal, value: float) -> str:
-    """The value with as many decimals as it takes to see on which side of the limits it lies."""
     limits = [goal.limit] if goal.tolerance is None else [goal.limit, goal.tolerance]
-    for decimals in (2, 3, 4):
-        rounded = round(value, decimals)
-        if all(goal.is_met(rounded, limit) == goal.is_met(value, limit) for limit in limits):
-            return format_value(value, goal.unit) if decimals == 2 else f"{rounded:.{decimals}f} {goal.unit}".strip()
-    return format_value(value, goal.unit)
+    for decimals in range(_decimals(goal.unit), 7):
+        if all(goal.is_met(round(value, decimals), limit) == goal.is_met(value, limit) for limit in limits):
+            return format_value(value, goal.unit, decimals)
+    return f"{value!r} {goal.unit}".strip()
 
 
 def _remarks(goal: Goal, dvh: Dvh) -> list[str]:

@@ -13,7 +13,7 @@ import numpy as np
 from DosePredictionLib.csv_file import number_cell, write_csv
 from DosePredictionLib.dosimetry.dvh import BIN_WIDTH_GY, Dvh
 from DosePredictionLib.dosimetry.goal import Goal
-from DosePredictionLib.dosimetry.goals import NOT_JUDGED, GoalResult, Verdict, format_value
+from DosePredictionLib.dosimetry.goals import NOT_JUDGED, GoalResult, Verdict
 from DosePredictionLib.dosimetry.structure_expression import EACH
 from DosePredictionLib.intended_use import INTENDED_USE
 
@@ -108,7 +108,7 @@ def format_goals_table(results: Sequence[GoalResult]) -> str:
             f"{result.goal.comparator} {_limit(result.goal, result.goal.limit)}"
             f"{CONVERTED if result.conversion else ''}",
             "" if result.goal.tolerance is None else _limit(result.goal, result.goal.tolerance),
-            format_value(result.value, result.unit),
+            result.shown_value,
             result.verdict.value.upper() if result.verdict is Verdict.FAIL else result.verdict.value,
             str(result.goal.priority),
         )

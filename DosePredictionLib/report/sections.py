@@ -13,7 +13,7 @@ from DosePredictionLib.dosimetry.comparison import DoseComparison, measured_stru
 from DosePredictionLib.dosimetry.comparison_tables import label_of
 from DosePredictionLib.dosimetry.dose_difference import dose_difference
 from DosePredictionLib.dosimetry.dvh import compute_dvh
-from DosePredictionLib.dosimetry.goals import GoalResult, GoalSet, Verdict, format_value
+from DosePredictionLib.dosimetry.goals import GoalResult, GoalSet, Verdict
 from DosePredictionLib.dosimetry.named_dose import NamedDose, is_calibrated
 from DosePredictionLib.dosimetry.partial_voxels import inside_cc
 from DosePredictionLib.dosimetry.tables import not_applicable
@@ -193,7 +193,7 @@ def goals_section(
         ]
         for result in results:
             word = result.verdict.value
-            row += [format_value(result.value, result.unit).replace(" Gy", ""),
+            row += [result.shown_value.replace(" Gy", ""),
                     Raw(f'<span class="verdict {word.split()[0]}" title="{escape(result.reason)}">'
                         f"{escape(word)}</span>")]  # fmt: skip
         rows.append(row)

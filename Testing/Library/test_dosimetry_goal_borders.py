@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -10,6 +12,7 @@ from DosePredictionLib.dosimetry.goal import FractionRange, Goal, GoalSet
 from DosePredictionLib.dosimetry.goal_fractions import goals_for_fractions
 from DosePredictionLib.dosimetry.goals import GoalResult, Verdict, evaluate_goals
 from DosePredictionLib.dosimetry.metric import Metric
+from DosePredictionLib.dosimetry.tables import format_goals_table
 from DosePredictionLib.patient.geometry import Geometry
 from DosePredictionLib.patient.patient import Patient
 from DosePredictionLib.patient.structure import Structure, StructureRole
@@ -81,3 +84,24 @@ def test_the_nearest_range_is_nearest_by_its_nearer_end() -> None:
     )
     (chosen,) = goals_for_fractions(GoalSet("test", "", "", (few, many)), 24)
     assert chosen.goal is few
+
+
+@pytest.mark.parametrize(
+    ("metric", "comparator", "limit", "gray", "shown"),
+    [("Dmean", "<=", 45.0, 45.004, "45.004 Gy"), ("Dmean", "<=", 45.0, 44.996, "45.00 Gy"),
+     ("Dmean", ">=", 45.0, 44.996, "44.996 Gy"), ("Dmean", "<=", 45.0, 45.3, "45.30 Gy"),
+     ("Dmean", "<", 45.0, 44.9999, "44.9999 Gy"), ("Dmean", "<=", 45.0, 45.0001, "45.0001 Gy"),
+     ("D2%[%Rx]", "<=", 55.0, 36.632, "55.003 %Rx")],
+)  # fmt: skip
+def test_a_shown_value_lies_on_the_side_of_its_limit_that_the_verdict_says(metric, comparator, limit, gray, shown):
+    result = judge(metric, comparator, limit, uniform(gray))
+    assert result.shown_value == shown and f"is {shown} and" in result.reason
+    assert result.goal.is_met(float(shown.split()[0])) is (result.verdict is Verdict.PASS)
+    assert f"  {shown}  " in format_goals_table([result])
+
+
+def test_a_value_without_a_unit_is_shown_beside_its_limit_too() -> None:
+    goal = Goal("PTV", Metric.parse("HI"), ">=", 0.105)
+    result = GoalResult(goal, "PTV", 0.1049, "", Verdict.FAIL, "")
+    assert result.shown_value == "0.1049" and replace(result, value=0.2).shown_value == "0.200"
+    assert replace(result, value=float("nan")).shown_value == "-"

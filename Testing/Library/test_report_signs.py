@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -13,10 +14,11 @@ from DosePredictionLib.dosimetry.dvh import compute_dvh
 from DosePredictionLib.dosimetry.named_dose import NamedDose
 from DosePredictionLib.patient.patient import Patient
 from DosePredictionLib.patient.volume import Volume
-from DosePredictionLib.report import dose_panels
+from DosePredictionLib.report import dose_panels, sections
 from DosePredictionLib.report.dvh_chart import dvh_chart_svg
 from DosePredictionLib.report.plane import Orientation
 from DosePredictionLib.report.views import difference_wash, std_wash
+from DosePredictionLib.report.write import write_report
 
 
 def test_a_curve_falls_from_the_top_to_the_bottom_at_its_dose() -> None:
@@ -94,3 +96,26 @@ def test_the_differences_bar_says_that_larger_ones_lie_beyond_its_ends(monkeypat
     assert difference.colorbar.extend == "both"
     for drawn in doses:
         assert drawn.get_array().max() <= drawn.norm.vmax and drawn.colorbar.extend == "neither"
+
+
+def test_the_reports_difference_map_is_the_dose_minus_the_reference(tmp_path: Path, monkeypatch) -> None:
+    """As its heading says ("Predicted − Reference"): red where more was predicted."""
+    drawn = []
+    monkeypatch.setattr(sections, "difference_wash", lambda *of: drawn.append(of[0]) or difference_wash(*of))
+    patient = replace(ball_patient(), reference_dose=ball_dose(peak_gy=63.0))
+    write_report(tmp_path / "report.html", patient, [NamedDose("Predicted", ball_dose(peak_gy=70.0))], gamma_points=0)
+    (difference,) = drawn
+    assert difference.array.max() == pytest.approx(7.0, abs=0.2) and difference.array.min() > -1e-3
+    assert "<h3>Predicted − Reference: " in (tmp_path / "report.html").read_text(encoding="utf-8")
+
+
+def test_a_figures_curves_are_solid_for_the_reference_and_dashed_for_the_prediction(monkeypatch) -> None:
+    kept = []
+    monkeypatch.setattr(dose_panels, "_save", lambda figure, path: kept.append(figure))
+    patient = replace(ball_patient(), reference_dose=ball_dose(peak_gy=70.0))
+    dose_panels.draw_dvh_panels(patient, [NamedDose("Predicted", ball_dose(peak_gy=35.0))], "dvh.png")
+    lines = kept[0].axes[0].lines
+    median = {style: [float(np.interp(-50.0, -line.get_ydata(), line.get_xdata())) for line in lines
+                      if line.get_linestyle() == style] for style in ("-", "--")}  # fmt: skip
+    assert len(median["-"]) == len(median["--"]) == 5
+    assert median["--"] == pytest.approx([gray / 2 for gray in median["-"]], abs=0.3)

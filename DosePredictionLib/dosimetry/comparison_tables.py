@@ -20,9 +20,14 @@ _VOXEL_FIGURES = (
     ("95th percentile of |difference|", "p95_absolute_gy"), ("max |difference|", "max_absolute_gy"),
 )  # fmt: skip
 
+#: As in goals.csv.
+GOAL_COLUMNS = ("tolerance", "priority", "source", "converted")
+
 
 def write_comparison_csv(comparison: DoseComparison, path: str | Path) -> None:
     """Write a row a figure: kind, structure (or mask, or level), metric, unit, a value for each dose, differences.
+
+    Of a goal there is a row of values, which says besides what `GOAL_COLUMNS` are, one of verdicts and one of reasons.
 
     Differences are to the reference dose; figures that are themselves comparisons (gamma, isodoses, voxels) stand in
     the column of the dose that is compared.
@@ -31,12 +36,12 @@ def write_comparison_csv(comparison: DoseComparison, path: str | Path) -> None:
         InputError: the file can't be written.
     """
     differences = [f"{name} - {comparison.reference}" for name in comparison.names[1:]]
-    header = ["kind", "structure", "metric", "unit", *comparison.names, *differences]
-    write_csv(path, header, _rows(comparison))
+    header = ["kind", "structure", "metric", "unit", *comparison.names, *differences, *GOAL_COLUMNS]
+    write_csv(path, header, ([*row, *("" for _ in range(len(header) - len(row)))] for row in _rows(comparison)))
 
 
 def _rows(comparison: DoseComparison) -> Iterable[list[str]]:
-    names, others = comparison.names, comparison.names[1:]
+    names = comparison.names
     for figure in comparison.figures:
         doses_gy = [figure.values_gy[name] for name in names]
         yield ["dvh", figure.structure, figure.metric, "Gy", *_with_differences(doses_gy, 3)]
@@ -45,24 +50,36 @@ def _rows(comparison: DoseComparison) -> Iterable[list[str]]:
         if all(result.verdict is Verdict.NOT_APPLICABLE for result in results):
             continue
         metric = f"{goal.metric.text} {goal.comparator} {goal.limit:g}"
-        yield ["goal", label, metric, results[0].unit, *_with_differences([r.value for r in results], 4)]
-        yield ["verdict", label, metric, "", *(result.verdict.value for result in results), *("" for _ in others)]
-    empty = ["" for _ in others]
+        about = [_cell(value) for value in _about(results[0]).values()]
+        yield ["goal", label, metric, results[0].unit, *_with_differences([r.value for r in results], 4), *about]
+        yield ["verdict", label, metric, "", *(result.verdict.value for result in results)]
+        yield ["reason", label, metric, "", *(result.reason for result in results)]
     for caption, field in _VOXEL_FIGURES:
         values = [_text(getattr(agreement.voxels, field), 4) for agreement in comparison.agreements]
         mask = comparison.agreements[0].voxels.mask if comparison.agreements else ""
-        yield ["voxels", mask, caption, "Gy", "", *values, *empty]
+        yield ["voxels", mask, caption, "Gy", "", *values]
     for found in zip(*(agreement.gamma for agreement in comparison.agreements), strict=True):
         caption = f"gamma {found[0].criterion.text} pass rate"
         yield ["gamma", _where(f"{found[0].threshold_gy:.2f} Gy or more", comparison), caption, "%", "",
-               *(_text(result.pass_percent, 2) for result in found), *empty]  # fmt: skip
+               *(_text(result.pass_percent, 2) for result in found)]  # fmt: skip
     for levels in zip(*(agreement.isodoses for agreement in comparison.agreements), strict=True):
         level = f"{levels[0].level_percent:g} % ({levels[0].level_gy:.2f} Gy)"
         yield ["isodose", level, "volume", "cc", _text(levels[0].reference_cc, 2),
                *(_text(one.evaluated_cc, 2) for one in levels),
                *(_text(one.evaluated_cc - one.reference_cc, 2) for one in levels)]  # fmt: skip
-        yield ["isodose", level, "Dice", "", "", *(_text(one.dice, 4) for one in levels), *empty]
-        yield ["isodose", level, "HD95", "mm", "", *(_text(one.hd95_mm, 2) for one in levels), *empty]
+        yield ["isodose", level, "Dice", "", "", *(_text(one.dice, 4) for one in levels)]
+        yield ["isodose", level, "HD95", "mm", "", *(_text(one.hd95_mm, 2) for one in levels)]
+
+
+def _about(result: GoalResult) -> dict[str, float | int | str | None]:
+    """What a goal says besides its limit, by `GOAL_COLUMNS`; "converted" is how a limit was carried over by EQD2."""
+    goal, conversion = result.goal, result.conversion
+    known = (goal.tolerance, goal.priority, goal.source, None if conversion is None else conversion.text)
+    return dict(zip(GOAL_COLUMNS, known, strict=True))
+
+
+def _cell(value: float | int | str | None) -> str:
+    return "" if value is None else f"{value:g}" if isinstance(value, float) else str(value)
 
 
 def _where(words: str, comparison: DoseComparison) -> str:
@@ -104,7 +121,8 @@ def comparison_content(comparison: DoseComparison) -> dict[str, Any]:
         "goals": {
             name: [
                 {"structure": r.structure_label, "metric": r.goal.metric.text, "comparator": r.goal.comparator,
-                 "limit": r.goal.limit, "unit": r.unit, "value": r.value, "verdict": r.verdict.value}
+                 "limit": r.goal.limit, "unit": r.unit, "value": r.value, "verdict": r.verdict.value,
+                 "reason": r.reason, **_about(r)}
                 for r in results
             ]
             for name, results in comparison.goals.items()

@@ -191,7 +191,7 @@ def test_the_command_writes_tables_report_and_difference(case: Path, tmp_path: P
     mae = next(row for row in rows if row["metric"] == "MAE")
     assert (mae["structure"], mae["unit"]) == ("external contour (Body)", "Gy")
     assert float(mae["run 1"]) == pytest.approx(2.0, abs=1e-3) and float(mae["turned, fine"]) < 0.5
-    assert {row["kind"] for row in rows} == {"dvh", "goal", "verdict", "voxels", "isodose"}
+    assert {row["kind"] for row in rows} == {"dvh", "goal", "verdict", "reason", "voxels", "isodose"}
     content = json.loads((out / "compare.json").read_text(encoding="utf-8"))
     assert content["goal_set"] == "head-and-neck"
     assert content["doses"] == ["Reference", "run 1", "turned, fine"] and content["reference"] == "Reference"

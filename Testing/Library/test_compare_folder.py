@@ -1,0 +1,51 @@
+"""What ``compare`` leaves in its folder: tables that say what the report says, and nothing of an earlier comparison."""
+
+from __future__ import annotations
+
+import csv
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from phantom import ball_dose, ball_patient
+
+from DosePredictionLib.cli.main import main
+from DosePredictionLib.patient.writer_folder import write_patient_folder
+
+
+@pytest.fixture
+def case(tmp_path) -> Path:
+    """The ball in five fractions, which limits are carried over to."""
+    write_patient_folder(replace(ball_patient(), reference_dose=ball_dose(), fractions=5), tmp_path / "case")
+    for name, shift in (("a", 2.0), ("b", 4.0)):
+        ball_dose(shift).write(tmp_path / f"{name}.nrrd")
+    return tmp_path / "case"
+
+
+def compare(case: Path, *doses: str) -> int:
+    """Compare doses, each a name of a file beside the case, or NAME=FILE."""
+    given = [part for dose in doses for part in ("--dose", dose if "=" in dose else f"{case.parent / dose}.nrrd")]
+    return main(["compare", str(case), *given, "-o", str(case.parent / "out"), "--gamma-points", "0", "--goals",
+                 "head-and-neck"])  # fmt: skip
+
+
+def test_tables_say_of_goals_what_the_report_says(case):
+    assert compare(case, "a") == 0
+    out = case.parent / "out"
+    rows = list(csv.DictReader(open(out / "compare.csv", newline="", encoding="utf-8")))
+    about = [row for row in rows if row["structure"] == "Cord" and row["metric"].startswith("D0.03cc <=")]
+    goal, verdict, reason = about
+    assert [row["kind"] for row in about] == ["goal", "verdict", "reason"]
+    # 50 Gy in 25 fractions of 2 Gy are 27.02 Gy in 5 with an alpha/beta of 2 Gy: D (D/n + 2) is the same.
+    assert (goal["tolerance"], goal["priority"]) == ("27.02", "1") and "RTOG 0225" in goal["source"]
+    assert goal["converted"].startswith("converted from D0.03cc <= 45 Gy at 25 fractions") and "EQD2" in goal["converted"]
+    for name in ("Reference", "a"):
+        assert verdict[name] in ("pass", "fail", "tolerance") and reason[name].startswith("D0.03cc is ")
+    assert {(row["tolerance"], row["converted"]) for row in rows if row["kind"] == "dvh"} == {("", "")}
+    content = json.loads((out / "compare.json").read_text(encoding="utf-8"))
+    same = next(one for one in content["goals"]["a"] if one["structure"] == "Cord" and one["metric"] == "D0.03cc")
+    assert (same["reason"], same["priority"]) == (reason["a"], 1)
+    assert same["converted"] == goal["converted"] and same["tolerance"] == pytest.approx(float(goal["tolerance"]))
+    coverage = next(one for one in content["goals"]["a"] if one["metric"] == "D95%")
+    assert coverage["converted"] is None

@@ -15,14 +15,21 @@ from DosePredictionLib.cli.dose_options import (
     add_comparison_options,
     case_and_goals,
     comparison_of,
+    files_of_dose,
     named_dose,
     tell_warnings,
 )
-from DosePredictionLib.cli.result_folders import check_writable
+from DosePredictionLib.cli.goal_options import goals_file
+from DosePredictionLib.cli.inputs_kept import check_keeps_inputs
+from DosePredictionLib.cli.result_folders import check_writable, remove_left_file
 from DosePredictionLib.dosimetry.comparison_tables import format_agreement, write_comparison_csv, write_comparison_json
 from DosePredictionLib.dosimetry.dose_difference import dose_difference
 from DosePredictionLib.errors import InputError
+from DosePredictionLib.json_file import read_json
 from DosePredictionLib.report.write import with_reference, write_report
+
+#: What is written beside the difference files; report.html is a prediction's.
+TABLE, CONTENT, PAGE = "compare.csv", "compare.json", "compare.html"
 
 
 def add_parser(commands: Any) -> None:
@@ -32,7 +39,7 @@ def add_parser(commands: Any) -> None:
         help="hold doses of one case against its clinical dose and each other",
         description="Measures doses of CASE against its clinical or reference dose, or against the first dose given "
         "where the case has none: DVH figures, goals, voxel differences, gamma (3 %/3 mm and 2 %/2 mm, global and "
-        "local, from 10 % of the maximum), isodose volumes. Writes compare.csv, compare.json, report.html and "
+        "local, from 10 % of the maximum), isodose volumes. Writes compare.csv, compare.json, compare.html and "
         "difference_NAME.nrrd (Gy, on the reference's grid). Research use, not for clinical decisions.",
     )
     parser.add_argument("--dose", action="append", required=True, metavar="[NAME=]FILE", dest="doses",
@@ -46,6 +53,11 @@ def add_parser(commands: Any) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Carry the command out."""
+    out: Path = arguments.output
+    read = [goals_file(arguments), *(file for given in arguments.doses for file in files_of_dose(given))]
+    earlier = _earlier_differences(out)
+    for path in (*(out / name for name in (TABLE, CONTENT, PAGE)), *earlier):
+        check_keeps_inputs(path, arguments.case, read)
     patient, taken = case_and_goals(arguments)
     if arguments.without_reference:
         patient = replace(patient, reference_dose=None)
@@ -54,23 +66,42 @@ def run(arguments: argparse.Namespace) -> int:
     compared = with_reference(patient, doses)
     if len(compared) < 2:
         raise InputError(f"{patient.identifier} has no reference dose to compare one dose with; give a second --dose.")
-    check_writable(arguments.output)
+    names = _file_names([dose.name for dose in compared[1:]])
+    differences = [out / f"difference_{name}.nrrd" for name in names]
+    for path in differences:
+        check_keeps_inputs(path, arguments.case, read)
+    check_writable(out)
     print(taken.sentence)
     comparison = comparison_of(arguments, patient, compared, taken.goals)
     if comparison.gamma_note:
         print(f"Warning: {comparison.gamma_note}", file=sys.stderr)
-    for dose, name in zip(compared[1:], _file_names([dose.name for dose in compared[1:]]), strict=True):
-        difference = dose_difference(dose.dose, compared[0].dose, compared[0].dose.geometry)
-        difference.write(arguments.output / f"difference_{name}.nrrd")
-    write_comparison_csv(comparison, arguments.output / "compare.csv")
-    write_comparison_json(comparison, arguments.output / "compare.json")
+    for path in earlier:
+        remove_left_file(path, "comparison")
+    for dose, path in zip(compared[1:], differences, strict=True):
+        dose_difference(dose.dose, compared[0].dose, compared[0].dose.geometry).write(path)
+    write_comparison_csv(comparison, out / TABLE)
+    write_comparison_json(comparison, out / CONTENT)
     write_report(
-        arguments.output / "report.html", patient, doses, taken.goals, goals_reason=taken.reason,
-        comparison=comparison, title="Comparison",
-    )  # fmt: skip
+        out / PAGE, patient, doses, taken.goals, goals_reason=taken.reason, comparison=comparison, title="Comparison"
+    )
     print(format_agreement(comparison))
-    print(f"{patient.identifier}: {arguments.output}")
+    print(f"{patient.identifier}: {out}")
     return 0
+
+
+def _earlier_differences(folder: Path) -> list[Path]:
+    """The difference files that an earlier comparison left in a folder, as its compare.json tells."""
+    if not (folder / CONTENT).is_file():
+        return []
+    try:
+        content = read_json(folder / CONTENT, "a comparison")
+    except InputError:
+        return []
+    names = content.get("doses") if isinstance(content, dict) and "reference" in content else None
+    if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+        return []
+    paths = [folder / f"difference_{name}.nrrd" for name in _file_names(names[1:])]
+    return [path for path in paths if path.is_file()]
 
 
 def _file_names(names: Sequence[str]) -> list[str]:

@@ -54,8 +54,7 @@ def test_a_prediction_of_the_plan_before_its_change_is_told(command, predicted, 
     assert main(arguments) == 0
     assert capsys.readouterr().err.count(TOLD) == 1
     if command != "scorecard":
-        page = (tmp_path / "result" / "report.html").read_text(encoding="utf-8")
-        assert TOLD in page
+        assert TOLD in (tmp_path / "result" / f"{command}.html").read_text(encoding="utf-8")
 
 
 def test_warnings_are_of_the_plan_as_it_is_now(predicted, tmp_path, capsys):

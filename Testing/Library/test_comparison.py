@@ -166,7 +166,7 @@ def test_without_pymedphys_the_rest_is_measured_and_the_reason_said(
     arguments = ["compare", str(case), "--dose", str(tmp_path / "a.nrrd"), "-o", str(tmp_path / "out")]
     assert main(arguments) == 0
     assert "pip install pymedphys" in capsys.readouterr().err
-    assert "pip install pymedphys" in (tmp_path / "out" / "report.html").read_text(encoding="utf-8")
+    assert "pip install pymedphys" in (tmp_path / "out" / "compare.html").read_text(encoding="utf-8")
     assert main([*arguments, "--gamma-points", "100"]) == 2
     assert "pip install pymedphys" in capsys.readouterr().err
 
@@ -179,7 +179,7 @@ def test_the_command_writes_tables_report_and_difference(case: Path, tmp_path: P
                  "--gamma-points", "0"])  # fmt: skip
     assert code == 0
     assert sorted(path.name for path in out.iterdir()) == [
-        "compare.csv", "compare.json", "difference_run_1.nrrd", "difference_turned_fine.nrrd", "report.html"
+        "compare.csv", "compare.html", "compare.json", "difference_run_1.nrrd", "difference_turned_fine.nrrd"
     ]  # fmt: skip
     difference = sitk.GetArrayFromImage(sitk.ReadImage(str(out / "difference_run_1.nrrd")))
     assert difference == pytest.approx(2.0, abs=1e-4)
@@ -197,7 +197,7 @@ def test_the_command_writes_tables_report_and_difference(case: Path, tmp_path: P
     assert content["doses"] == ["Reference", "run 1", "turned, fine"] and content["reference"] == "Reference"
     assert content["agreement"]["run 1"]["voxels"]["mask"] == "external contour (Body)"
     assert content["intended_use"] == "Research use, not for clinical decisions."
-    page = (out / "report.html").read_text(encoding="utf-8")
+    page = (out / "compare.html").read_text(encoding="utf-8")
     assert page.count('class="curve"') > 3 * 5 and "turned, fine" in page
     assert "MAE 2.00 Gy" in capsys.readouterr().out
 
@@ -236,7 +236,7 @@ def test_what_is_odd_about_case_and_doses_is_told_on_the_terminal_and_in_the_pag
     given = ["--dose", f"RBE={tmp_path / 'rbe.dcm'}", "--dose", str(tmp_path / "empty.nrrd"), "--gamma-points", "0"]
     assert main(["compare", str(folder), *given, "-o", str(out)]) == 0
     told = capsys.readouterr().err
-    page = (out / "report.html").read_text(encoding="utf-8")
+    page = (out / "compare.html").read_text(encoding="utf-8")
     for words in found:
         assert f"Warning: {words}" in told and words in page
     assert main(["report", str(folder), *given[2:], "-o", str(tmp_path / "page.html")]) == 0
@@ -275,11 +275,11 @@ def test_goals_are_those_of_site_and_fractions_unless_named(patient: Patient, tm
     stereotactic = bundled_goals("rtog-0813")
     why = "for thorax; for 5 fractions"
     assert f"Goals: {stereotactic.title} [rtog-0813]: {why}" in capsys.readouterr().out
-    page = (out / "report.html").read_text(encoding="utf-8")
+    page = (out / "compare.html").read_text(encoding="utf-8")
     assert f"{stereotactic.title} (rtog-0813). Taken for this case, as no set was named: {why}." in page
     assert main([*arguments, "--goals", "quantec"]) == 0
     assert f"Goals: {bundled_goals('quantec').title} [quantec], as asked for." in capsys.readouterr().out
-    page = (out / "report.html").read_text(encoding="utf-8")
+    page = (out / "compare.html").read_text(encoding="utf-8")
     assert "(quantec)." in page and "no set was named" not in page
 
 

@@ -196,7 +196,7 @@ def test_a_comparison_holds_gamma_by_criterion_and_the_command_says_its_time(
     assert re.search(r"gamma 2 %/2 mm local +100.0 ± 0.3 % pass \(300 of \d+ voxels from .* \d+\.\d s\)", printed)
     rows = list(csv.DictReader(open(out / "compare.csv", newline="", encoding="utf-8")))
     assert [row["same"] for row in rows if row["kind"] == "gamma"] == ["100.00"] * 4
-    assert "2 %/2 mm local" in (out / "report.html").read_text(encoding="utf-8")
+    assert "2 %/2 mm local" in (out / "compare.html").read_text(encoding="utf-8")
 
 
 def uniform(geometry: Geometry, gray: float) -> Volume:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import secrets
 import shutil
@@ -52,12 +53,18 @@ def whole_file(path: str | Path) -> Iterator[Path]:
         move_onto(temporary, path)
         temporary = None
     except OSError as error:
-        reason = error.strerror or str(error)
-        raise InputError(f"Cannot write {path}: {reason}; choose a folder that you may write to.") from error
+        raise cannot_write(path, error) from error
     finally:
         if temporary is not None:
             with suppress(OSError):  # what went wrong before is what the user is to know
                 temporary.unlink(missing_ok=True)
+
+
+def cannot_write(path: Path, error: OSError) -> InputError:
+    """What to tell of a file or folder that the system would not write."""
+    full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+    advice = "make room there, or choose a folder on another disk" if full else "choose a folder that you may write to"
+    return InputError(f"Cannot write {path}: {error.strerror or error}; {advice}.")
 
 
 def is_stream(path: Path) -> bool:

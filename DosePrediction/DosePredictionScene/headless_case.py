@@ -16,8 +16,8 @@ from DosePredictionLib.cli.progress_bar import ProgressBar
 from DosePredictionLib.cli.result_folders import (
     check_earlier_predictions,
     check_writable,
-    remove_earlier_prediction,
     result_folders,
+    results_at_once,
 )
 from DosePredictionLib.dosimetry.goals import evaluate_goals
 from DosePredictionLib.dosimetry.tables import format_goals_table
@@ -81,10 +81,10 @@ def predict_case(options: argparse.Namespace, make_predictor: Callable[[], Predi
         bar.close()
         run.close()
     prediction = shown.prediction
-    remove_earlier_prediction(options.output)
-    write_outputs(prediction, options.output, taken.goals)
-    write_pictures(nodes, shown, options.output)
-    write_scene(options.output / "scene.mrb")
+    with results_at_once(options.output) as folder:
+        write_outputs(prediction, folder, taken.goals)
+        write_pictures(nodes, shown, folder)
+        write_scene(folder / "scene.mrb")
     print(taken.sentence)
     print(format_goals_table(evaluate_goals(taken.goals, prediction.patient, prediction.dose, prediction.dvhs)))
     for warning in prediction.provenance.warnings:

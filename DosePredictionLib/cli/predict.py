@@ -26,8 +26,9 @@ from DosePredictionLib.cli.result_folders import (
     check_modality_files,
     check_openkbp_tables,
     check_writable,
-    remove_earlier_prediction,
+    moved_when_whole,
     result_folders,
+    results_at_once,
 )
 from DosePredictionLib.dosimetry.goals import evaluate_goals
 from DosePredictionLib.dosimetry.tables import format_goals_table
@@ -110,17 +111,17 @@ def run(arguments: argparse.Namespace) -> int:
             reference = DicomReference.of_case(case.path) if arguments.format == "dicom" else None
             prediction = predict_with_bar(predictor, patient, options)
             levels_gy = drawn_levels_gy(prediction) if arguments.isodose_contours else ()
-            folder = folder_of[case]
             patient = prediction.patient  # without the organs that the model did not see
             taken = goals_for(patient, named)
-            remove_earlier_prediction(folder, output / f"{patient.identifier}.csv")
-            write_outputs(prediction, folder, taken.goals, arguments.format)
-            if reference is not None:
-                write_dicom_outputs(prediction, reference, folder, levels_gy)
-            if arguments.report:
-                write_prediction_report(prediction, folder / "report.html", taken.goals, taken.reason)
-            if arguments.format == OPENKBP:
-                write_openkbp_dose(prediction.dose, output / f"{patient.identifier}.csv")
+            table = output / f"{patient.identifier}.csv"
+            with results_at_once(folder_of[case], table) as folder:
+                write_outputs(prediction, folder, taken.goals, arguments.format)
+                if reference is not None:
+                    write_dicom_outputs(prediction, reference, folder, levels_gy)
+                if arguments.report:
+                    write_prediction_report(prediction, folder / "report.html", taken.goals, taken.reason)
+                if arguments.format == OPENKBP:
+                    write_openkbp_dose(prediction.dose, folder / OPENKBP / table.name)
             return prediction, taken
 
         for case, (prediction, taken) in each_case(cases, predicted, failures):
@@ -167,10 +168,11 @@ def run_modality(arguments: argparse.Namespace, options: PredictionOptions, case
         patient = case.read()
         made = modality_provenance(loaded, patient, arguments.target, options)
         volume = predict_modality(loaded, patient, arguments.target, options, str(device))
-        path: Path = folder_of[case] / f"{arguments.target}.nrrd"
-        made.write(path.with_suffix(".json"))  # first: by it the image is known as sampled
-        volume.write(path)
-        return path
+        image = f"{arguments.target}.nrrd"
+        with moved_when_whole(folder_of[case]) as folder:
+            made.write(folder / f"{arguments.target}.json")
+            volume.write(folder / image)
+        return folder_of[case] / image
 
     failures: list[str] = []
     for case, path in each_case(cases, sampled, failures):

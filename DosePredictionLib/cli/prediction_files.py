@@ -22,7 +22,6 @@ FORMATS = {"nrrd": ".nrrd", "nifti": ".nii.gz", OPENKBP: ".nrrd", "dicom": ".nrr
 
 def write_outputs(prediction: Prediction, folder: Path, goals: GoalSet, dose_format: str = "nrrd") -> None:
     """Write dose, its standard deviation, the dose before calibration, DVHs, goals and provenance of a prediction."""
-    # First: by it a folder is known as a prediction's.
     replace(prediction, provenance=replace(prediction.provenance, format=dose_format)).write_provenance(
         folder / PREDICTION
     )

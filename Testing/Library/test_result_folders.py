@@ -1,12 +1,21 @@
-"""Tables in the challenge's layout, beside or within the folder of the prediction that they belong to."""
+"""What a prediction leaves: the challenge's tables in their place, and an earlier one's results until it is whole."""
 
 from __future__ import annotations
 
-import pytest
+import errno
 
-from DosePredictionLib.cli.result_folders import check_openkbp_tables, remove_earlier_prediction
+import pytest
+from phantom import ball_patient
+from test_cli import refused
+from test_cli_batches import modality_weights
+from tiny import tiny_weights
+
+from DosePredictionLib import whole_file
+from DosePredictionLib.cli.main import main
+from DosePredictionLib.cli.result_folders import check_openkbp_tables, moved_when_whole, remove_earlier_prediction
 from DosePredictionLib.errors import InputError
 from DosePredictionLib.patient.cases import Case
+from DosePredictionLib.patient.writer_folder import write_patient_folder
 
 
 def test_a_table_in_the_challenges_layout_is_only_replaced_by_its_own_successor(tmp_path):
@@ -38,3 +47,44 @@ def test_a_case_predicted_anew_by_itself_leaves_no_table_of_its_batch(tmp_path):
     beside.write_text("the batch's")
     remove_earlier_prediction(folder)
     assert not beside.exists()
+
+
+@pytest.fixture
+def earlier(tmp_path, worker_thread) -> list[str]:
+    """The command that predicts the ball anew into tmp_path/out, where a prediction of two samples and a CT lie."""
+    write_patient_folder(ball_patient(), tmp_path / "ball")
+    weights = tiny_weights(tmp_path / "tiny.safetensors")
+    command = ["predict", str(tmp_path / "ball"), "-o", str(tmp_path / "out"), "--device", "cpu"]
+    assert main([*command, "--weights", str(weights), "--samples", "2"]) == 0
+    sampled = ["--target", "ct", "--weights", str(modality_weights(tmp_path / "any.safetensors"))]
+    assert main([*command, *sampled, "--seed", "5"]) == 0
+    return command
+
+
+@pytest.mark.parametrize("full_at", ["dose.nrrd", "goals.csv", "ct.nrrd"])
+def test_a_full_disk_leaves_the_earlier_results_as_they_are(full_at, earlier, tmp_path, monkeypatch, capsys):
+    before = {path.name: path.read_bytes() for path in (tmp_path / "out").iterdir()}
+    assert {"dose.nrrd", "dose_std.nrrd", "goals.csv", "prediction.json", "ct.nrrd", "ct.json"} <= before.keys()
+    move = whole_file.move_onto
+
+    def full(source, path):
+        if path.name == full_at and path.parent != tmp_path / "out":
+            raise OSError(errno.ENOSPC, "No space left on device")
+        move(source, path)
+
+    monkeypatch.setattr(whole_file, "move_onto", full)
+    weights = tmp_path / ("any.safetensors" if full_at == "ct.nrrd" else "tiny.safetensors")
+    target = ["--target", "ct"] if full_at == "ct.nrrd" else []
+    told = refused([*earlier, *target, "--weights", str(weights), "--samples", "1"], capsys)
+    assert f"{tmp_path / 'out' / full_at}: No space left on device; make room there" in told
+    assert {path.name: path.read_bytes() for path in (tmp_path / "out").iterdir()} == before
+    monkeypatch.setattr(whole_file, "move_onto", move)
+    assert main([*earlier, *target, "--weights", str(weights), "--samples", "1"]) == 0
+    assert ("dose_std.nrrd" in [path.name for path in (tmp_path / "out").iterdir()]) is (full_at == "ct.nrrd")
+
+
+def test_results_that_fail_leave_no_folder_behind(tmp_path):
+    with pytest.raises(InputError, match="no prediction"), moved_when_whole(tmp_path / "new" / "folder") as folder:
+        (folder / "dose.nrrd").write_text("half")
+        raise InputError("no prediction")
+    assert list(tmp_path.iterdir()) == []

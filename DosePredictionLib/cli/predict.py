@@ -24,6 +24,7 @@ from DosePredictionLib.cli.result_folders import (
     OPENKBP,
     check_earlier_predictions,
     check_modality_files,
+    check_no_new_case,
     check_openkbp_tables,
     check_writable,
     moved_when_whole,
@@ -155,6 +156,8 @@ def run_modality(arguments: argparse.Namespace, options: PredictionOptions, case
         raise InputError(f"There is no modality {arguments.target!r}; choose dose or one of {', '.join(TARGETS)}.")
     folder_of = dict(zip(cases, result_folders(cases, arguments.output), strict=True))
     check_modality_files(folder_of.values(), arguments.target)
+    if arguments.target == "ct":
+        check_no_new_case(arguments.cases, cases, folder_of.values())
     check_writable(arguments.output)
     system = chosen_system(arguments)
     loaded = load_weights(arguments.weights or modality_weights(system))

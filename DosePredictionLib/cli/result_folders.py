@@ -93,6 +93,29 @@ def check_modality_files(folders: Iterable[Path], modality: str) -> None:
             check_replaceable(path)
 
 
+def check_no_new_case(given: Iterable[Path], cases: Sequence[Case], folders: Iterable[Path]) -> None:
+    """Refuse to put a sampled CT where a folder would be found as one more case, or as the only one.
+
+    Args:
+        given: what the user named as cases.
+        cases: that were found there.
+        folders: where the CTs would go.
+
+    Raises:
+        InputError: a CT would come to lie where the cases are looked for.
+    """
+    read = {case.path.resolve() for case in cases}
+    datasets = {path.resolve() for path in given} - read
+    above = {path.parent for path in read}
+    beside = {case.path.resolve().parent / case.identifier for case in cases}
+    for folder in (one.resolve() for one in folders):
+        if folder in datasets | above | beside or folder.parent in datasets:
+            raise InputError(
+                f"A sampled CT in {folder} would be taken for a case among those that are read here; give another "
+                "folder with -o."
+            )
+
+
 def _holds_a_patient(folder: Path) -> bool:
     """Whether a folder holds a patient's own images, not just what was sampled."""
     return is_patient_folder(folder) and not all(is_sampled_modality(image) for image in patient_images(folder))

@@ -6,6 +6,7 @@ import json
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 from dicom_phantom import Study
 from phantom import ball_dose, ball_patient
@@ -15,6 +16,7 @@ from test_dicom_case import write_study
 from tiny import tiny_weights
 
 from DosePredictionLib.cli.main import main
+from DosePredictionLib.patient.cases import named_cases
 from DosePredictionLib.patient.reading import read_patient
 from DosePredictionLib.patient.writer_folder import write_patient_folder
 
@@ -128,3 +130,29 @@ def test_a_sampled_ct_costs_a_dicom_case_nothing(tmp_path, capsys):
     again = read_patient(study)
     assert [s.name for s in again.structures] == [s.name for s in of_dicom.structures] != []
     assert again.geometry == of_dicom.geometry
+
+
+@pytest.mark.parametrize(
+    ("cases", "output"),
+    [("data", "data"), ("data", "data/sampled"), ("data/case", "data"), ("packed", "packed"),
+     ("packed/pt_1.npz", "packed"), ("packed/pt_1.npz", "packed/pt_1")],
+)  # fmt: skip
+def test_a_sampled_ct_makes_no_new_case_of_a_data_set(cases, output, case, tmp_path, capsys):
+    """After `predict DATASET --target ct -o DATASET` there would be one case more, or one alone."""
+    (tmp_path / "packed").mkdir()
+    np.savez(tmp_path / "packed" / "pt_1.npz", structures=np.zeros(1, np.uint16), spacing_mm=np.ones(3))
+    found = [one.identifier for folder in ("data", "packed") for one in named_cases([tmp_path / folder])]
+    assert found == ["case", "pt_1"]
+    weights = modality_weights(tmp_path / "any.safetensors")
+    command = ["predict", str(tmp_path / cases), "--target", "ct", "--weights", str(weights), "--device", "cpu"]
+    told = refused([*command, "-o", str(tmp_path / output)], capsys)
+    assert "would be taken for a case among those that are read here; give another folder" in told
+    again = [one.identifier for folder in ("data", "packed") for one in named_cases([tmp_path / folder])]
+    assert again == found
+
+
+def test_a_sampled_ct_may_lie_below_its_case(case, tmp_path, capsys):
+    weights = modality_weights(tmp_path / "any.safetensors")
+    command = ["predict", str(case), "--target", "ct", "--weights", str(weights), "--device", "cpu"]
+    assert main([*command, "-o", str(case / "sampled")]) == 0
+    assert [one.path for one in named_cases([case.parent])] == [case]

@@ -18,7 +18,7 @@ from DosePredictionLib.cli.evaluated_dose import EvaluatedDose, predict_dose, re
 from DosePredictionLib.cli.model_options import MODEL_DEFAULTS, add_model_options, chosen_calibration, chosen_system
 from DosePredictionLib.cli.options_apart import check_apart
 from DosePredictionLib.cli.result_folders import check_writable, remove_left_file
-from DosePredictionLib.cli.score_tables import mean_gdp_hmm, write_score_tables
+from DosePredictionLib.cli.score_tables import mean_gdp_hmm, mean_of_patients, write_score_tables
 from DosePredictionLib.cli.structure_tables import (
     StructureScores,
     score_structures,
@@ -91,7 +91,8 @@ def add_parser(commands: Any) -> None:
         description="Scores predicted against reference doses for every case of DATASET that has one: dose score and "
         "DVH score as the OpenKBP challenge defines them (Babier et al., Med. Phys. 48, 2021); for patients of the "
         "GDP-HMM challenge its mean absolute error, too. Without --predictions the doses are predicted first. "
-        "Writes scores.csv (a row a patient and the means), structures.csv (mean absolute error and DVH criteria of "
+        "Writes scores.csv (a row a patient, and the means; the DVH score's is the challenge's, over all criteria of "
+        "all patients, not the mean of the patients'), structures.csv (mean absolute error and DVH criteria of "
         "every target and organ), slices.csv (changes from slice to slice against the clinical dose's own) and "
         "summary.json. With --calibrate the figures of structures and slices stand there with and without it.",
     )
@@ -225,7 +226,8 @@ def _write(
     if error is not None:
         print(f"GDP-HMM: mean absolute error {error:.3f} Gy, as that challenge defines it")
     print(f"{len(scores)} patients: dose score {np.mean([s.dose_score for s in scores]):.3f} Gy, "
-          f"DVH score {dvh_score([s.differences for s in scores]):.3f} Gy ({arguments.output})")  # fmt: skip
+          f"DVH score {dvh_score([s.differences for s in scores]):.3f} Gy over all criteria "
+          f"(mean of the patients' own {mean_of_patients(scores):.3f} Gy) ({arguments.output})")  # fmt: skip
 
 
 def _settings(results: Sequence[CaseResult], arguments: argparse.Namespace, seen: PatientsSeen) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,9 @@ def write_score_tables(
     scores: Sequence[PatientScores], settings: Mapping[str, Any], dataset: str, output: Path
 ) -> None:
     """Write scores.csv (a row a patient, then the means) and summary.json.
+
+    The DVH score of the last row and of the summary is the challenge's, a mean over all criteria of all patients; the
+    mean of the patients' own is in the summary, too.
 
     Args:
         scores: of one patient or more.
@@ -55,6 +59,7 @@ def write_score_tables(
         "patients": len(scores),
         "dose_score_gy": round(float(np.mean([s.dose_score for s in scores])), 4),
         "dvh_score_gy": _known(dvh_score(everything)),
+        "dvh_score_mean_of_patients_gy": _known(mean_of_patients(scores)),
         "dvh_score_organs_gy": _known(dvh_score(organs)),
         "dvh_score_targets_gy": _known(dvh_score(targets)),
         "criteria_gy": {name: round(float(np.mean(values)), 4) for name, values in by_criterion.items() if values},
@@ -63,6 +68,15 @@ def write_score_tables(
         **settings,
     }
     write_json(output / "summary.json", summary)
+
+
+def mean_of_patients(scores: Sequence[PatientScores]) -> float:
+    """The mean of the patients' own DVH scores, Gy, as `significance` tests them; NaN where none has one.
+
+    The challenge's score (`dvh_score`) is another: there each criterion counts, and not each patient.
+    """
+    known = [one.dvh_score for one in scores if not np.isnan(one.dvh_score)]
+    return float(np.mean(known)) if known else math.nan
 
 
 def mean_gdp_hmm(scores: Sequence[PatientScores]) -> float | None:

@@ -28,7 +28,8 @@ PLAN_FIGURES_COMPARED = (
 )
 SCORES_COMPARED = (
     "Means over the patients: dose score, DVH score and DVH criteria are absolute differences from the reference, the "
-    "rest are the figures themselves."
+    "rest are the figures themselves. The DVH score that evaluate prints, and the last row of its scores.csv, is the "
+    "challenge's: a mean over all criteria of all patients, in which a patient with more structures counts for more."
 )
 
 

@@ -176,14 +176,19 @@ def _score_case(case: Case, dose_of: DoseOf, goals: GoalSet | None, card: Scorec
     if patient.reference_dose is None:
         print(f"{patient.identifier} has no reference dose; passed over.", file=sys.stderr)
         return None
+    # What a case lacks for its scores is told before its dose is predicted, not after.
+    _, region = challenge_masks(patient)
+    of_gdp_hmm = is_gdp_hmm(case.path)
+    if of_gdp_hmm:
+        score_gdp_hmm(patient, patient.reference_dose)
     evaluated = dose_of(patient)
     dose = evaluated.dose
     scores = score_patient(patient, dose, evaluated.seconds)
-    if is_gdp_hmm(case.path):
+    if of_gdp_hmm:
         scores = replace(scores, gdp_hmm_mae=score_gdp_hmm(patient, dose))
     return CaseResult(
         scores,
-        score_structures(patient, challenge_masks(patient)[1], dose, evaluated.uncalibrated),
+        score_structures(patient, region, dose, evaluated.uncalibrated),
         () if goals is None else tuple(plan_figures(patient, dose, goals)),
         None if card is None else PatientTotal.of(card, patient, dose),
         None if evaluated.std is None else validation_case(patient, dose, evaluated.std),

@@ -84,3 +84,14 @@ def test_scorecard_scores_the_other_cases_when_one_prediction_is_missing(cases, 
     assert [row["patient"] for row in rows] == ["first", "last", "mean"]
     assert main([*arguments[:3], str(tmp_path / "nowhere"), "-o", str(tmp_path / "none.csv")]) == 2
     assert "No case in" in capsys.readouterr().err and not (tmp_path / "none.csv").exists()
+
+
+def test_evaluate_asks_for_what_scores_need_before_it_predicts(tmp_path, capsys):
+    patient = replace(ball_patient(), reference_dose=ball_dose())
+    bare = patient.with_structures(s for s in patient.structures if s.role is not StructureRole.EXTERNAL)
+    write_patient_folder(bare, tmp_path / "cases" / "ball")
+    weights = tiny_weights(tmp_path / "tiny.safetensors")
+    command = ["evaluate", str(tmp_path / "cases"), "-o", str(tmp_path / "out"), "--weights", str(weights)]
+    assert main([*command, "--device", "cpu"]) == 2
+    told = capsys.readouterr().err
+    assert "ball has neither a dose region nor an external structure" in told and "sampling" not in told

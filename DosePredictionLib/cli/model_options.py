@@ -14,6 +14,9 @@ MODEL_DEFAULTS = {
     "--calibration-weights": None, "--device": "auto",
 }  # fmt: skip
 
+#: What a weights file calls the Adaptive Dose Calibration, whose own module takes torch to load.
+CALIBRATION = "adc"
+
 
 def add_model_options(parser: argparse.ArgumentParser) -> None:
     """The options that choose and steer a model."""
@@ -39,11 +42,16 @@ def chosen_system(arguments: argparse.Namespace) -> str:
     """The system that predicts.
 
     Raises:
-        InputError: the weights can't be read, or are of another system than is asked for.
+        InputError: the weights can't be read, are a dose calibration, or of another system than is asked for.
     """
     if arguments.weights is None:
         return arguments.system or "default"
     held = read_weights_header(arguments.weights).system
+    if held == CALIBRATION:
+        raise InputError(
+            f"{arguments.weights} holds a dose calibration, which predicts no dose by itself; give it with "
+            "--calibration-weights, and with --weights the weights that it was trained for."
+        )
     if arguments.system not in (None, held):
         raise InputError(
             f"{arguments.weights} holds weights of the system {held!r}, not {arguments.system!r}; leave --system out, "

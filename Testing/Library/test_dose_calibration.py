@@ -10,9 +10,11 @@ import numpy as np
 import pytest
 import torch
 from phantom import ball_dose, ball_patient
+from test_cli import refused
 from tiny import tiny_weights
 
 from DosePredictionLib.cli.main import main
+from DosePredictionLib.cli.model_options import CALIBRATION
 from DosePredictionLib.conditioning.channels import CHANNELS, model_input
 from DosePredictionLib.errors import InputError
 from DosePredictionLib.inference.calibration import load_calibration
@@ -270,3 +272,15 @@ def test_predict_and_evaluate_show_the_dose_with_and_without(calibrated_run, wei
     assert main(["predict", str(tmp_path / "cases" / "ball"), "-o", str(tmp_path / "none"), "--weights", str(weights),
                  "--calibration-weights", str(tmp_path / "no.safetensors")]) == 2  # fmt: skip
     assert "no.safetensors" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("more", [[], ["--system", "default"], ["--target", "ct"]])
+@pytest.mark.parametrize("command", ["predict", "evaluate"])
+def test_a_calibration_given_as_weights_is_told_where_it_belongs(command, more, calibrated_run, tmp_path, capsys):
+    if command == "evaluate" and "--target" in more:
+        pytest.skip("evaluate scores doses alone")
+    write_patient_folder(patient(), tmp_path / "cases" / "ball")
+    file = str(calibrated_run[2])
+    told = refused([command, str(tmp_path / "cases"), "-o", str(tmp_path / "out"), "--weights", file, *more], capsys)
+    assert "holds a dose calibration" in told and "give it with --calibration-weights" in told
+    assert CALIBRATION == AdaptiveCalibration.name and not (tmp_path / "out").exists()

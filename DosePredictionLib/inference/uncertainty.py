@@ -3,7 +3,7 @@
 The spread of a few samples says where a model is unsure but not by how much it is wrong. What it is worth is measured
 on validation patients: a table of the error's 68 % quantile over the predicted dose and the spread, scaled so that the
 stated interval holds the truth as often as it says (split conformal prediction with a normalised score: Papadopoulos et
-al., 2002; Lei et al., JASA 2018, section 5.2).
+al., 2002; Lei et al., JASA 2018, section 5.2). Where samples differ more, the standard deviation is never smaller.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from functools import cached_property
 import numpy as np
 
 from DosePredictionLib.dosimetry.openkbp_score import dvh_criteria
+from DosePredictionLib.inference.isotonic import non_decreasing
 from DosePredictionLib.review.measures import mean_percent_where_dosed
 from DosePredictionLib.review.thresholds import read_thresholds
 
@@ -84,6 +85,9 @@ class UncertaintyCalibration:
     def standard_deviation(self, mean_gy: np.ndarray, spread_gy: np.ndarray, prescription_gy: float) -> np.ndarray:
         """The calibrated standard deviation in Gy, float32, of the shape of ``mean_gy``.
 
+        It grows with the spread: where the table falls (few voxels of a patient differ so much between samples), its
+        row is made to grow; beyond its last column the standard deviation is proportional to the spread.
+
         Args:
             mean_gy, spread_gy: mean and standard deviation over the samples.
             prescription_gy: highest prescription.
@@ -92,15 +96,18 @@ class UncertaintyCalibration:
         relative = np.clip(relative, DOSE_KNOTS[0], DOSE_KNOTS[-1])
         scale = self.prescription_gy / prescription_gy
         spread = np.asarray(spread_gy, dtype=float).reshape(-1) * scale
-        spread = np.clip(spread, self.spread_knots_gy[0], self.spread_knots_gy[-1])
-        points = np.stack([relative, spread], axis=-1)
-        return (self._table(points) / scale).reshape(np.shape(mean_gy)).astype(np.float32)
+        tabled = np.clip(spread, self.spread_knots_gy[0], self.spread_knots_gy[-1])
+        beyond = np.maximum(spread / self.spread_knots_gy[-1], 1.0)
+        points = np.stack([relative, tabled], axis=-1)
+        return (self._table(points) * beyond / scale).reshape(np.shape(mean_gy)).astype(np.float32)
 
     @cached_property
     def _table(self):  # type: ignore[no-untyped-def]
         from scipy.interpolate import RegularGridInterpolator
 
-        return RegularGridInterpolator((DOSE_KNOTS, self.spread_knots_gy), np.array(self.sigma_gy))
+        # Weights from before tables were made to grow where they are fitted hold some that fall.
+        growing = non_decreasing(np.array(self.sigma_gy))
+        return RegularGridInterpolator((DOSE_KNOTS, self.spread_knots_gy), growing)
 
 
 @dataclass(frozen=True)
@@ -136,7 +143,7 @@ def fit_calibration(cases: Sequence[ValidationCase], seed: int = 0) -> Uncertain
         knots = np.array([knots[0], knots[0] + 0.1])
     row = np.abs(relative[:, None] - np.array(DOSE_KNOTS)).argmin(axis=1)
     column = np.abs(spread[:, None] - knots).argmin(axis=1)
-    table = np.zeros((len(DOSE_KNOTS), len(knots)))
+    table, counts = (np.zeros((len(DOSE_KNOTS), len(knots))) for _ in range(2))
     overall = float(np.quantile(error, 0.68))
     for i in range(len(DOSE_KNOTS)):
         in_row = error[row == i]
@@ -145,7 +152,9 @@ def fit_calibration(cases: Sequence[ValidationCase], seed: int = 0) -> Uncertain
             cell = error[(row == i) & (column == j)]
             # Cells with few voxels lean on their row.
             own = float(np.quantile(cell, 0.68)) if len(cell) else row_quantile
-            table[i, j] = max((len(cell) * own + 200 * row_quantile) / (len(cell) + 200), SMALLEST_GY)
+            counts[i, j] = len(cell) + 200
+            table[i, j] = max((len(cell) * own + 200 * row_quantile) / counts[i, j], SMALLEST_GY)
+    table = non_decreasing(table, counts)
     first = UncertaintyCalibration(tuple(knots), _rows(table), 1.0, 1.0, 1.0, len(cases))
     scores = np.abs(error) / first.standard_deviation(relative * SCALED_TO_GY, spread, SCALED_TO_GY)
     scale = max(float(np.quantile(scores, 0.68)), 1e-3)

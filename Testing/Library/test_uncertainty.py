@@ -21,6 +21,8 @@ from DosePredictionLib.inference.uncertainty import (
     fit_calibration,
 )
 from DosePredictionLib.inference.weights import load_weights, save_weights
+from DosePredictionLib.inference.weights_header import read_weights_header
+from DosePredictionLib.resources import resource_path
 
 
 def patient_case(seed: int) -> ValidationCase:
@@ -58,6 +60,47 @@ def test_the_deviation_grows_with_dose_and_with_spread(fitted):
     assert low == pytest.approx(0.5 + 2.0 * 5 / 70 + 0.9, rel=0.2)
     assert high == pytest.approx(0.5 + 2.0 * 65 / 70 + 0.9, rel=0.2)
     assert wild > 1.5 * calm
+
+
+def falling_case(seed: int) -> ValidationCase:
+    """A patient whose errors are the smaller the more the samples differ, at every dose."""
+    random = np.random.default_rng(seed)
+    clinical, spread = random.uniform(0, 75, 12_000), random.gamma(2.0, 0.3, 12_000)
+    mean = np.maximum(clinical + 3.0 / (0.3 + spread) * random.standard_normal(12_000), 0)
+    return ValidationCase(mean, spread, clinical, 70.0, {"PTV70": clinical > 66}, (4.0, 4.0, 2.5))
+
+
+def shipped_calibrations() -> list[UncertaintyCalibration]:
+    files = sorted(resource_path("Models").glob("*.safetensors"))
+    tables = [read_weights_header(file).uncertainty for file in files]
+    return [UncertaintyCalibration(**table) for table in tables if table]  # type: ignore[arg-type]
+
+
+def test_samples_that_differ_more_are_never_said_to_be_surer():
+    """Also by tables that fall: those of weights from before, and of patients whose errors do."""
+    spread_gy = np.linspace(0.0, 20.0, 400)
+    tables = [fit_calibration([falling_case(seed) for seed in range(3)]), *shipped_calibrations()]
+    assert len(tables) > 1
+    for table in tables:
+        for dose_gy in np.linspace(0.0, 80.0, 17):
+            stated = table.standard_deviation(np.full(400, dose_gy), spread_gy, 70.0)
+            assert np.diff(stated).min() >= -1e-6, dose_gy
+
+
+def test_a_fitted_table_grows_and_still_holds_as_many():
+    cases = [falling_case(seed) for seed in range(4)]
+    fitted = fit_calibration(cases)
+    assert np.diff(np.array(fitted.sigma_gy), axis=1).min() >= 0.0
+    stated = [replace(one, spread_gy=fitted.standard_deviation(one.mean_gy, one.spread_gy, 70.0)) for one in cases]
+    seen = coverage(stated, fitted)
+    assert seen.voxel_68 == pytest.approx(68, abs=0.5) and seen.voxel_95 == pytest.approx(95, abs=0.5)
+
+
+def test_beyond_the_table_the_deviation_grows_with_the_spread(fitted):
+    """One spread in a hundred lies there; it is the part of a patient that the model knows least of."""
+    last = fitted.spread_knots_gy[-1]
+    there, twice, tenfold = fitted.standard_deviation(np.full(3, 40.0), last * np.array([1.0, 2.0, 10.0]), 70.0)
+    assert (twice, tenfold) == pytest.approx((2 * there, 10 * there), rel=1e-5)
 
 
 def test_cross_validation_looks_at_every_patient_once():

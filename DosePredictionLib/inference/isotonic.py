@@ -1,4 +1,4 @@
-"""Rows of numbers made to grow: isotonic regression by pooling adjacent violators (Ayer et al., 1955)."""
+"""Rows of numbers made to grow, by isotonic regression."""
 
 from __future__ import annotations
 
@@ -9,21 +9,10 @@ def non_decreasing(values: np.ndarray, weights: np.ndarray | None = None) -> np.
     """The nearest numbers, by weighted squares, of which none is smaller than the one before.
 
     Args:
-        values: (..., N); each row along the last axis is taken by itself.
+        values: (rows, N); each row is taken by itself.
         weights: of ``values``' shape, positive; None counts all the same.
     """
-    values = np.asarray(values, dtype=float)
-    weights = np.ones_like(values) if weights is None else np.asarray(weights, dtype=float)
-    rows = zip(values.reshape(-1, values.shape[-1]), weights.reshape(-1, values.shape[-1]), strict=True)
-    return np.array([_pooled(row, weight) for row, weight in rows]).reshape(values.shape)
+    from scipy.optimize import isotonic_regression
 
-
-def _pooled(row: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    pools: list[tuple[float, float, int]] = []  # mean, weight, numbers
-    for value, weight in zip(row, weights, strict=True):
-        pools.append((float(value), float(weight), 1))
-        while len(pools) > 1 and pools[-2][0] > pools[-1][0]:
-            (mean, heavy, count), (next_mean, next_heavy, more) = pools[-2:]
-            both = heavy + next_heavy
-            pools[-2:] = [((mean * heavy + next_mean * next_heavy) / both, both, count + more)]
-    return np.repeat([mean for mean, _, _ in pools], [count for _, _, count in pools])
+    weights = np.ones_like(values, dtype=float) if weights is None else weights
+    return np.array([isotonic_regression(row, weights=each).x for row, each in zip(values, weights, strict=True)])

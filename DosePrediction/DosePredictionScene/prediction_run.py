@@ -84,6 +84,8 @@ class PredictionRun:
         #: What `poll` goes on with: reading the patient, or showing the dose. Its result is the event to tell, if any.
         self._work: Pieces[Event | None] | None = None
         self._cancelled = False
+        #: Whether the scene is being changed: cancelled then, the new dose would be left beside figures of the old one.
+        self._showing = False
         #: Of the last run; None until it has finished.
         self.shown: Shown | None = None
 
@@ -112,7 +114,7 @@ class PredictionRun:
         if self.busy:
             raise RuntimeError("a prediction is already under way")
         self.goals()  # said now rather than when the dose has come
-        self.shown, self._cancelled = None, False
+        self.shown, self._cancelled, self._showing = None, False, False
         self._request, self._patient, self._number = request, None, None
         self._work = self._read_and_submit(request)
 
@@ -173,7 +175,10 @@ class PredictionRun:
             raise
 
     def cancel(self) -> None:
-        """Stop the prediction under way; `poll` then gives `Stopped`, also where the dose has come meanwhile."""
+        """Stop the prediction under way; `poll` then gives `Stopped`, also where the dose has come meanwhile.
+
+        A dose that is being shown is shown to the end: half of it would be left.
+        """
         self._cancelled = True
         if self._predictor is not None:
             self._predictor.cancel()
@@ -253,7 +258,7 @@ class PredictionRun:
         """Go on with reading or showing; the event that it ends with, if it ends with one."""
         if self._work is None:
             return []
-        if self._cancelled:
+        if self._cancelled and not self._showing:
             self._work, self._cancelled = None, False
             return [Stopped()]
         until = math.inf if budget_s is None else time.perf_counter() + budget_s
@@ -266,7 +271,7 @@ class PredictionRun:
             return [] if end.value is None else [end.value]
         except InputError as error:
             self._work = None
-            return [Failed(str(error), by_input=True)]
+            return [Stopped() if self._cancelled else Failed(str(error), by_input=True)]
         except BaseException:
             self._work = self._request = self._patient = self._number = None
             if self._predictor is not None:
@@ -315,6 +320,7 @@ class PredictionRun:
     def _show(self, request: Request, prediction: Prediction) -> Pieces[Shown]:
         label = request.reference_label
         measured = yield from measured_in_pieces(prediction, self.goals(), reference_label=label)
+        self._showing = True
         nodes = yield from measured_shown_in_pieces(request.ct_node, measured)
         fractions = prediction.patient.fractions
         measured_for = MeasuredWith.of(self._goals_name, request.reference_dose_node, fractions, self._structures)

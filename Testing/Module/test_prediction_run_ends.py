@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
+import slicer
+from DosePredictionScene.measured_with import measured_with
+from DosePredictionScene.predicted_plan import predicted_plan
 from DosePredictionScene.prediction_request import ModelChoice, Request
 from DosePredictionScene.prediction_run import PredictionRun
+from DosePredictionScene.provenance_node import provenance_of
 from DosePredictionScene.self_test import phantom_nodes, spherical_dose
 from phantom_scene import SphericalPredictor, scene_nodes
 
@@ -62,6 +68,53 @@ def test_a_dose_that_has_come_before_it_was_cancelled_is_not_shown(
     run.cancel()
     assert run.poll() == [Stopped()]
     assert run.shown is None and not run.busy and scene_nodes() == before
+
+
+def shown_voxels(ct: Any) -> float:
+    """The dose in the scene, summed; 0 without one."""
+    dose = ct.GetNodeReference("DosePrediction.Dose")
+    return 0.0 if dose is None else float(slicer.util.arrayFromVolume(dose).sum())
+
+
+def break_off_while_showing(run: PredictionRun, predictor: SphericalPredictor, request: Request) -> None:
+    """Cancel when the dose in the scene is the new one."""
+    begin(run, request)
+    predictor.finish()
+    before = shown_voxels(request.ct_node)
+    while shown_voxels(request.ct_node) == before:
+        assert run.poll(1e-4) == []
+    run.cancel()
+
+
+def finished(run: PredictionRun) -> list[Event]:
+    events: list[Event] = []
+    while run.busy:
+        events += run.poll()
+    return events
+
+
+def test_what_is_cancelled_while_it_is_shown_is_not_left_half_way(
+    run: PredictionRun, predictor: SphericalPredictor, request_on_nodes: Request
+) -> None:
+    """The dose would be the new one, and the figures beside it those of the one before."""
+    for factor in (1.0, 1.3):
+        predictor.factor = factor
+        break_off_while_showing(run, predictor, request_on_nodes)
+        assert isinstance(finished(run)[-1], Finished) and run.shown is not None
+        nodes = run.shown.nodes
+        assert provenance_of(nodes.dose) is not None and measured_with(nodes.dose) is not None
+        highest = slicer.util.arrayFromTableColumn(nodes.metrics, "Max [Gy]").max()
+        assert highest == pytest.approx(slicer.util.arrayFromVolume(nodes.dose).max(), abs=0.5)
+        assert predicted_plan(nodes.dose) is not None
+
+
+def test_a_scene_that_is_closed_while_a_dose_is_shown_stays_empty(
+    run: PredictionRun, predictor: SphericalPredictor, request_on_nodes: Request
+) -> None:
+    break_off_while_showing(run, predictor, request_on_nodes)
+    slicer.mrmlScene.Clear(False)
+    before = scene_nodes()
+    assert finished(run) == [Stopped()] and run.shown is None and scene_nodes() == before
 
 
 class Advances(SphericalPredictor):

@@ -24,7 +24,7 @@ from DosePredictionScene.overlay import (
     use_threshold,
     use_window,
 )
-from DosePredictionScene.pieces import Pieces
+from DosePredictionScene.pieces import Pieces, while_in_scene
 from DosePredictionScene.predicted_plan import choices_predicted_for, predicted_plan
 from DosePredictionScene.prediction_request import Request
 from DosePredictionScene.prediction_run import Shown
@@ -332,7 +332,9 @@ class ResultsSection(Section):
         wanted = " ".join(f"{level:g}" for level in scale.levels_gy)
         usual = " ".join(f"{level:g}" for level in IsodoseScale.for_prescription(prescription).levels_gy)
         if wanted != (self._dose.GetAttribute(LEVELS_ATTRIBUTE) or usual):
-            self._jobs.add(self._new_levels(self._dose, scale, wanted))
+            dose = self._dose
+            gone = _("The dose was removed before its isodose lines were drawn.")
+            self._jobs.add(while_in_scene((dose,), self._new_levels(dose, scale, wanted), gone))
 
     def _new_levels(self, dose: Any, scale: IsodoseScale, wanted: str) -> Pieces[None]:
         yield from isodose_lines_in_pieces(dose, scale)

@@ -12,7 +12,7 @@ import SimpleITK as sitk
 import slicer
 from ct_series import make_from_dicom
 from panel_session import Session
-from phantom_scene import ras_of_voxel
+from phantom_scene import ras_of_voxel, scene_nodes
 from standin.gestures import choose, click, click_cell, type_into
 
 COLUMNS = ("Verdict", "Structure", "Goal", "Predicted", "Clinical", "Difference")
@@ -328,6 +328,18 @@ def test_typed_levels_are_drawn_on_the_next_prediction_too(session: Session) -> 
     assert sorted(set(slicer.util.arrayFromModelPointData(model, "isolevels").round(2))) == [35.0, 66.5]
     session.predict()
     assert sorted(set(slicer.util.arrayFromModelPointData(model, "isolevels").round(2))) == [35.0, 66.5]
+
+
+def test_a_dose_that_is_removed_while_its_levels_are_drawn(session: Session) -> None:
+    session.phantom()
+    session.predict()
+    before = scene_nodes().keys()
+    session.panel.parameters.isodose_levels = "50, 95"
+    session.standin.process_events(until=lambda: bool(session.panel.jobs))
+    slicer.mrmlScene.RemoveNode(dose_of(session))
+    session.settle()
+    assert "The dose was removed" in session.status and scene_nodes().keys() <= before
+    assert session.panel.run.ui.logEdit.plainText.count("Traceback") == 0
 
 
 def test_no_difference_map_of_the_dose_before_is_left(predicted: Session) -> None:

@@ -46,7 +46,7 @@ def read_dose_file(
         volume = read_scalar_volume(path)
     array = volume.array.astype(np.float32)
     check_is_in_gy(array, path)
-    if not _overlap(volume.geometry, patient_geometry):
+    if not volume.geometry.meets(patient_geometry):
         raise InputError(f"The dose {path} lies wholly outside the patient; check that it belongs to this patient.")
     dose = Volume(array, volume.geometry)
     if is_zero(dose):
@@ -108,9 +108,3 @@ def _check_rtdose(file: DicomFile, frame_of_reference_uid: str | None) -> None:
             f"The dose {path} lies in another frame of reference than the case's CT; check that it belongs to this "
             "patient and this CT."
         )
-
-
-def _overlap(one: Geometry, other: Geometry) -> bool:
-    """Whether the boxes of two grids meet, looked at along the axes of the second."""
-    index = other.index_of_lps(one.lps_of_index(one.corners(0.5)))
-    return bool((index.max(axis=0) > -0.5).all() and (index.min(axis=0) < np.asarray(other.shape) - 0.5).all())

@@ -31,7 +31,8 @@ def check_patient(patient: Patient) -> Patient:
     Raises:
         InputError: the patient can't be predicted: no `Patient` of volumes and structures; CT of NaN, all air or on
             another grid than the patient's; no target, an empty one, one outside the CT; a prescription that is
-            missing, not positive or in cGy; two structures in one role; a reference dose in cGy or below 0.
+            missing, not positive or in cGy; two structures in one role; a reference dose in cGy, below 0 or
+            outside the CT.
     """
     _check_kinds(patient)
     _check_ct(patient)
@@ -58,10 +59,10 @@ def _told(patient: Patient, warnings: Iterable[str]) -> Patient:
 
 
 def check_units(patient: Patient) -> None:
-    """Check that the reference dose and the prescriptions can be in Gy: all that is ever measured rests on it.
+    """Check that the reference dose and the prescriptions can be this patient's in Gy: all figures rest on it.
 
     Raises:
-        InputError: one of them is in cGy, or no number, or the dose goes below 0.
+        InputError: one of them is in cGy, or no number, or the dose goes below 0 or lies outside the CT.
     """
     _check_reference(patient)
     for target in patient.targets:
@@ -200,6 +201,11 @@ def _check_reference(patient: Patient) -> None:
     negative = goes_below_zero(array)
     if negative:
         raise InputError(f"The reference dose of {patient.identifier} {negative}")
+    if not patient.reference_dose.geometry.meets(patient.geometry):
+        raise InputError(
+            f"The reference dose of {patient.identifier} lies wholly outside the CT; check that it belongs to this "
+            "patient."
+        )
 
 
 def _check_places(patient: Patient) -> tuple[list[Structure], list[str]]:

@@ -175,6 +175,11 @@ class Geometry:
             covered = covered & (place >= -0.5 - 1e-3) & (place <= size - 0.5 + 1e-3)
         return np.broadcast_to(covered, other.shape)
 
+    def meets(self, other: Geometry) -> bool:
+        """Whether the boxes of two grids meet, looked at along the axes of the other."""
+        index = other.index_of_lps(self.lps_of_index(self.corners(0.5)))
+        return bool((index.max(axis=0) > -0.5).all() and (index.min(axis=0) < np.asarray(other.shape) - 0.5).all())
+
     def is_close(self, other: Geometry, tolerance_mm: float = 1e-3) -> bool:
         """Whether both grids have the same shape and put every voxel within ``tolerance_mm`` of each other."""
         if self.shape != other.shape:

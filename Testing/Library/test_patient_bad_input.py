@@ -92,6 +92,14 @@ def test_a_reference_dose_in_cgy_is_noticed():
     assert "cGy" in complaint(replace(ball_patient(), reference_dose=dose))
 
 
+def test_a_reference_dose_beside_the_patient_is_refused(tmp_path):
+    far = Geometry((5, 5, 5), (3.0, 3.0, 3.0), (500.0, 500.0, 500.0))
+    patient = replace(ball_patient(), reference_dose=Volume(np.full(far.shape, 40.0, np.float32), far))
+    assert "reference dose of ball lies wholly outside the CT; check that it belongs" in complaint(patient)
+    write_patient_folder(patient, tmp_path / "case")
+    assert "wholly outside the CT" in refusal(tmp_path / "case")
+
+
 @pytest.mark.parametrize(("lowest_gy", "usable"), [(-0.5, True), (-1.0, False), (-30.0, False)])
 def test_a_reference_dose_may_undershoot_as_interpolation_does_but_no_more(lowest_gy, usable):
     array = np.full(AXIAL.shape, 70.0, np.float32)

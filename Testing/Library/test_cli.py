@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import SimpleITK as sitk
-from phantom import ball_dose, ball_patient
+from phantom import AXIAL, ball_dose, ball_patient
 from tiny import TINY, tiny_weights
 
 from DosePredictionLib.cli.main import COMMANDS, main, parser
@@ -166,12 +166,11 @@ def test_evaluate_tells_what_is_odd_about_a_case(case, tmp_path, capsys):
     odd.mkdir(parents=True)
     for path in case.iterdir():
         (odd / path.name).write_bytes(path.read_bytes())
-    plan = json.loads((case / "prescription.json").read_text())
-    (odd / "prescription.json").write_text(json.dumps({**plan, "colour": "blue"}))
+    Volume(np.zeros(AXIAL.shape, np.uint8), AXIAL).write(odd / "Larynx.nrrd")
     ball_dose().write(tmp_path / "predictions" / "ball" / "dose.nrrd")
     arguments = ["evaluate", str(odd.parent), "--predictions", str(tmp_path / "predictions")]
     assert main([*arguments, "-o", str(tmp_path / "scores")]) == 0
-    assert "Warning: ball: prescription.json: the key 'colour'" in capsys.readouterr().err
+    assert "Warning: ball: Larynx has no voxels and was left out." in capsys.readouterr().err
 
 
 def test_evaluate_predicts_when_no_predictions_are_given(case, weights, tmp_path):

@@ -24,10 +24,11 @@ def apply_plan(matches: Sequence[NameMatch], names: Sequence[str], plan: PlanDes
 
     Raises:
         InputError: the plan names a structure that the patient doesn't have, two structures by one name, or one by two
-            names; or it gives a standard name that is none.
+            names; or it gives a structure two prescriptions, or a standard name that is none.
     """
     result = list(matches)
     corrected: dict[int, str] = {}
+    given_gy: dict[int, float] = {}
     for key, correction in plan.corrections.items():
         index = _structure_called(key, names, result, plan.path)
         _check_once(key, index, corrected, plan.path)
@@ -35,14 +36,19 @@ def apply_plan(matches: Sequence[NameMatch], names: Sequence[str], plan: PlanDes
             result[index] = _corrected(result[index], correction)
         except InputError as error:
             raise InputError(f"{plan.path}: the standard_name of {key!r}: {error}") from None
+        if correction.prescription_gy is not None:
+            given_gy[index] = correction.prescription_gy
     prescribed: dict[int, str] = {}
     for key, dose_gy in plan.prescriptions_gy.items():
         index = _structure_called(key, names, result, plan.path)
         _check_once(key, index, prescribed, plan.path)
+        _check_alike(dose_gy, given_gy.setdefault(index, dose_gy), names[index], plan.path)
         result[index] = _prescribed(result[index], dose_gy)
     if plan.prescription_gy is not None:
         highest = _highest_target(result)
         if highest is not None:
+            dose_gy = given_gy.get(highest, plan.prescription_gy)
+            _check_alike(plan.prescription_gy, dose_gy, f"{names[highest]}, the highest target", plan.path)
             result[highest] = _prescribed(result[highest], plan.prescription_gy)
     return result
 
@@ -75,6 +81,11 @@ def _check_once(key: str, index: int, known: dict[int, str], path: Path) -> None
     if index in known:
         raise InputError(f"{path}: {known[index]!r} and {key!r} are one structure; keep one of the two.")
     known[index] = key
+
+
+def _check_alike(dose_gy: float, other_gy: float, target: str, path: Path) -> None:
+    if dose_gy != other_gy:
+        raise InputError(f"{path} prescribes both {other_gy:g} and {dose_gy:g} Gy to {target}; keep one of the two.")
 
 
 def _corrected(match: NameMatch, correction: Correction) -> NameMatch:

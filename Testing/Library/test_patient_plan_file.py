@@ -56,6 +56,15 @@ def test_a_target_left_without_a_dose_is_asked_for(tmp_path):
         check_patient(patient)
 
 
+def test_a_prescription_may_be_given_more_than_once_if_alike(tmp_path):
+    plan = {
+        "prescription_gy": 66,
+        "prescriptions_gy": {"PTV70": 66, "PTV54": 54},
+        "structures": {"PTV70": {"prescription_gy": 66}},
+    }
+    assert doses(case(tmp_path, plan, "PTV70", "PTV54")) == {"PTV54": 54.0, "PTV70": 66.0}
+
+
 @pytest.mark.parametrize("key", ["PTV70", "ptv70", "PTV_7000", "PTV 70 Gy"])
 def test_targets_are_known_by_any_way_to_write_their_name(tmp_path, key):
     assert doses(case(tmp_path, {"prescriptions_gy": {key: 69.96}}, "PTV70")) == {"PTV70": 69.96}
@@ -184,6 +193,11 @@ def test_a_blank_site_or_technique_is_unknown(tmp_path):
         ({"prescription": 70}, "'prescription' means nothing; .*prescription_gy"),
         ({"prescriptions_gy": {"PTV70": 70, "ptv 70": 60}}, "'PTV70' and 'ptv 70' are one structure"),
         ({"structures": {"PTV70": {"role": "other"}, "PTV_7000": {}}}, "'PTV70' and 'PTV_7000' are one structure"),
+        ({"prescription_gy": 66, "prescriptions_gy": {"PTV70": 70}}, "both 70 and 66 Gy to PTV70, the highest"),
+        (
+            {"prescriptions_gy": {"PTV70": 70}, "structures": {"PTV70": {"prescription_gy": 60}}},
+            "both 60 and 70 Gy to PTV70; keep one",
+        ),
         ({"technique": 3}, "technique"),
         ([], "braces"),
     ],

@@ -43,6 +43,11 @@ class Dvh:
     samples_gy: np.ndarray = field(repr=False)
     outside_dose_percent: float = 0.0
 
+    @property
+    def lies_outside_dose(self) -> bool:
+        """Whether all of the structure lies beyond the dose grid: its dose is then not 0 but not known."""
+        return self.outside_dose_percent >= 99.95
+
     def dose_at_volume_percent(self, percent: float) -> float:
         """D_x%: the dose that the hottest ``percent`` % of the structure receives at least, Gy (ICRU Report 83, 2010).
 

@@ -35,7 +35,7 @@ class Verdict(Enum):
     #: Beyond the limit, within the tolerance.
     TOLERANCE = "tolerance"
     FAIL = "fail"
-    #: There is nothing to judge: the structure, or a prescription it needs, is missing.
+    #: There is nothing to judge: the structure, its dose, or a prescription it needs, is missing.
     NOT_APPLICABLE = "not applicable"
 
 
@@ -178,6 +178,8 @@ def _judge(asked: GoalForPlan, structure: Structure, dvh: Dvh, dose: Volume, pat
         goal, conversion = converted(goal, asked.convert_from, patient.fractions, ratio)
     if not dvh.volume_cc > 0.0:
         return _not_applicable(goal, structure.label, f"{structure.label} is empty")
+    if dvh.lies_outside_dose:
+        return _not_applicable(goal, structure.label, f"{structure.label} lies wholly outside the dose's grid")
     prescription = _prescription_gy(structure, patient)
     if goal.metric.needs_prescription and not prescription:
         return _not_applicable(goal, structure.label, f"no prescription is known for {structure.label}")

@@ -106,6 +106,9 @@ def score_dose(
         if not dvh.volume_cc > 0.0:
             rows.append(_left_out(template, f"{structure.label} is empty", structure.label))
             continue
+        if dvh.lies_outside_dose:
+            rows.append(_left_out(template, f"{structure.label} lies wholly outside the dose's grid", structure.label))
+            continue
         value = _value(template, dvh, dose, patient, prescription_gy, dvh_of)
         if math.isnan(value):
             reason = "no prescription is known" if not prescription_gy else f"{template.text} has no value"
@@ -116,7 +119,11 @@ def score_dose(
                 f"{structure.label} has only {dvh.volume_cc:.3g} cc, so {template.text} is scored by its maximum dose."
             )
         rows.append(TemplateScore(template, structure.label, value, template.score(value)))
-    return ScorecardResult(scorecard, tuple(rows), tuple(remarks))
+    for structure, dvh in known.values():
+        part = dvh.outside_dose_percent
+        if part >= 0.05 and not dvh.lies_outside_dose:
+            remarks.append(f"{part:.1f} % of {structure.label} lies outside the dose and counts as 0 Gy.")
+    return ScorecardResult(scorecard, tuple(rows), tuple(dict.fromkeys(remarks)))
 
 
 def _left_out(template: ScoreTemplate, reason: str, label: str = "") -> TemplateScore:

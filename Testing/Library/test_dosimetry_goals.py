@@ -244,6 +244,14 @@ def test_index_without_a_value_is_not_applicable() -> None:
     assert result.verdict is Verdict.NOT_APPLICABLE
 
 
+def test_a_structure_that_the_dose_does_not_reach_is_not_judged() -> None:
+    """As beyond a planning system's dose grid: its dose is not 0 there, but not known."""
+    short = Volume(dose().array[:8], GRID.cropped((0, 0, 0), (8, 100, 100)))
+    (result,) = judge(goal("SpinalCord", "D0.03cc", "<=", 45.0), what=short)
+    assert result.verdict is Verdict.NOT_APPLICABLE and math.isnan(result.value)
+    assert result.reason == "Not judged because cord lies wholly outside the dose's grid."
+
+
 def test_reason_tells_what_the_value_hides() -> None:
     (result,) = judge(goal("SpinalCord", "D30cc", "<=", 50.0))
     assert "only 20 cc, so this is its minimum dose" in result.reason

@@ -124,6 +124,16 @@ def test_regret_counts_what_lies_outside_the_structure(tmp_path):
     assert value(tmp_path, entry) == pytest.approx(120.0, rel=2e-3)
 
 
+def test_what_lies_outside_the_doses_grid_is_left_out_and_parts_of_it_are_told(tmp_path):
+    entries = [template(name, "MaxDose", points=((0, 10), (80, 0))) for name in ("PTV70", "PTV56", "Cord")]
+    short = Volume(dose().array[:8], GRID.cropped((0, 0, 0), (8, 100, 100)))
+    result = score_dose(card(tmp_path, *entries), patient(), short)
+    assert [row.counts for row in result.rows] == [True, True, False]
+    assert result.rows[2].reason == "Left out because Cord lies wholly outside the dose's grid."
+    assert result.remarks == ("40.0 % of PTV56 lies outside the dose and counts as 0 Gy.",)
+    assert result.maximum == 20.0
+
+
 def test_a_dose_that_is_reached_nowhere_conforms_to_nothing(tmp_path):
     assert value(tmp_path, template("PTV70", "ConformationNumber", 90.0, "Gy", None)) == 0.0
 

@@ -98,7 +98,8 @@ def add_parser(commands: Any) -> None:
     )
     parser.add_argument("dataset", type=Path, metavar="DATASET", help="folder of cases")
     parser.add_argument("--predictions", type=Path, metavar="DIR",
-                        help="folder with PATIENT.csv, PATIENT/dose.nrrd or PATIENT.nrrd for each case")  # fmt: skip
+                        help="folder with PATIENT.csv, PATIENT/dose.nrrd or PATIENT.nrrd for each case; of a "
+                        "single case also dose.nrrd")  # fmt: skip
     parser.add_argument("-o", "--output", required=True, type=Path, metavar="OUT", help="folder for the tables")
     parser.add_argument("--plan-figures", metavar="GOALS",
                         help="write plan_figures.csv and plan_figures.json, too: MAE, Dice and HD95 of isodoses, D98 "
@@ -128,13 +129,17 @@ def run(arguments: argparse.Namespace) -> int:
     goals = None if arguments.plan_figures is None else goals_of(arguments.plan_figures)
     card = None if arguments.scorecard is None else find_scorecard(arguments.scorecard)
     seen = PatientsSeen(complete=False)
+    cases = named_cases([arguments.dataset])
+    dose_of: DoseOf
     if arguments.predictions is None:
         calibrate = chosen_calibration(arguments)
         seen = _patients_seen(_weights_files(arguments))
         with Predictor(chosen_system(arguments), arguments.weights, arguments.device, calibrate=calibrate) as predictor:
-            results, failures = _score_all(arguments, partial(predict_dose, predictor, options=options), goals, card)
+            dose_of = partial(predict_dose, predictor, options=options)
+            results, failures = _score_all(cases, arguments, dose_of, goals, card)
     elif arguments.predictions.is_dir():
-        results, failures = _score_all(arguments, partial(read_predicted_dose, arguments.predictions), goals, card)
+        dose_of = partial(read_predicted_dose, arguments.predictions, len(cases) == 1)
+        results, failures = _score_all(cases, arguments, dose_of, goals, card)
     else:
         raise InputError(f"There is no folder {arguments.predictions}; give the folder that holds the predictions.")
     _write(results, failures, arguments, card, seen)
@@ -147,7 +152,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _score_all(
-    arguments: argparse.Namespace, dose_of: DoseOf, goals: GoalSet | None, card: Scorecard | None
+    cases: Sequence[Case], arguments: argparse.Namespace, dose_of: DoseOf, goals: GoalSet | None, card: Scorecard | None
 ) -> tuple[list[CaseResult], list[str]]:
     """What was found of the cases with a reference dose, and the names of those that could not be scored.
 
@@ -158,7 +163,6 @@ def _score_all(
     """
     results: list[CaseResult] = []
     failures: list[str] = []
-    cases = named_cases([arguments.dataset])
     for _, result in each_case(cases, partial(_score_case, dose_of=dose_of, goals=goals, card=card), failures):
         if result is not None:
             results.append(result)

@@ -50,22 +50,34 @@ def predict_dose(predictor: Predictor, patient: Patient, options: PredictionOpti
     return EvaluatedDose(prediction.dose, prediction.dose_std, prediction.uncalibrated, prediction.provenance)
 
 
-def read_predicted_dose(folder: Path, patient: Patient) -> EvaluatedDose:
-    """Read a patient's dose from a folder with ``PATIENT.csv``, ``PATIENT/dose.nrrd`` or ``PATIENT.nrrd``.
+def prediction_paths(folder: Path, identifier: str, alone: bool) -> list[Path]:
+    """Where a patient's dose may lie in a folder of predictions; the first that is there counts.
+
+    Args:
+        folder: of the predictions.
+        identifier: the patient's.
+        alone: there is no other patient, whose dose ``predict`` writes into the folder itself.
+    """
+    names = [f"{identifier}/dose", identifier, *(["dose"] if alone else [])]
+    doses = [folder / f"{name}{suffix}" for name in names for suffix in (".nrrd", ".nii.gz")]
+    return [folder / f"{identifier}.csv", *doses]
+
+
+def read_predicted_dose(folder: Path, alone: bool, patient: Patient) -> EvaluatedDose:
+    """Read a patient's dose from a folder of predictions; arguments as those of `prediction_paths`.
 
     Raises:
         InputError: there is none, or it can't be used.
     """
-    table = folder / f"{patient.identifier}.csv"
+    table, *doses = prediction_paths(folder, patient.identifier, alone)
     if table.exists():
         dose = read_openkbp_dose(table, patient.geometry)
         check_is_in_gy(dose.array, table)
         return EvaluatedDose(dose)
-    for path in (folder / patient.identifier / "dose.nrrd", folder / patient.identifier / "dose.nii.gz",
-                 folder / f"{patient.identifier}.nrrd", folder / f"{patient.identifier}.nii.gz"):  # fmt: skip
+    for path in doses:
         if path.exists():
             return EvaluatedDose(checked_dose(path, patient, f"{patient.identifier}: "))
     raise InputError(
         f"There is no prediction for {patient.identifier} in {folder}; expected {table.name} or "
-        f"{patient.identifier}/dose.nrrd."
+        f"{patient.identifier}/dose.nrrd{', or dose.nrrd' if alone else ''}."
     )

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from DosePredictionLib.cli.dose_options import checked_dose, tell_warnings
 from DosePredictionLib.cli.each_case import check_all_done, each_case
+from DosePredictionLib.cli.evaluated_dose import EvaluatedDose, prediction_paths, read_predicted_dose
 from DosePredictionLib.cli.inputs_kept import check_keeps_inputs
 from DosePredictionLib.cli.options_apart import check_apart
 from DosePredictionLib.dosimetry.scorecard import Scorecard
@@ -23,6 +25,7 @@ from DosePredictionLib.dosimetry.scorecard_table import (
 )
 from DosePredictionLib.errors import InputError
 from DosePredictionLib.patient.cases import Case, named_cases
+from DosePredictionLib.patient.patient import Patient
 from DosePredictionLib.patient.reading import read_patient
 
 
@@ -40,8 +43,8 @@ def add_parser(commands: Any) -> None:
     parser.add_argument("--scorecard", default="head-and-neck", metavar="NAME_OR_FILE",
                         help="head-and-neck, lung, or a JSON file (default: head-and-neck)")  # fmt: skip
     parser.add_argument("--predictions", metavar="DIR", type=Path,
-                        help="CASE is then a folder of cases, whose doses are DIR/PATIENT/dose.nrrd as predict writes "
-                        "them; prints each one's score and the mean")  # fmt: skip
+                        help="CASE is then a folder of cases, whose doses are in DIR as predict writes them "
+                        "(PATIENT/dose.nrrd, .nii.gz), or PATIENT.csv; prints each score and the mean")  # fmt: skip
     parser.add_argument("-o", "--output", metavar="CSV", type=Path, help="write the result as a table too")
     parser.set_defaults(run=run)
 
@@ -51,10 +54,7 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.predictions is not None:
         check_apart("--predictions", {"--dose": None}, arguments)
     if arguments.output is not None:
-        read = [arguments.dose, Path(arguments.scorecard)]
-        if arguments.predictions is not None and arguments.predictions.is_dir():
-            read += [*arguments.predictions.glob("*/dose.*"), *arguments.predictions.glob("*/prediction.json")]
-        check_keeps_inputs(arguments.output, arguments.case, read)
+        check_keeps_inputs(arguments.output, arguments.case, [arguments.dose, Path(arguments.scorecard)])
     card = find_scorecard(arguments.scorecard)
     if arguments.predictions is not None:
         return _run_many(arguments, card)
@@ -75,9 +75,16 @@ def run(arguments: argparse.Namespace) -> int:
 
 def _run_many(arguments: argparse.Namespace, card: Scorecard) -> int:
     cases = named_cases([arguments.case])
+    alone = len(cases) == 1
+    if arguments.output is not None:
+        read = (path for case in cases for path in prediction_paths(arguments.predictions, case.identifier, alone))
+        check_keeps_inputs(arguments.output, None, read)
+    if not arguments.predictions.is_dir():
+        raise InputError(f"There is no folder {arguments.predictions}; give the folder that holds the predictions.")
+    dose_of = partial(read_predicted_dose, arguments.predictions, alone)
     totals: list[PatientTotal] = []
     failures: list[str] = []
-    for _, total in each_case(cases, partial(_score_case, predictions=arguments.predictions, card=card), failures):
+    for _, total in each_case(cases, partial(_score_case, dose_of=dose_of, card=card), failures):
         totals.append(total)
         print(f"{total.identifier}: {total.score:.1f} of {total.maximum:g}, {total.percent:.1f} %")
     if not totals:
@@ -89,7 +96,6 @@ def _run_many(arguments: argparse.Namespace, card: Scorecard) -> int:
     return 0
 
 
-def _score_case(case: Case, predictions: Path, card: Scorecard) -> PatientTotal:
+def _score_case(case: Case, dose_of: Callable[[Patient], EvaluatedDose], card: Scorecard) -> PatientTotal:
     patient = case.read()
-    dose = checked_dose(predictions / case.identifier / "dose.nrrd", patient, f"{case.identifier}: ")
-    return PatientTotal.of(card, patient, dose)
+    return PatientTotal.of(card, patient, dose_of(patient).dose)

@@ -82,7 +82,8 @@ def test_scorecard_scores_the_other_cases_when_one_prediction_is_missing(cases, 
     assert "dose-predict: halfway: " in told.err and "1 of 3 cases could not be scored" in told.err
     rows = list(csv.DictReader(open(tmp_path / "cards.csv", encoding="utf-8")))
     assert [row["patient"] for row in rows] == ["first", "last", "mean"]
-    assert main([*arguments[:3], str(tmp_path / "nowhere"), "-o", str(tmp_path / "none.csv")]) == 2
+    (tmp_path / "empty").mkdir()
+    assert main([*arguments[:3], str(tmp_path / "empty"), "-o", str(tmp_path / "none.csv")]) == 2
     assert "No case in" in capsys.readouterr().err and not (tmp_path / "none.csv").exists()
 
 

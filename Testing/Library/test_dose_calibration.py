@@ -274,11 +274,11 @@ def test_predict_and_evaluate_show_the_dose_with_and_without(calibrated_run, wei
     assert "no.safetensors" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("more", [[], ["--system", "default"], ["--target", "ct"]])
-@pytest.mark.parametrize("command", ["predict", "evaluate"])
+@pytest.mark.parametrize(
+    ("command", "more"),
+    [("predict", []), ("predict", ["--system", "default"]), ("predict", ["--target", "ct"]), ("evaluate", [])],
+)
 def test_a_calibration_given_as_weights_is_told_where_it_belongs(command, more, calibrated_run, tmp_path, capsys):
-    if command == "evaluate" and "--target" in more:
-        pytest.skip("evaluate scores doses alone")
     write_patient_folder(patient(), tmp_path / "cases" / "ball")
     file = str(calibrated_run[2])
     told = refused([command, str(tmp_path / "cases"), "-o", str(tmp_path / "out"), "--weights", file, *more], capsys)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 from pathlib import Path
 from typing import Any
 
@@ -58,5 +59,13 @@ def run(arguments: argparse.Namespace) -> int:
         )
     if arguments.output is not None:
         write_paired_tests(tests, arguments.output)
-    print(format_paired_tests(tests, arguments.a.name, arguments.b.name, compared))
+    print(format_paired_tests(tests, *told_apart(arguments.a, arguments.b), compared))
     return 0
+
+
+def told_apart(a: Path, b: Path) -> tuple[str, str]:
+    """The names of two evaluations, with as many of the folders that they lie in as it takes to tell them apart."""
+    parts_a, parts_b = (Path(os.path.abspath(path)).parts for path in (a, b))
+    deepest = max(len(parts_a), len(parts_b))
+    apart = next((count for count in range(1, deepest) if parts_a[-count:] != parts_b[-count:]), 1)
+    return Path(*parts_a[-apart:]).as_posix(), Path(*parts_b[-apart:]).as_posix()

@@ -159,10 +159,11 @@ def format_paired_tests(tests: Sequence[PairedTest], name_a: str, name_b: str, c
     """
     labels = [f"{one.figure} [{one.unit}]" if one.unit else one.figure for one in tests]
     width = max(map(len, labels), default=6)
-    lines = [f"{'':{width}}  {name_a:>12.12} {name_b:>12.12}   p (t)    p (W)   n  A lower"]
+    wide_a, wide_b = (max(12, len(name)) for name in (name_a, name_b))
+    lines = [f"{'':{width}}  {name_a:>{wide_a}} {name_b:>{wide_b}}   p (t)    p (W)   n  A lower"]
     for label, one in zip(labels, tests, strict=True):
         lines.append(
-            f"{label:{width}}  {one.mean_a:12.3f} {one.mean_b:12.3f} {one.t_p:8.2g} {one.wilcoxon_p:8.2g} "
+            f"{label:{width}}  {one.mean_a:{wide_a}.3f} {one.mean_b:{wide_b}.3f} {one.t_p:8.2g} {one.wilcoxon_p:8.2g} "
             f"{one.patients:3d}  {one.a_lower:7d}  {one.stars}".rstrip()
         )
     told = (

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import math
+import re
 from pathlib import Path
 
 import pytest
@@ -39,3 +40,30 @@ def test_the_challenges_score_is_told_from_the_mean_of_the_patients(tmp_path, ca
     said = " ".join(capsys.readouterr().out.split())
     assert "dvh_score [Gy] 2.000 4.000" in said
     assert "the last row of its scores.csv, is the challenge's: a mean over all criteria of all patients" in said
+
+
+@pytest.mark.parametrize(
+    ("a", "b", "shown_a", "shown_b"),
+    [("addiff_dose-with-everything", "addiff_dose-with-nothing", "addiff_dose-with-everything",
+      "addiff_dose-with-nothing"),
+     ("first/scores", "second/scores", "first/scores", "second/scores"),
+     (".", "other", "here", "other")],
+)  # fmt: skip
+def test_each_column_is_headed_by_the_whole_name_of_its_evaluation(
+    a, b, shown_a, shown_b, tmp_path, monkeypatch, capsys
+):
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    for name in (a, b):
+        if name != ".":
+            write_evaluation(Path(name))
+    if a == ".":
+        write_evaluation(tmp_path / "here" / "new")
+        for path in Path("new").iterdir():
+            path.rename(path.name)
+    assert main(["significance", a, b]) == 0
+    heading, row, *_ = capsys.readouterr().out.splitlines()
+    assert heading.split()[:2] == [shown_a, shown_b]
+    ends = [heading.index(name) + len(name) for name in (f"  {shown_a}", f" {shown_b} ")]
+    first, second = (match.end() for match in list(re.finditer(r"\d\.\d{3}", row))[:2])
+    assert (first, second) == (ends[0], ends[1] - 1), "figures stand below the end of their name"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
@@ -218,7 +219,8 @@ def _write(
     # An earlier run's would be taken for this one's, by `significance` too.
     for name in (*(() if figures else _PLAN_TABLES), *((PATIENT_TABLE,) if card is None else ())):
         remove_left_file(arguments.output / name, "evaluation")
-    write_score_tables(scores, structure_summary(structures) | settings, arguments.dataset.name, arguments.output)
+    dataset = Path(os.path.abspath(arguments.dataset)).name  # "." has none
+    write_score_tables(scores, structure_summary(structures) | settings, dataset, arguments.output)
     if figures:
         write_plan_figures(figures, arguments.output / _PLAN_TABLES[0])
         write_summary(figures, arguments.output / _PLAN_TABLES[1])

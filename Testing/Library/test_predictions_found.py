@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -47,3 +48,11 @@ def test_of_several_cases_a_lone_dose_is_nobodys(command, tmp_path, capsys):
     assert main(arguments) == 2
     assert "There is no prediction for a" in capsys.readouterr().err and not (tmp_path / "out").exists()
     assert "There is no folder" in refused([*arguments[:3], str(tmp_path / "none"), *arguments[4:]], capsys)
+
+
+@pytest.mark.parametrize("given", [".", "../data", "../data/"])
+def test_a_data_set_has_the_name_of_its_folder(given, tmp_path, monkeypatch):
+    monkeypatch.chdir(cases(tmp_path / "data", "a"))
+    ball_dose(2.0).write(tmp_path / "doses" / "a" / "dose.nrrd")
+    assert main(["evaluate", given, "--predictions", str(tmp_path / "doses"), "-o", str(tmp_path / "out")]) == 0
+    assert json.loads((tmp_path / "out" / "summary.json").read_text())["dataset"] == "data"

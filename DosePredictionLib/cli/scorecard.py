@@ -24,6 +24,7 @@ from DosePredictionLib.dosimetry.scorecard_table import (
     write_scorecard_csv,
 )
 from DosePredictionLib.errors import InputError
+from DosePredictionLib.intended_use import INTENDED_USE
 from DosePredictionLib.patient.cases import Case, named_cases
 from DosePredictionLib.patient.patient import Patient
 from DosePredictionLib.patient.reading import read_patient
@@ -90,6 +91,7 @@ def _run_many(arguments: argparse.Namespace, card: Scorecard) -> int:
     if not totals:
         raise InputError(f"No case in {arguments.case} could be scored; the reasons stand above.")
     print(format_mean(totals, card))
+    print(INTENDED_USE)
     if arguments.output is not None:
         write_patient_totals(totals, arguments.output)
     check_all_done(cases, failures, "scored")

@@ -10,6 +10,7 @@ from pathlib import Path
 from DosePredictionLib.csv_file import number_cell, write_csv
 from DosePredictionLib.dosimetry.scorecard import Scorecard
 from DosePredictionLib.dosimetry.scorecard_scoring import ScorecardResult, TemplateScore, score_dose
+from DosePredictionLib.intended_use import INTENDED_USE
 from DosePredictionLib.patient.patient import Patient
 from DosePredictionLib.patient.volume import Volume
 
@@ -95,7 +96,7 @@ def write_scorecard_csv(result: ScorecardResult, path: str | Path) -> None:
 
 
 def format_scorecard_table(result: ScorecardResult) -> str:
-    """The result as text, and below it what was left out and what to mind."""
+    """The result as text, and below it what was left out, what to mind and what it is for."""
     header = ("structure", "metric", "value", "score", "of")
     rows = [_cells(row) for row in result.rows if row.counts]
     rows.append(("total", "", _percent(result), f"{result.score:.1f}", f"{result.maximum:g}"))
@@ -106,7 +107,7 @@ def format_scorecard_table(result: ScorecardResult) -> str:
                  for i, (cell, width) in enumerate(zip(line, widths, strict=True))]  # fmt: skip
         lines.append("  ".join(words).rstrip())
     lines += [f"{row.template.structure} {row.template.text}: {row.reason}" for row in result.rows if not row.counts]
-    return "\n".join([*lines, *result.remarks])
+    return "\n".join([*lines, *result.remarks, INTENDED_USE])
 
 
 def _cells(row: TemplateScore) -> tuple[str, ...]:

@@ -268,6 +268,7 @@ def test_files_that_are_no_cards_are_explained(tmp_path):
 def test_the_command_scores_the_sample_patient(tmp_path, capsys):
     assert main(["scorecard", str(SAMPLE), "-o", str(tmp_path / "card.csv")]) == 0
     printed = capsys.readouterr().out
+    assert printed.splitlines()[-1] == "Research use, not for clinical decisions."
     assert "SpinalCord" in printed and "Cavity_Oral-PTV Dmean [Gy]: Left out" in printed
     rows = list(csv.DictReader(open(tmp_path / "card.csv", encoding="utf-8")))
     total = rows.pop()
@@ -285,7 +286,8 @@ def test_the_command_scores_many_predictions(tmp_path, capsys):
     shutil.copy(SAMPLE / "dose.nrrd", doses / "dose.nrrd")
     arguments = ["scorecard", str(SAMPLE.parent), "--predictions", str(tmp_path / "doses")]
     assert main([*arguments, "-o", str(tmp_path / "cards.csv")]) == 0
-    assert "1 patients: " in capsys.readouterr().out
+    printed = capsys.readouterr().out
+    assert "1 patients: " in printed and printed.endswith("\nResearch use, not for clinical decisions.\n")
     one, mean = csv.DictReader(open(tmp_path / "cards.csv", encoding="utf-8"))
     assert one["patient"] == SAMPLE.name and one["scorecard_percent"] == mean["scorecard_percent"]
     # The patient's own dose was the prediction.

@@ -20,8 +20,13 @@ _STEP_GY = 0.25
 
 
 def line_style(index: int) -> str:
-    """The dashes of the dose at a place, as SVG's ``stroke-dasharray`` has them; they repeat after the sixth."""
-    return LINE_STYLES[index % len(LINE_STYLES)]
+    """The dashes of the dose at a place, as SVG's ``stroke-dasharray`` has them; no two doses have the same.
+
+    After `LINE_STYLES` come dashes with two points between them, three, and so on.
+    """
+    if index < len(LINE_STYLES):
+        return LINE_STYLES[index]
+    return "9 3" + " 1.5 3" * (index - len(LINE_STYLES) + 2)
 
 
 def dvh_chart_svg(

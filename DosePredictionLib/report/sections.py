@@ -137,12 +137,19 @@ def views_section(patient: Patient, doses: Sequence[NamedDose], colours: Mapping
     parts.append(f"<h3>Hottest point{escape(of)}: {highest_gy:.1f} Gy</h3>")
     planes = planes_through(hottest, patient, first.dose, lowest_gy)
     parts.append(row_of_views(patient, planes, dose_wash(first.dose, scale), structures, colours, f"{first.name} dose"))
-    ticks = [(level, f"{level:.1f}".rstrip("0").rstrip(".")) for level in _spread(scale.levels_gy)]
-    bar = colour_bar_svg(dose_wash(first.dose, scale), ticks, f"Dose (Gy); 100 % is {prescription_gy:g} Gy")
+    ticks = [(level, _tick(level)) for level in _spread(scale.levels_gy)]
+    if ticks[-1][0] == scale.last_gy:
+        ticks[-1] = (scale.last_gy, f"≥ {_tick(scale.last_gy)}")
+    title = f"Dose (Gy); 100 % is {prescription_gy:g} Gy; no colour below {_tick(scale.first_gy)} Gy"
+    bar = colour_bar_svg(dose_wash(first.dose, scale), ticks, title)
     legend = legend_html((), structures, colours)
     window = "CT window -160 to 240 HU. " if patient.ct is not None else "There is no CT. "
     note = f"{window}Outlines are the structures' own; positions are LPS coordinates."
     return section("Dose on the CT", bar, legend, *parts, note=note.replace("-160", "−160"), css="pictures")
+
+
+def _tick(value: float) -> str:
+    return f"{value:.1f}".rstrip("0").rstrip(".")
 
 
 def _spread(levels: Sequence[float]) -> list[float]:
@@ -297,9 +304,9 @@ def _difference_maps(
         title = f"{agreement.name} − {comparison.reference}"
         parts.append(f"<h3>{escape(title)}: {escape(name)}</h3>")
         parts.append(row_of_views(patient, planes, wash, patient.targets, colours, f"Difference {title}"))
-    ticks = [
-        (value, f"{value:+g}".replace("-", "−") if value else "0") for value in np.linspace(-limit_gy, limit_gy, 5)
-    ]
+    signed = [f"{value:+g}".replace("-", "−") if value else "0" for value in np.linspace(-limit_gy, limit_gy, 5)]
+    signed[0], signed[-1] = f"≤ {signed[0]}", f"≥ {signed[-1]}"  # larger ones have the colours of the bar's ends
+    ticks = list(zip(np.linspace(-limit_gy, limit_gy, 5), signed, strict=True))
     parts.insert(0, colour_bar_svg(wash, ticks, "Difference (Gy)"))
     return f'<div class="pictures">{"".join(parts)}</div>'
 
@@ -321,7 +328,8 @@ def uncertainty_section(patient: Patient, shown: NamedDose, colours: Mapping[str
     name, point = central_point(patient)
     planes = planes_through(point, patient, shown.dose, 0.1 * prescription_gy)
     wash = std_wash(shown.std, limit_gy)
-    ticks = [(value, f"{value:g}") for value in np.linspace(0.0, limit_gy, 5)]
+    ticks = [(value, f"{value:g}") for value in np.linspace(0.0, limit_gy, 4, endpoint=False)]
+    ticks.append((limit_gy, f"≥ {limit_gy:g}"))
     rows: list[list[Cell]] = []
     for structure in measured_structures(patient):
         spread = compute_dvh(shown.std, structure)

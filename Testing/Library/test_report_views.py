@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 from phantom import ball_dose, ball_patient
 
+from DosePredictionLib.dosimetry.named_dose import NamedDose
 from DosePredictionLib.report.colour_bar import colour_bar_svg
+from DosePredictionLib.report.dvh_chart import legend_html
 from DosePredictionLib.report.isodose_scale import LEVELS, IsodoseScale
 from DosePredictionLib.report.plane import Orientation, Plane
 from DosePredictionLib.report.view_picture import view_svg
 from DosePredictionLib.report.views import difference_wash, planes_through, row_of_views
+from DosePredictionLib.report.write import write_report
 
 
 @pytest.mark.parametrize(
@@ -56,6 +61,25 @@ def test_the_ticks_of_a_colour_bar_stand_at_their_values() -> None:
     (bar,) = re.findall(r'<image [^>]*x="([\d.]+)" y="14" width="([\d.]+)"', svg)
     first, width = (float(part) for part in bar)
     assert at == {"low": first, "none": first + width / 2, "high": first + width}
+
+
+def test_colour_bars_say_what_lies_beyond_their_ends(tmp_path: Path) -> None:
+    """A dose 30 Gy hotter than the reference in its middle: the bar of differences ends at 11 Gy, 15 % of 70 Gy."""
+    patient = replace(ball_patient(), reference_dose=ball_dose(peak_gy=70.0))
+    write_report(tmp_path / "page.html", patient, [NamedDose("Mine", ball_dose(peak_gy=100.0), ball_dose(peak_gy=3.0))],
+                 gamma_points=0)  # fmt: skip
+    page = (tmp_path / "page.html").read_text(encoding="utf-8")
+    bars = re.findall(r'<svg class="colour-bar".*?</svg>', page)
+    ends = [re.findall(r'class="tick-text">(.*?)<', bar) for bar in bars]
+    assert [(marks[0], marks[-1]) for marks in ends] == [("7", "≥ 77"), ("≤ −11", "≥ +11"), ("0", "≥ 3")]
+    assert "no colour below 7 Gy" in bars[0]
+
+
+def test_no_two_doses_of_a_legend_have_one_line_style() -> None:
+    names = [f"dose {number}" for number in range(12)]
+    legend = legend_html(names, [], {})
+    styles = [re.search(r'dasharray="(.*?)"', line) for line in re.findall(r"<li>(.*?)</li>", legend)]
+    assert len({None if style is None else style.group(1) for style in styles}) == len(names)
 
 
 def test_levels_of_ones_own_have_the_colours_of_their_part_of_the_prescription() -> None:

@@ -33,6 +33,8 @@ if TYPE_CHECKING:
 DOTS_PER_INCH = 200
 #: The difference's colours end at this part of the prescription.
 LARGEST_DIFFERENCE = 0.2
+#: Mean differences are told of where the reference has at least this part of its maximum.
+LEAST_OF_MAXIMUM = 0.1
 
 
 def draw_dose_panels(
@@ -57,6 +59,7 @@ def draw_dose_panels(
     planes = planes_through(point, patient, reference, 0.1 * float(reference.array.max()))
     plane = next(one for one in planes if one.orientation is orientation)
     expected = plane.sample(reference)
+    threshold_gy = LEAST_OF_MAXIMUM * float(reference.array.max())  # the same whatever other doses are drawn
     highest = float(max(reference.array.max(), *(dose.dose.array.max() for dose in doses)))
     limit = LARGEST_DIFFERENCE * (patient.prescription_gy or highest)
     figure = _figure(2.2 * len(doses) + 1.4, 2.2 * 3 * plane.height_mm / plane.width_mm + 0.9)
@@ -80,10 +83,11 @@ def draw_dose_panels(
                 axes.set_ylabel(("Reference", "Prediction", "Reference - prediction")[row], fontsize=8)
             if column == len(doses) - 1:
                 shown.append(drawn)
-        error = np.abs(expected - predicted)[expected > 0.1 * highest]
+        error = np.abs(expected - predicted)[expected >= threshold_gy]
         grid[0][column].set_title(dose.name, fontsize=9)
         if error.size:
-            grid[2][column].set_xlabel(f"mean |difference| {error.mean():.2f} Gy where above 10 %", fontsize=7)
+            grid[2][column].set_xlabel(f"mean |difference| {error.mean():.2f} Gy in this slice,\n"
+                                       f"where the reference has {threshold_gy:.1f} Gy or more", fontsize=7)
     for row, drawn in enumerate(shown):
         # The doses' colours reach to the highest dose; larger differences than the last row's colours may lie beyond.
         beyond, meaning = ("neither", "Gy") if row < 2 else ("both", "Gy, red: reference higher")

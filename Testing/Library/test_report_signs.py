@@ -119,3 +119,20 @@ def test_a_figures_curves_are_solid_for_the_reference_and_dashed_for_the_predict
                       if line.get_linestyle() == style] for style in ("-", "--")}  # fmt: skip
     assert len(median["-"]) == len(median["--"]) == 5
     assert median["--"] == pytest.approx([gray / 2 for gray in median["-"]], abs=0.3)
+
+
+def test_a_figures_mean_difference_says_where_and_is_the_same_beside_other_doses(monkeypatch) -> None:
+    """Where the reference has a tenth of its 70 Gy, which a much hotter dose beside it doesn't change."""
+    kept = []
+    monkeypatch.setattr(dose_panels, "_save", lambda figure, path: kept.append(figure))
+    patient = replace(ball_patient(), reference_dose=ball_dose(peak_gy=70.0))
+    mine, hot = (NamedDose(name, ball_dose(peak_gy=gray)) for name, gray in (("Mine", 63.0), ("hot", 200.0)))
+    for doses in ([mine], [mine, hot]):
+        dose_panels.draw_dose_panels(patient, doses, "doses.png", Orientation.AXIAL)
+    alone, beside = (figure.axes[place].get_xlabel() for figure, place in zip(kept, (2, 4), strict=True))
+    assert alone == beside
+    reference = patient.reference_dose.array[20]  # the slice through the high target's middle
+    mean = 0.1 * float(reference[reference >= 6.97].mean())
+    where = r"in this slice,\nwhere the reference has 7.0 Gy or more"
+    told = re.fullmatch(rf"mean \|difference\| ([\d.]+) Gy {where}", alone)
+    assert told is not None and float(told.group(1)) == pytest.approx(mean, rel=0.05)

@@ -10,7 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from DosePredictionLib.cli.goal_options import TakenGoals, add_goals_option, goals_for, named_goals
-from DosePredictionLib.cli.provenance_file import provenance_beside, read_provenance, told_of
+from DosePredictionLib.cli.provenance_file import named_provenance, provenance_beside, read_provenance, told_of
 from DosePredictionLib.dosimetry.comparison import GAMMA_POINTS, DoseComparison, compare_doses
 from DosePredictionLib.dosimetry.dose_file import is_zero, read_dose_file
 from DosePredictionLib.dosimetry.gamma import NOT_AVAILABLE, gamma_is_available
@@ -154,7 +154,7 @@ def named_dose(given: str, patient: Patient, made_by: Path | None = None) -> Nam
     Args:
         given: what the user wrote.
         patient: whose dose it should be.
-        made_by: its prediction.json; None takes the one beside it.
+        made_by: its prediction.json, as the user names it; None takes the one beside it.
 
     Raises:
         InputError: the file can't be used.
@@ -164,8 +164,11 @@ def named_dose(given: str, patient: Patient, made_by: Path | None = None) -> Nam
     dose = read_dose_file(path, patient.geometry, patient.frame_of_reference_uid, told)
     stem, std_path = image_stem(path), _std_path(path)
     beside = stem == "dose"
-    made_by = made_by or provenance_beside(path)
-    provenance = None if made_by is None else read_provenance(made_by)
+    provenance = None
+    if made_by is not None:
+        provenance = named_provenance(made_by)
+    elif (made_by := provenance_beside(path)) is not None:
+        provenance = read_provenance(made_by)
     if made_by is not None and provenance is not None:
         told += told_of(made_by, provenance, patient)
     return NamedDose(

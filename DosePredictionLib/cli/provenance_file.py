@@ -16,6 +16,9 @@ from DosePredictionLib.patient.patient import Patient
 from DosePredictionLib.patient.patient_digest import ct_digest
 from DosePredictionLib.review.plan_digest import is_of_another_plan
 
+#: What other files say that name a system, too: a summary of `evaluate`, and what lies beside a sampled modality.
+_OF_OTHERS = {"dataset", "modality"}
+
 
 def provenance_beside(dose: Path) -> Path | None:
     """The prediction.json of a dose that `predict` wrote; None for any other dose."""
@@ -73,6 +76,24 @@ def read_provenance(path: Path) -> Mapping[str, Any]:
     if not isinstance(content, dict) or not _is_provenance(content):
         raise InputError(f"{path} is no prediction.json that predict wrote; put it back, or take it away.")
     return content
+
+
+def named_provenance(path: Path) -> Mapping[str, Any]:
+    """The content of a prediction.json that the user names, which must say what the report says of it.
+
+    Raises:
+        InputError: it can't be read, or is another file, such as a summary of `evaluate` or a plan.
+    """
+    content = read_json(path, "how a dose was made")
+    if not isinstance(content, dict) or not _is_provenance(content) or not _names_a_dose(content):
+        raise InputError(
+            f"{path} does not say how a dose was predicted; give the prediction.json that predict left with the dose."
+        )
+    return content
+
+
+def _names_a_dose(content: Mapping[str, Any]) -> bool:
+    return "system" in content and not _OF_OTHERS & content.keys()
 
 
 def _is_provenance(content: Mapping[str, Any]) -> bool:

@@ -9,11 +9,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 from phantom import AXIAL, ball_dose, ball_patient, points_mm
+from test_cli import refused
 
 from DosePredictionLib.dosimetry.goals import bundled_goals
 from DosePredictionLib.dosimetry.named_dose import NamedDose
 from DosePredictionLib.patient.outlined_mask import OutlinedMask
 from DosePredictionLib.patient.volume import Volume
+from DosePredictionLib.patient.writer_folder import write_patient_folder
 from DosePredictionLib.report.write import warnings_of, write_report
 
 
@@ -93,3 +95,17 @@ def test_a_value_at_its_limit_agrees_with_the_verdict(gray: float, shown: str, v
     rows = rows_of((tmp_path / "page.html").read_text(encoding="utf-8"))
     row = next(row for row in rows if row[:1] == ["Cord"] and "≤ 45 Gy" in row)
     assert row[5:] == [shown, verdict]
+
+
+@pytest.mark.parametrize(
+    "content", ['{"prescriptions_gy": {"PTV70": 70}}', '{"system": "default", "dataset": "data", "patients": 4}',
+                '{"system": "diffkt3d", "modality": "ct"}', "[]", "{}"],
+)  # fmt: skip
+def test_a_file_that_does_not_say_how_a_dose_was_made_is_none_of_its_origin(content, tmp_path, capsys):
+    write_patient_folder(ball_patient(), tmp_path / "case")
+    ball_dose().write(tmp_path / "mine.nrrd")
+    (tmp_path / "other.json").write_text(content)
+    command = ["report", str(tmp_path / "case"), "--dose", str(tmp_path / "mine.nrrd"), "--gamma-points", "0"]
+    told = refused([*command, "--provenance", str(tmp_path / "other.json"), "-o", str(tmp_path / "page.html")], capsys)
+    assert "other.json does not say how a dose was predicted; give the prediction.json" in told
+    assert not (tmp_path / "page.html").exists()

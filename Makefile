@@ -75,9 +75,11 @@ test-packages: ## install the system packages of the demo and the tests, where t
 	$(call INSTALL_PACKAGES,$(DRAWING_PACKAGES) $(QT_PACKAGES))
 
 CASE ?= $(firstword $(wildcard Resources/SampleData/*/))
+# By the environment names reach the shell as they are, with blanks and quotes.
+export CASE CONFIG
 
 demo: venv system-packages ## predict the dose of the sample patient into demo-output/
-	@$(PY) DosePrediction/DosePredictionScene/headless.py "$(CASE)" -o demo-output
+	@$(PY) DosePrediction/DosePredictionScene/headless.py "$$CASE" -o demo-output
 
 test: venv test-packages lint ## everything that CI runs
 	@# A process a core, each with one thread: torch in several processes with several threads each would crawl.
@@ -92,8 +94,8 @@ bench: venv ## seconds and memory of prediction and DVH
 	@$(PY) Testing/Benchmarks/benchmark.py
 
 train: venv ## train as CONFIG=file.json says, or go on with that run
-	@[ -n "$(CONFIG)" ] || { echo "Say what to train: make train CONFIG=file.json" >&2; exit 2; }
-	@$(PY) -m DosePredictionLib train $(CONFIG)
+	@[ -n "$${CONFIG:-}" ] || { echo "Say what to train: make train CONFIG=file.json" >&2; exit 2; }
+	@$(PY) -m DosePredictionLib train "$$CONFIG"
 
 screenshots: venv test-packages ## take the pictures of the README anew
 	@$(PY) Testing/Module/screenshots.py

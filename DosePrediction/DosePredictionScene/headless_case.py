@@ -17,8 +17,8 @@ from DosePredictionLib.cli.result_folders import (
     check_earlier_predictions,
     check_writable,
     result_folders,
-    results_at_once,
 )
+from DosePredictionLib.cli.results_at_once import results_at_once
 from DosePredictionLib.dosimetry.goals import evaluate_goals
 from DosePredictionLib.dosimetry.tables import format_goals_table
 from DosePredictionLib.errors import InputError

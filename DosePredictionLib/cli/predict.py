@@ -27,10 +27,9 @@ from DosePredictionLib.cli.result_folders import (
     check_no_new_case,
     check_openkbp_tables,
     check_writable,
-    moved_when_whole,
     result_folders,
-    results_at_once,
 )
+from DosePredictionLib.cli.results_at_once import moved_when_whole, results_at_once
 from DosePredictionLib.dosimetry.goals import evaluate_goals
 from DosePredictionLib.dosimetry.tables import format_goals_table
 from DosePredictionLib.errors import InputError

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -13,14 +13,7 @@ from DosePredictionLib.patient.cases import Case
 from DosePredictionLib.patient.made_by_model import PREDICTION, holds_prediction, is_sampled_modality
 from DosePredictionLib.patient.reader_dicom import holds_dicom_case
 from DosePredictionLib.patient.reader_folder import is_patient_folder, patient_images
-from DosePredictionLib.whole_file import (
-    cannot_write,
-    check_replaceable,
-    move_onto,
-    partial_folder,
-    remove_file,
-    whole_file,
-)
+from DosePredictionLib.whole_file import check_replaceable, remove_file, whole_file
 
 #: The format whose predictions leave PATIENT.csv, too.
 OPENKBP = "openkbp"
@@ -158,56 +151,6 @@ def _tables_of(folder: Path) -> list[Path]:
     within = folder / Path(f"{_made(folder).get('patient')}.csv").name
     folder = folder.absolute()  # "." has no name
     return [within if within.exists() else folder.parent / f"{folder.name}.csv"]
-
-
-@contextmanager
-def results_at_once(folder: Path, openkbp_table: Path | None = None) -> Iterator[Path]:
-    """A temporary folder for a prediction's results, which take the place of an earlier one's when all are written.
-
-    Until then the earlier ones stay, also when the disk is full.
-
-    Args:
-        folder: where the results go.
-        openkbp_table: where the table in the challenge's layout goes, which is written to `OPENKBP` in the temporary
-            folder, if it is written.
-
-    Raises:
-        InputError: something can't be written, or removed.
-    """
-    with moved_when_whole(folder) as new:
-        yield new
-        remove_earlier_prediction(folder, openkbp_table)
-        if openkbp_table is not None:
-            for table in (new / OPENKBP).glob("*.csv"):
-                move_onto(table, openkbp_table)
-
-
-@contextmanager
-def moved_when_whole(folder: Path) -> Iterator[Path]:
-    """A temporary folder within one; the files that are in it at the end are moved there, those that say how first.
-
-    Where the block fails, nothing of it is left, nor the folder where it was not there before.
-
-    Raises:
-        InputError: the folder can't be written to.
-    """
-    missing = [place for place in (folder, *folder.parents) if not place.exists()]
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with partial_folder(folder) as new:
-            try:
-                yield new
-            except InputError as error:  # of a name in a folder that is gone when the user reads it
-                raise InputError(str(error).replace(str(new), str(folder))) from error
-            # By the JSON a folder is known as a prediction's, and an image as a sampled one.
-            for path in sorted((one for one in new.iterdir() if one.is_file()), key=lambda one: one.suffix != ".json"):
-                move_onto(path, folder / path.name)
-    except OSError as error:
-        raise cannot_write(folder, error) from error
-    finally:
-        for place in missing:
-            with suppress(OSError):  # it is not empty
-                place.rmdir()
 
 
 def remove_earlier_prediction(folder: Path, openkbp_table: Path | None = None) -> None:

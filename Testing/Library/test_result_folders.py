@@ -12,7 +12,8 @@ from tiny import tiny_weights
 
 from DosePredictionLib import whole_file
 from DosePredictionLib.cli.main import main
-from DosePredictionLib.cli.result_folders import check_openkbp_tables, moved_when_whole, remove_earlier_prediction
+from DosePredictionLib.cli.result_folders import check_openkbp_tables, remove_earlier_prediction
+from DosePredictionLib.cli.results_at_once import moved_when_whole
 from DosePredictionLib.errors import InputError
 from DosePredictionLib.patient.cases import Case
 from DosePredictionLib.patient.writer_folder import write_patient_folder

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -23,13 +23,12 @@ from DosePredictionLib.inference.device import (
     is_out_of_main_memory,
     is_out_of_memory,
 )
-from DosePredictionLib.inference.modality import ANY_TO_ANY
+from DosePredictionLib.inference.ensemble import Draw, Ensemble
 from DosePredictionLib.inference.options import PredictionOptions, Provenance
 from DosePredictionLib.inference.package_versions import package_versions
 from DosePredictionLib.inference.progress import Progress, ProgressReporter
 from DosePredictionLib.inference.shipped_weights import default_weights, shipped_calibration
 from DosePredictionLib.inference.uncertainty import UncertaintyCalibration
-from DosePredictionLib.inference.views import KnownViews, View
 from DosePredictionLib.inference.weights import LoadedWeights, load_weights
 from DosePredictionLib.patient.checks import check_patient
 from DosePredictionLib.patient.patient import Patient
@@ -77,13 +76,7 @@ class PredictionEngine:
         self._tell = tell
         self.device = choose_device(device, tell)
         self.loaded: LoadedWeights = load_weights(weights if weights is not None else default_weights(system))
-        header = self.loaded.header
-        if header.training.get("stage") == ANY_TO_ANY and header.config.get("dose_share") == 0:
-            raise InputError(
-                f"{self.loaded.path} was trained on every modality but the dose; ask it for another one with predict "
-                "--target, or train the stage dose from it."
-            )
-        self.members = (self.loaded, *self.loaded.companions)
+        self.ensemble = Ensemble(self.loaded)
         self._with_enough_memory(self._networks_to_device)
         fitted: dict[str, Any] = self.loaded.header.uncertainty
         self.calibration = UncertaintyCalibration(**fitted) if fitted else None
@@ -112,17 +105,15 @@ class PredictionEngine:
             Cancelled: ``cancelled`` said so.
         """
         began = time.perf_counter()
-        recommended = self.loaded.header.recommended
-        samples = options.samples or recommended.get("samples", 1)
-        steps = options.steps or recommended.get("steps", self.loaded.system.default_steps)
-        reporter = ProgressReporter(samples * steps, report, cancelled)
+        draws = self.ensemble.draws(options.samples or self._recommended_samples, options.steps)
+        reporter = ProgressReporter(sum(draw.steps for draw in draws), report, cancelled)
         reporter.enter("conditioning")
         patient = check_patient(patient)
         names = self.loaded.header.config["channels"]
         inputs = model_input(patient, tuple(names))  # type: ignore[arg-type]
         conditioned = time.perf_counter()
         reporter.enter("sampling")
-        mean, deviation = self._sample_all(inputs, samples, steps, options.seed, reporter)
+        mean, deviation = self._sample_all(inputs, draws, options.seed, reporter)
         sampled = time.perf_counter()
         reporter.enter("finishing")
         way_back, uncalibrated = WayBack(inputs.region, inputs.geometry, patient), None
@@ -148,7 +139,7 @@ class PredictionEngine:
             "finishing": round(finished - sampled, 3),
             "total": round(finished - began, 3),
         }
-        provenance = self._provenance(patient, samples, steps, options.seed, seconds)
+        provenance = self._provenance(patient, draws, options.seed, seconds)
         warnings = (*provenance.warnings, *(warning.text for warning in review))
         provenance = replace(
             provenance, warnings=warnings, review=review, channels=tuple(inputs.names), unusual_percent=unusual
@@ -163,43 +154,34 @@ class PredictionEngine:
             seed: of the noise.
             samples: so many instead.
         """
-        recommended = self.loaded.header.recommended
-        samples = samples or recommended.get("samples", 1)
-        steps = recommended.get("steps", self.loaded.system.default_steps)
-        reporter = ProgressReporter(samples * steps, lambda progress: None, lambda: False)
-        return self._sample_all(inputs, samples, steps, seed, reporter)[0]
+        draws = self.ensemble.draws(samples or self._recommended_samples)
+        reporter = ProgressReporter(sum(draw.steps for draw in draws), lambda progress: None, lambda: False)
+        return self._sample_all(inputs, draws, seed, reporter)[0]
+
+    @property
+    def _recommended_samples(self) -> int:
+        return self.loaded.header.recommended.get("samples", 1)
 
     def _sample_all(
-        self, inputs: ModelInput, samples: int, steps: int, seed: int, reporter: ProgressReporter
+        self, inputs: ModelInput, draws: Sequence[Draw], seed: int, reporter: ProgressReporter
     ) -> tuple[np.ndarray, np.ndarray | None]:
         """Mean and standard deviation over the samples (Welford's recurrence: no sample is kept)."""
         mean = np.zeros(inputs.region.shape, dtype=np.float32)
         squares = np.zeros_like(mean)
-        for index in range(samples):
-            member, view = self._member_and_view(index, samples)
-            seen = view.of(inputs.only(member.system.channels))
-            one = view.back(self._sample(member, seen, steps, seed * 1000 + index, reporter))
+        for index, draw in enumerate(draws):
+            seen = draw.view.of(inputs.only(draw.member.system.channels))
+            one = draw.view.back(self._sample(draw, seen, seed * 1000 + index, reporter))
             change = one - mean
             mean += change / (index + 1)
             squares += change * (one - mean)
-        return mean, np.sqrt(squares / (samples - 1)) if samples > 1 else None
+        return mean, np.sqrt(squares / (len(draws) - 1)) if len(draws) > 1 else None
 
-    def _member_and_view(self, index: int, samples: int) -> tuple[LoadedWeights, View]:
-        """Which weights draw a sample, and how the patient lies in it."""
-        number = index % len(self.members)
-        member = self.members[number]
-        # A companion's first sample is the mirror image's, so that two samples differ in both.
-        known = KnownViews.of_training(member.header.training)
-        return member, known.of_sample(index // len(self.members) + number, samples)
-
-    def _sample(
-        self, member: LoadedWeights, inputs: ModelInput, steps: int, seed: int, reporter: ProgressReporter
-    ) -> np.ndarray:
-        done = reporter.step
+    def _sample(self, draw: Draw, inputs: ModelInput, seed: int, reporter: ProgressReporter) -> np.ndarray:
+        done, system = reporter.step, draw.member.system
 
         def attempt() -> np.ndarray:
             reporter.step = done
-            return member.system.sample_dose(member.network, inputs, steps, seed, lambda _: reporter.advance())
+            return system.sample_dose(draw.member.network, inputs, draw.steps, seed, lambda _: reporter.advance())
 
         return self._with_enough_memory(attempt)
 
@@ -207,7 +189,7 @@ class PredictionEngine:
         return calibration.apply(inputs, dose_gy, self.device)
 
     def _networks_to_device(self) -> None:
-        for member in self.members:
+        for member in self.ensemble.members:
             member.network.to(self.device)
 
     def _with_enough_memory(self, work: Callable[[], Done]) -> Done:
@@ -233,13 +215,14 @@ class PredictionEngine:
         return self._with_enough_memory(work)
 
     def _provenance(
-        self, patient: Patient, samples: int, steps: int, seed: int, seconds: dict[str, float]
+        self, patient: Patient, draws: Sequence[Draw], seed: int, seconds: dict[str, float]
     ) -> Provenance:
+        samples, steps = len(draws), draws[0].steps
         return Provenance(
             system=self.loaded.header.system,
             weights=self.loaded.path.name,
             weights_sha256=self.loaded.sha256,
-            companions=tuple(f"{one.path.name} (sha256 {one.sha256})" for one in self.loaded.companions),
+            companions=tuple(self._companion(one, draws) for one in self.loaded.companions),
             trained_on=str(self.loaded.header.training.get("data", "")),
             patient=patient.identifier,
             ct_digest=ct_digest(patient) or "",
@@ -257,9 +240,9 @@ class PredictionEngine:
                 + (f" {s.prescription_gy:g} Gy" if s.prescription_gy else "")
                 for s in patient.structures
             ),
-            views=tuple(self._member_and_view(index, samples)[1].words for index in range(samples)),
+            views=tuple(draw.view.words for draw in draws),
             warnings=(*patient.warnings, *self._foreign_calibration()),
-            uncertainty=self._uncertainty(samples, steps),
+            uncertainty=self._uncertainty(draws),
             dvh_band=self.calibration.dvh_68 if self.calibration and samples > 1 else 1.0,
             dose_calibration=self.dose_calibration.path.name if self.dose_calibration else "",
             dose_calibration_sha256=self.dose_calibration.sha256 if self.dose_calibration else "",
@@ -270,9 +253,16 @@ class PredictionEngine:
             return []
         return [f"{self.dose_calibration.path.name} was trained on samples of other weights than these."]
 
-    def _uncertainty(self, samples: int, steps: int) -> str:
+    @staticmethod
+    def _companion(companion: LoadedWeights, draws: Sequence[Draw]) -> str:
+        """Which file it is, and its steps where they are not those of the weights themselves."""
+        steps = next((draw.steps for draw in draws if draw.member is companion), draws[0].steps)
+        other = "" if steps == draws[0].steps else f", {steps} {'step' if steps == 1 else 'steps'} a sample"
+        return f"{companion.path.name} (sha256 {companion.sha256}{other})"
+
+    def _uncertainty(self, draws: Sequence[Draw]) -> str:
         """What the standard deviation is worth."""
-        if samples == 1:
+        if len(draws) == 1:
             return "none: a single sample has no spread"
         if self.calibration is None:
             return "not calibrated: the spread of the samples"
@@ -280,7 +270,9 @@ class PredictionEngine:
         said = f"{CALIBRATED} on {self.calibration.patients} validation patients"
         if self.dose_calibration is not None:
             said += " without the dose calibration, so only roughly right for the calibrated dose"
-        if (samples, steps) == (recommended.get("samples"), recommended.get("steps")):
+        told = "samples" in recommended and "steps" in recommended
+        as_told = [draw.steps for draw in self.ensemble.draws(self._recommended_samples)]
+        if told and [draw.steps for draw in draws] == as_told:
             return said
         return (
             f"{said} for another choice (samples: {recommended.get('samples')}, steps: {recommended.get('steps')}), "

@@ -15,14 +15,19 @@ from tiny import TINY, tiny_weights
 from DosePredictionLib.cli import evaluate
 from DosePredictionLib.cli.main import main
 from DosePredictionLib.conditioning.channels import CHANNELS, model_input
+from DosePredictionLib.diffusion.variance_preserving import Prediction
 from DosePredictionLib.errors import InputError
 from DosePredictionLib.inference.calibration import parameters_sha256
 from DosePredictionLib.inference.engine import PredictionEngine
 from DosePredictionLib.inference.model_card import model_card
 from DosePredictionLib.inference.options import PredictionOptions, Provenance
+from DosePredictionLib.inference.progress import Progress
 from DosePredictionLib.inference.weights import load_weights, read_weights, save_weights
+from DosePredictionLib.inference.weights_header import WeightsHeader
 from DosePredictionLib.resources import resource_path
 from DosePredictionLib.systems.default import DefaultSystem
+from DosePredictionLib.systems.diffkt3d import DiffKT3DSystem
+from DosePredictionLib.systems.magdiff_adc import MagdiffAdcSystem
 from DosePredictionLib.training.config import TrainingConfig
 from DosePredictionLib.training.export import export_weights
 from DosePredictionLib.training.loop import TrainingRun
@@ -86,6 +91,52 @@ def test_a_single_sample_is_the_weights_own(weights):
 def test_a_calibration_belongs_to_the_whole_ensemble(weights):
     ensemble = load_weights(weights)
     assert parameters_sha256(ensemble) != parameters_sha256(replace(ensemble, companions=()))
+
+
+def with_magdiff(weights: Path, prediction: Prediction) -> Path:
+    """Weights like ``weights``, of one step, whose companion is MAGDiff-ADC's."""
+    torch.manual_seed(1)
+    system = MagdiffAdcSystem(
+        widths=(4, 6), blocks=(1, 1), radii=(1, 1), features=(4, 4), hidden=4, prediction=prediction, pure_noise=0.0
+    )
+    file, other = read_weights(weights), weights.parent / "magdiff.safetensors"
+    save_weights(system.build_network().state_dict(), WeightsHeader(system.name, asdict(system), {"data": "x"}), other)
+    told = [{"name": other.name, "sha256": read_weights(other).sha256}]
+    header = replace(file.header, companions=told, recommended={"samples": 2, "steps": 1})
+    save_weights(file.state, header, weights.parent / "pair.safetensors")
+    return weights.parent / "pair.safetensors"
+
+
+@pytest.mark.parametrize(("wanted", "other"), [(None, 8), (2, 2)])
+def test_each_member_takes_its_own_steps_unless_the_user_says_how_many(weights, wanted, other):
+    """A member that says noise is no good in the one step that is right for one that says the clean dose."""
+    engine = PredictionEngine("default", with_magdiff(weights, "epsilon"), "cpu")
+    reports: list[Progress] = []
+    predicted = engine.predict(ball_patient(), PredictionOptions(steps=wanted), reports.append)
+    own = wanted or 1
+    assert (reports[-1].step, reports[-1].total) == (own + other, own + other)
+    assert (predicted.provenance.samples, predicted.provenance.steps) == (2, own)
+    (companion,) = predicted.provenance.companions
+    assert (", 8 steps a sample)" in companion) == (wanted is None)
+    member = engine.loaded.companions[0]
+    inputs = model_input(ball_patient()).mirrored()
+    alone = member.system.sample_dose(member.network, inputs.only(member.system.channels), other, 1)[:, :, ::-1]
+    mine = engine.loaded.system.sample_dose(engine.loaded.network, model_input(ball_patient()), own, 0)
+    assert predicted.dose.array.max() == pytest.approx(((alone + mine) / 2).max(), abs=0.01)
+
+
+def test_a_companion_that_never_learnt_a_dose_is_refused(tmp_path):
+    """As it is where it is the one that was chosen."""
+    system = DiffKT3DSystem(width=32, heads=2, layers=1, feed_forward=32, slot_width=2, dose_share=0.0)
+    state, names = system.build_network().state_dict(), ("any", "dose")
+    other, path = (tmp_path / f"{name}.safetensors" for name in names)
+    save_weights(state, WeightsHeader("diffkt3d", asdict(system), {"data": "x", "stage": "any-to-any"}), other)
+    told = [{"name": other.name, "sha256": read_weights(other).sha256}]
+    config = asdict(replace(system, dose_share=0.4))
+    save_weights(state, WeightsHeader("diffkt3d", config, {"data": "x", "stage": "dose"}, companions=told), path)
+    for chosen in (other, path):
+        with pytest.raises(InputError, match="any.safetensors was trained on every modality but the dose"):
+            PredictionEngine("diffkt3d", chosen, "cpu")
 
 
 def test_a_companion_that_is_missing_or_another_file_is_refused(weights, companion, tmp_path):

@@ -26,6 +26,7 @@ from DosePredictionLib.cli.structure_tables import (
     structure_summary,
     write_structure_tables,
 )
+from DosePredictionLib.cli.validation_case import validation_case
 from DosePredictionLib.dosimetry.goals import GoalSet, goals_of
 from DosePredictionLib.dosimetry.openkbp_score import dvh_score
 from DosePredictionLib.dosimetry.patient_scores import PatientScores, challenge_masks, score_gdp_hmm, score_patient
@@ -46,11 +47,9 @@ from DosePredictionLib.inference.uncertainty import (
 )
 from DosePredictionLib.inference.weights_header import companion_path, read_weights_header
 from DosePredictionLib.patient.cases import Case, named_cases
-from DosePredictionLib.patient.openkbp_patient import OPENKBP_STRUCTURES
 from DosePredictionLib.patient.patient import Patient
 from DosePredictionLib.patient.patient_digest import patient_digest
 from DosePredictionLib.patient.reader_gdp_hmm import is_gdp_hmm
-from DosePredictionLib.patient.volume import Volume
 from DosePredictionLib.whole_file import check_replaceable
 from DosePredictionLib.worker.predictor import Predictor
 
@@ -305,17 +304,3 @@ def _calibration(made: Provenance) -> dict[str, str]:
     if not made.dose_calibration:
         return {}
     return {"dose_calibration": made.dose_calibration, "dose_calibration_sha256": made.dose_calibration_sha256}
-
-
-def validation_case(patient: Patient, dose: Volume, dose_std: Volume) -> ValidationCase:
-    """What a patient with a clinical dose tells of a prediction's uncertainty; ``patient`` has been scored before."""
-    assert patient.reference_dose is not None
-    masks, inside = challenge_masks(patient)
-    reference = patient.reference_dose.on_grid(patient.geometry).array
-    mean, spread, clinical = (
-        np.asarray(array[inside], dtype=np.float32)
-        for array in (dose.on_grid(patient.geometry).array, dose_std.on_grid(patient.geometry).array, reference)
-    )
-    # Cases wait for each other: what the DVH criteria never read would fill the memory.
-    read = {name: mask[inside] for name, mask in masks.items() if name in OPENKBP_STRUCTURES}
-    return ValidationCase(mean, spread, clinical, patient.prescription_gy, read, patient.geometry.spacing_mm)

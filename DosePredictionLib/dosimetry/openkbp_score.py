@@ -72,7 +72,6 @@ def dvh_criteria(
         InputError: a mask's shape differs from the dose's, or the dose is not a number somewhere.
     """
     dose = _checked(dose_gy, "dose", np.shape(dose_gy))
-    voxels_in_tenth_cc = max(1.0, float(np.round(100.0 / np.prod(np.asarray(spacing_mm, dtype=float)))))
     criteria = dict.fromkeys(CRITERION_NAMES, float("nan"))
     for name in OPENKBP_STRUCTURES:
         if name not in masks:
@@ -83,14 +82,21 @@ def dvh_criteria(
         doses = dose[inside]
         if doses.size == 0:
             continue
-        if name in OPENKBP_ORGANS:
-            percentile = max(0.0, 100.0 - voxels_in_tenth_cc / doses.size * 100.0)
-            criteria[f"{name} D_0.1_cc"] = float(np.percentile(doses, percentile))
-            criteria[f"{name} mean"] = float(doses.mean())
-        else:
-            for criterion, percentile in _TARGET_PERCENTILES.items():
-                criteria[f"{name} {criterion}"] = float(np.percentile(doses, percentile))
+        own = organ_criteria(doses, spacing_mm) if name in OPENKBP_ORGANS else target_criteria(doses)
+        criteria |= {f"{name} {criterion}": value for criterion, value in own.items()}
     return criteria
+
+
+def organ_criteria(doses_gy: np.ndarray, spacing_mm: tuple[float, float, float] | np.ndarray) -> dict[str, float]:
+    """`OAR_CRITERIA` of an organ's voxel doses, (V,) Gy, of which there is at least one; see `dvh_criteria`."""
+    voxels_in_tenth_cc = max(1.0, float(np.round(100.0 / np.prod(np.asarray(spacing_mm, dtype=float)))))
+    percentile = max(0.0, 100.0 - voxels_in_tenth_cc / doses_gy.size * 100.0)
+    return {"D_0.1_cc": float(np.percentile(doses_gy, percentile)), "mean": float(doses_gy.mean())}
+
+
+def target_criteria(doses_gy: np.ndarray) -> dict[str, float]:
+    """`TARGET_CRITERIA` of a target's voxel doses, (V,) Gy, of which there is at least one."""
+    return {name: float(np.percentile(doses_gy, percentile)) for name, percentile in _TARGET_PERCENTILES.items()}
 
 
 def dvh_differences(

@@ -111,17 +111,17 @@ def challenge_masks(patient: Patient) -> tuple[dict[str, np.ndarray], np.ndarray
         if target.prescription_gy is None:
             continue
         name = f"PTV{target.prescription_gy:g}"
-        mask = _on_grid(target, patient)
+        mask = structure_mask(target, patient)
         # Targets of one dose level (a primary tumour's and the nodes') are one to the challenge, as to the models.
         masks[name] = masks[name] | mask if name in masks else mask
     for standard_name, name in _OPENKBP_NAMES.items():
         organ = patient.standard(standard_name)
         if organ is not None:
-            masks[name] = _on_grid(organ, patient)
-    return masks, np.logical_or.reduce([_on_grid(structure, patient) for structure in region])
+            masks[name] = structure_mask(organ, patient)
+    return masks, np.logical_or.reduce([structure_mask(structure, patient) for structure in region])
 
 
-def _on_grid(structure: Structure, patient: Patient) -> np.ndarray:
+def structure_mask(structure: Structure, patient: Patient) -> np.ndarray:
     """A structure's mask on the patient's grid, boolean."""
     inside: np.ndarray = structure.mask.on_grid(patient.geometry, nearest=True).array != 0
     return inside

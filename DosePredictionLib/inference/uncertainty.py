@@ -8,13 +8,13 @@ al., 2002; Lei et al., JASA 2018, section 5.2). Where samples differ more, the s
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 
 import numpy as np
 
-from DosePredictionLib.dosimetry.openkbp_score import dvh_criteria
+from DosePredictionLib.dosimetry.openkbp_score import organ_criteria, target_criteria
 from DosePredictionLib.inference.isotonic import non_decreasing
 from DosePredictionLib.review.measures import mean_percent_where_dosed
 from DosePredictionLib.review.thresholds import read_thresholds
@@ -39,7 +39,8 @@ class ValidationCase:
     Attributes:
         mean_gy, spread_gy, reference_gy: (V,) mean and standard deviation over the samples, and the clinical dose.
         prescription_gy: highest prescription.
-        masks: (V,) booleans by OpenKBP's structure names.
+        targets, organs: the indices of each one's voxels among these, of one at least; all that the patient has count,
+            whatever they are called.
         spacing_mm: the voxel's edges.
     """
 
@@ -47,7 +48,8 @@ class ValidationCase:
     spread_gy: np.ndarray
     reference_gy: np.ndarray
     prescription_gy: float
-    masks: Mapping[str, np.ndarray]
+    targets: Sequence[np.ndarray]
+    organs: Sequence[np.ndarray]
     spacing_mm: tuple[float, float, float]
 
 
@@ -163,6 +165,8 @@ def fit_calibration(cases: Sequence[ValidationCase], seed: int = 0) -> Uncertain
     second = UncertaintyCalibration(tuple(knots), _rows(table), voxel_95, 1.0, 1.0, len(cases))
     sigmas = [_sigma(case, second) for case in cases]
     ratios = np.concatenate([_dvh_ratios(case, sigma) for case, sigma in zip(cases, sigmas, strict=True)])
+    if not ratios.size:  # no structure at all: a point's interval is as wide as its voxels'
+        ratios = scores / scale
     dosed_from = read_thresholds().by_id["uncertainty-high"]["dose_from_percent"]
     percents = [
         mean_percent_where_dosed(case.mean_gy, sigma, case.prescription_gy, dosed_from)
@@ -211,16 +215,19 @@ def _coverage(
         ratios = _dvh_ratios(case, sigma)
         points += [[one <= calibration.dvh_68, one <= calibration.dvh_95] for one in ratios]
     in_68, in_95 = (100 * np.mean(voxels, axis=0)).round(1)
-    dvh_68, dvh_95 = (100 * np.mean(points, axis=0)).round(1)
+    dvh_68, dvh_95 = (100 * np.mean(np.reshape(points, (-1, 2)), axis=0)).round(1)
     return Coverage(float(in_68), float(in_95), float(dvh_68), float(dvh_95), len(looked_at), cross_validated)
 
 
 def _voxels(cases: Sequence[ValidationCase], rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Relative dose, spread and absolute error (Gy of `SCALED_TO_GY`) of as many voxels of each patient."""
-    wanted = min(VOXELS_PER_PATIENT, *(len(case.mean_gy) for case in cases))
+    """Relative dose, spread and absolute error (Gy of `SCALED_TO_GY`) of as many voxels of each patient.
+
+    Of a patient with fewer some are drawn twice: the others' would be thinned to them otherwise.
+    """
+    wanted = min(VOXELS_PER_PATIENT, max(len(case.mean_gy) for case in cases))
     relative, spread, error = [], [], []
     for case in cases:
-        chosen = rng.choice(len(case.mean_gy), wanted, replace=False)
+        chosen = rng.choice(len(case.mean_gy), wanted, replace=len(case.mean_gy) < wanted)
         relative.append(np.clip(case.mean_gy[chosen] / case.prescription_gy, DOSE_KNOTS[0], DOSE_KNOTS[-1]))
         scale = SCALED_TO_GY / case.prescription_gy
         spread.append(case.spread_gy[chosen] * scale)
@@ -234,15 +241,17 @@ def _sigma(case: ValidationCase, calibration: UncertaintyCalibration) -> np.ndar
 
 def _dvh_ratios(case: ValidationCase, sigma: np.ndarray) -> np.ndarray:
     """The error of each scored DVH point over half the distance between the curves of mean +- sigma."""
-    points = [
-        dvh_criteria(dose, case.masks, case.spacing_mm)
-        for dose in (case.mean_gy, case.reference_gy, case.mean_gy + sigma, case.mean_gy - sigma)
-    ]
-    ratios = [
-        abs(points[0][name] - points[1][name]) / max((points[2][name] - points[3][name]) / 2, SMALLEST_GY)
-        for name in points[0]
-    ]
-    return np.array([ratio for ratio in ratios if not np.isnan(ratio)])
+    doses = (case.mean_gy, case.reference_gy, case.mean_gy + sigma, case.mean_gy - sigma)
+    mean, reference, upper, lower = (_dvh_points(case, dose) for dose in doses)
+    return np.abs(mean - reference) / np.maximum((upper - lower) / 2, SMALLEST_GY)
+
+
+def _dvh_points(case: ValidationCase, dose_gy: np.ndarray) -> np.ndarray:
+    """What the OpenKBP challenge scores of a structure, of all targets and organs, Gy."""
+    dose = np.asarray(dose_gy, dtype=float)
+    of_targets = [target_criteria(dose[inside]) for inside in case.targets]
+    of_organs = [organ_criteria(dose[inside], case.spacing_mm) for inside in case.organs]
+    return np.array([value for criteria in (*of_targets, *of_organs) for value in criteria.values()])
 
 
 def _rows(table: np.ndarray) -> tuple[tuple[float, ...], ...]:

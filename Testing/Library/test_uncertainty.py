@@ -10,7 +10,7 @@ import pytest
 from phantom import ball_dose, ball_patient
 from tiny import tiny_weights
 
-from DosePredictionLib.cli.evaluate import validation_case
+from DosePredictionLib.cli.validation_case import validation_case
 from DosePredictionLib.inference.engine import PredictionEngine
 from DosePredictionLib.inference.options import PredictionOptions
 from DosePredictionLib.inference.uncertainty import (
@@ -32,8 +32,8 @@ def patient_case(seed: int) -> ValidationCase:
     spread = random.gamma(2.0, 0.3, clinical.size)
     sigma = 0.5 + 2.0 * clinical / 70 + 1.5 * spread
     mean = np.maximum(clinical + sigma * random.standard_normal(clinical.size), 0)
-    masks = {"PTV70": clinical > 66, "Brainstem": (clinical > 20) & (clinical < 30)}
-    return ValidationCase(mean, spread, clinical, 70.0, masks, (4.0, 4.0, 2.5))
+    target, organ = np.flatnonzero(clinical > 66), np.flatnonzero((clinical > 20) & (clinical < 30))
+    return ValidationCase(mean, spread, clinical, 70.0, [target], [organ], (4.0, 4.0, 2.5))
 
 
 @pytest.fixture(scope="module")
@@ -67,7 +67,7 @@ def falling_case(seed: int) -> ValidationCase:
     random = np.random.default_rng(seed)
     clinical, spread = random.uniform(0, 75, 12_000), random.gamma(2.0, 0.3, 12_000)
     mean = np.maximum(clinical + 3.0 / (0.3 + spread) * random.standard_normal(12_000), 0)
-    return ValidationCase(mean, spread, clinical, 70.0, {"PTV70": clinical > 66}, (4.0, 4.0, 2.5))
+    return ValidationCase(mean, spread, clinical, 70.0, [np.flatnonzero(clinical > 66)], [], (4.0, 4.0, 2.5))
 
 
 def shipped_calibrations() -> list[UncertaintyCalibration]:
@@ -182,8 +182,8 @@ def even_case(seed: int, sigma_gy: float) -> ValidationCase:
     random = np.random.default_rng(seed)
     clinical = random.uniform(10, 75, 4_000)
     mean = clinical + sigma_gy * random.standard_normal(clinical.size)
-    spread, masks = random.uniform(0.4, 0.6, clinical.size), {"PTV70": clinical > 66}
-    return ValidationCase(mean, spread, clinical, 70.0, masks, (4.0, 4.0, 2.5))
+    spread, target = random.uniform(0.4, 0.6, clinical.size), np.flatnonzero(clinical > 66)
+    return ValidationCase(mean, spread, clinical, 70.0, [target], [], (4.0, 4.0, 2.5))
 
 
 def test_cross_validation_holds_out_the_patient_that_it_looks_at():
@@ -197,16 +197,37 @@ def test_the_stated_half_width_holds_68_percent_of_what_it_was_fitted_on_whateve
     random = np.random.default_rng(0)
     clinical, spread = random.uniform(0, 75, 12_000), random.gamma(0.3, 1.0, 12_000)
     mean = np.maximum(clinical + 2.0 * (0.05 + spread) * random.standard_normal(12_000), 0)
-    case = ValidationCase(mean, spread, clinical, 70.0, {"PTV70": clinical > 66}, (4.0, 4.0, 2.5))
+    case = ValidationCase(mean, spread, clinical, 70.0, [np.flatnonzero(clinical > 66)], [], (4.0, 4.0, 2.5))
     fitted = fit_calibration([case])
     stated = replace(case, spread_gy=fitted.standard_deviation(mean, spread, 70.0))
     seen = coverage([stated], fitted)
     assert seen.voxel_68 == pytest.approx(68, abs=0.5) and seen.voxel_95 == pytest.approx(95, abs=0.5)
 
 
-def test_a_validation_case_keeps_the_structures_that_its_criteria_read():
+def test_all_targets_and_organs_of_a_validation_case_count_whatever_they_are_called():
     patient = replace(ball_patient(), reference_dose=ball_dose())
     nodes = replace(patient.structures[2], name="PTV54", prescription_gy=54.0)
     lung = replace(patient.structures[5], name="Lung", standard_name="Lung_R")
     case = validation_case(patient.with_structures([*patient.structures, nodes, lung]), ball_dose(2.0), ball_dose(4.0))
-    assert set(case.masks) == {"PTV70", "PTV56", "SpinalCord", "LeftParotid", "RightParotid"}
+    volumes = [len(case.targets), len(case.organs)]
+    assert volumes == [3, 4], "70, 56 and 54 Gy; cord, both parotids and the lung"
+    assert case.targets[1].size == case.targets[2].size == np.count_nonzero(patient.structures[2].mask.array)
+    fitted = fit_calibration([case])
+    assert fitted.dvh_95 >= fitted.dvh_68 > 0
+
+
+def test_a_small_patient_does_not_thin_the_others(fitted):
+    small = patient_case(50)
+    few = slice(0, 40)
+    small = replace(small, mean_gy=small.mean_gy[few], spread_gy=small.spread_gy[few],
+                    reference_gy=small.reference_gy[few], targets=[], organs=[np.arange(40)])  # fmt: skip
+    with_it = fit_calibration([*(patient_case(seed) for seed in range(8)), small])
+    middle = np.array(with_it.sigma_gy)[3:9] / np.array(fitted.sigma_gy)[3:9]
+    assert np.median(middle) == pytest.approx(1.0, abs=0.1) and middle.min() > 0.6 and middle.max() < 1.6
+    assert np.ptp(np.array(with_it.sigma_gy), axis=1).mean() > 0.7 * np.ptp(np.array(fitted.sigma_gy), axis=1).mean()
+
+
+def test_without_any_structure_points_are_stated_as_voxels_are():
+    cases = [replace(even_case(seed, 1.0), targets=[], organs=[]) for seed in range(3)]
+    fitted = fit_calibration(cases)
+    assert fitted.dvh_68 == pytest.approx(1.0, abs=0.01) and fitted.dvh_95 == pytest.approx(fitted.voxel_95, rel=0.01)

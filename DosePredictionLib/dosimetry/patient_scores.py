@@ -48,7 +48,7 @@ class PatientScores:
 
 
 def score_patient(patient: Patient, dose: Volume, seconds: float = float("nan")) -> PatientScores:
-    """Score a dose on the patient's grid against the patient's reference dose.
+    """Score a dose on the patient's grid against the patient's reference dose, as far as that one's grid reaches.
 
     Raises:
         InputError: the patient has no reference dose or no region where dose can be.
@@ -56,7 +56,8 @@ def score_patient(patient: Patient, dose: Volume, seconds: float = float("nan"))
     if patient.reference_dose is None:
         raise InputError(f"{patient.identifier} has no reference dose to score against.")
     reference = patient.reference_dose.on_grid(patient.geometry).array
-    predicted = dose.on_grid(patient.geometry).array
+    known = patient.reference_dose.geometry.covers(patient.geometry)
+    predicted = np.where(known, dose.on_grid(patient.geometry).array, np.float32(0.0))
     masks, inside = challenge_masks(patient)
     differences = dvh_differences(predicted, reference, masks, patient.geometry.spacing_mm)
     error = dose_score(predicted, reference, inside)
@@ -87,7 +88,7 @@ def score_gdp_hmm(patient: Patient, dose: Volume) -> float:
             f"{patient.identifier} lacks a body, a reference dose or its prescriptions (PTV_DICT.json), without which "
             "the GDP-HMM challenge's error is not defined; add what is missing."
         )
-    inside = body[0].mask.on_grid(patient.geometry, nearest=True).array
+    inside = _on_grid(body[0], patient)
     reference = patient.reference_dose.on_grid(patient.geometry).array
     return gdp_hmm_mae(dose.on_grid(patient.geometry).array, reference, inside)
 
@@ -95,6 +96,7 @@ def score_gdp_hmm(patient: Patient, dose: Volume) -> float:
 def challenge_masks(patient: Patient) -> tuple[dict[str, np.ndarray], np.ndarray]:
     """Targets and organs by OpenKBP's names on the patient's grid, and the region that the dose score is defined over.
 
+    Of each what lies on the reference dose's grid, where there is one: beyond it there is nothing to score against.
     Targets are named by their dose level; what was put aside, or is none of the challenge's organs, is left out.
 
     Raises:
@@ -122,6 +124,8 @@ def challenge_masks(patient: Patient) -> tuple[dict[str, np.ndarray], np.ndarray
 
 
 def structure_mask(structure: Structure, patient: Patient) -> np.ndarray:
-    """A structure's mask on the patient's grid, boolean."""
+    """A structure's mask on the patient's grid, as far as a reference dose reaches, boolean."""
     inside: np.ndarray = structure.mask.on_grid(patient.geometry, nearest=True).array != 0
+    if patient.reference_dose is not None:
+        inside &= patient.reference_dose.geometry.covers(patient.geometry)
     return inside

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -53,7 +53,9 @@ class RoiError:
 
 
 def roi_errors(patient: Patient, dose: Volume, reference: Volume) -> list[RoiError]:
-    """Errors in every target and organ that has voxels, in the patient's order.
+    """Errors in every target and organ that has voxels on the clinical dose's grid, in the patient's order.
+
+    Of structures that reach beyond that grid the part on it counts: outside there is nothing to compare with.
 
     Args:
         patient: whose structures are looked at.
@@ -64,15 +66,16 @@ def roi_errors(patient: Patient, dose: Volume, reference: Volume) -> list[RoiErr
         InputError: a dose inside a structure is not a number somewhere.
     """
     difference = dose.on_grid(patient.geometry).array.astype(np.float64) - reference.on_grid(patient.geometry).array
+    known = reference.geometry.covers(patient.geometry)
     found = []
     for structure in patient.structures:
         if structure.role not in (StructureRole.TARGET, StructureRole.OAR):
             continue
-        inside = structure.mask.on_grid(patient.geometry, nearest=True).array != 0
+        inside = (structure.mask.on_grid(patient.geometry, nearest=True).array != 0) & known
         if not inside.any():
             continue
         errors = difference[inside]
-        both = compute_dvhs([dose, reference], structure)
+        both = compute_dvhs([dose, reference], _on_dose(structure, reference))
         is_target = structure.role is StructureRole.TARGET
         found.append(RoiError(
             structure=_label(structure),
@@ -86,6 +89,15 @@ def roi_errors(patient: Patient, dose: Volume, reference: Volume) -> list[RoiErr
             ),
         ))  # fmt: skip
     return found
+
+
+def _on_dose(structure: Structure, dose: Volume) -> Structure:
+    """The part of a structure that lies on a dose's grid."""
+    whole = structure.measured
+    known = dose.geometry.covers(whole.geometry)
+    if known.all():
+        return structure
+    return replace(structure, mask=Volume(np.where(known, whole.array, whole.array.dtype.type(0)), whole.geometry))
 
 
 def _label(structure: Structure) -> str:

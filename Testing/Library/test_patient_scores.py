@@ -16,6 +16,7 @@ from DosePredictionLib.cli.structure_tables import score_structures, write_struc
 from DosePredictionLib.dosimetry.openkbp_score import CRITERION_NAMES
 from DosePredictionLib.dosimetry.paired_tests import paired_scores
 from DosePredictionLib.dosimetry.patient_scores import PatientScores, challenge_masks, score_patient
+from DosePredictionLib.dosimetry.roi_error import roi_errors
 from DosePredictionLib.dosimetry.scorecard_reading import find_scorecard
 from DosePredictionLib.dosimetry.scorecard_scoring import ScorecardResult
 from DosePredictionLib.dosimetry.scorecard_table import write_scorecard_csv
@@ -46,6 +47,25 @@ def test_what_was_put_aside_is_no_part_of_an_organ_or_a_target(role: StructureRo
     beside = score_patient(patient.with_structures([*patient.structures, *aside]), dose)
     assert beside.dose_score == alone.dose_score and beside.facts == alone.facts
     np.testing.assert_array_equal(list(beside.differences.values()), list(alone.differences.values()))
+
+
+def test_beyond_the_clinical_doses_grid_there_is_nothing_to_score_against() -> None:
+    """As where a planning system reckons the dose near the targets alone: no figure is worse for what is not known."""
+    patient = replace(ball_patient(), reference_dose=ball_dose())
+    part = Volume(ball_dose().array[:, :24], AXIAL.cropped((0, 0, 0), (40, 24, 48)))
+    lower = replace(patient, reference_dose=part)
+    warmer = Volume(ball_dose().array + np.float32(2.0), AXIAL)
+    scores = score_patient(lower, warmer)
+    region = challenge_masks(lower)[1]
+    assert scores.dose_score == pytest.approx(2.0 * part.array.size / region.sum(), rel=1e-4)
+    measured = [value for value in scores.differences.values() if not np.isnan(value)]
+    assert measured == pytest.approx([2.0] * len(measured), abs=1e-4)
+    assert np.isnan(scores.differences["SpinalCord mean"])  # it lies behind the grid
+    for error in roi_errors(lower, warmer, part):
+        assert error.mae_gy == pytest.approx(2.0, abs=1e-4)
+        for one in error.criteria:  # the outer half of the grid's last voxels has their centres' dose
+            assert one.difference_gy == pytest.approx(2.0, abs=0.2), (error.structure, one.name)
+    assert "SpinalCord" not in [error.structure for error in roi_errors(lower, warmer, part)]
 
 
 def test_targets_of_one_level_are_one() -> None:

@@ -164,7 +164,10 @@ class Geometry:
         return Geometry(index3(parts * n for n in self.shape), spacing, vector3(origin), self.direction)
 
     def covers(self, other: Geometry) -> np.ndarray:
-        """Boolean (z, y, x) on another grid: which of its voxels' centres lie in a voxel of this one."""
+        """Boolean (z, y, x) on another grid: which of its voxels' centres lie in a voxel of this one.
+
+        Not those on the very border, where `Volume.on_grid` may give what lies outside.
+        """
         matrix = np.linalg.inv(self.index_to_lps) @ other.index_to_lps
         index = np.ogrid[tuple(slice(size) for size in other.shape)][::-1]  # x, y, z
         covered = np.ones((1, 1, 1), bool)
@@ -172,7 +175,7 @@ class Geometry:
             # Axes that this one doesn't turn with stay one voxel wide: parallel grids cost nothing.
             parts = (step * one for step, one in zip(row[:3], index, strict=True) if abs(step) > 1e-9)
             place = sum(parts, np.full((1, 1, 1), row[3]))
-            covered = covered & (place >= -0.5 - 1e-3) & (place <= size - 0.5 + 1e-3)
+            covered = covered & (place > -0.5 + 1e-3) & (place < size - 0.5 - 1e-3)
         return np.broadcast_to(covered, other.shape)
 
     def meets(self, other: Geometry) -> bool:

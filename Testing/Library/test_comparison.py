@@ -375,3 +375,13 @@ def test_beyond_the_evaluated_doses_grid_nothing_is_a_difference(patient: Patien
     assert found.max_absolute_gy == pytest.approx(0.0, abs=1e-4) and found.voxels == part.array.size
     assert found.mask == "all, as far as the evaluated dose's grid reaches"
     assert np.abs(dose_difference(part, whole, whole.geometry).array).max() == pytest.approx(0.0, abs=1e-4)
+
+
+@pytest.mark.parametrize("shift_mm", [0.0, -100.3, 17.7])
+def test_voxels_on_the_very_border_of_a_coarser_dose_are_no_difference(shift_mm: float) -> None:
+    """Dose voxels of twice the CT's size, every other centre in common: the dose's grid ends on centres of the CT."""
+    coarse = Geometry((10, 10, 10), (4.0, 4.0, 4.0), (shift_mm,) * 3)
+    fine = Geometry((30, 30, 30), (2.0, 2.0, 2.0), (shift_mm - 10.0,) * 3)
+    reference, dose = (Volume(np.full(grid.shape, 40.0, np.float32), grid) for grid in (fine, coarse))
+    assert voxel_statistics(reference, dose, np.ones(fine.shape, bool), "all").max_absolute_gy == 0.0
+    assert not dose_difference(dose, reference, fine).array.any()

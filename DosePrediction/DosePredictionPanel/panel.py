@@ -357,7 +357,7 @@ class Panel(VTKObservationMixin):
                     self.results.take(shown)
                     self.results.show(self.parameters, self.structures.rows)
                 else:  # the views have jumped to a CT that is not chosen any more
-                    self.results.views_show(shown.ct)
+                    self.results.take_of_another(shown)
                     self.refresh_soon()
 
     # Small things

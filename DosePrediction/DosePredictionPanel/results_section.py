@@ -164,9 +164,11 @@ class ResultsSection(Section):
         self._show_nodes()
         self.widget.collapsed = False
 
-    def views_show(self, ct: Any) -> None:
-        """The views have been brought to a CT: they come back to the chosen one when that is shown again."""
-        self._ct, self._applied = ct, {}
+    def take_of_another(self, shown: Shown) -> None:
+        """A prediction has come for a CT that is not chosen: the views have been brought to it, and will come back."""
+        self.measurement.take(shown)
+        self.scoring.forget()
+        self._ct, self._applied = shown.ct, {}
 
     def forget(self) -> None:
         """The scene is gone."""

@@ -234,3 +234,23 @@ def test_without_its_structures_a_dose_keeps_its_figures(two, tmp_path) -> None:
     click(session.panel.results.ui.exportTablesButton)
     session.settle()
     assert "not in the scene any more" in session.status and not (tmp_path / "goals.csv").exists()
+
+
+def test_figures_are_those_of_a_dose_that_came_while_another_patient_was_chosen(two, tmp_path) -> None:
+    session, first, second, value = two
+    session.panel.parameters.ct, session.panel.parameters.segmentation = first
+    session.panel.parameters.scorecard = "head-and-neck"
+    session.settle()
+    points = session.panel.results.ui.scorecardTotalLabel.text
+    session.predictor.factor = 0.5
+    click(session.panel.run.ui.predictButton)
+    session.standin.process_events(until=lambda: session.predictor.busy)
+    session.panel.parameters.ct, session.panel.parameters.segmentation = second
+    session.settle()
+    session.predictor.finish()
+    session.standin.process_events(until=lambda: not session.panel.logic.busy)
+    session.panel.parameters.ct, session.panel.parameters.segmentation = first
+    session.settle()
+    assert float(cord_value(session)) == pytest.approx(float(value) / 2, abs=0.02)
+    assert exported_cord(session, tmp_path) == pytest.approx(float(value) / 2, abs=0.02)
+    assert session.panel.results.ui.scorecardTotalLabel.text != points

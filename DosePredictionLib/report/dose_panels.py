@@ -86,8 +86,11 @@ def draw_dose_panels(
         error = np.abs(expected - predicted)[expected >= threshold_gy]
         grid[0][column].set_title(dose.name, fontsize=9)
         if error.size:
-            grid[2][column].set_xlabel(f"mean |difference| {error.mean():.2f} Gy in this slice,\n"
-                                       f"where the reference has {threshold_gy:.1f} Gy or more", fontsize=7)
+            grid[2][column].set_xlabel(
+                f"mean |difference| {error.mean():.2f} Gy in this slice,\n"
+                f"where the reference has {threshold_gy:.1f} Gy or more",
+                fontsize=7,
+            )
     for row, drawn in enumerate(shown):
         # The doses' colours reach to the highest dose; larger differences than the last row's colours may lie beyond.
         beyond, meaning = ("neither", "Gy") if row < 2 else ("both", "Gy, red: reference higher")

@@ -20,7 +20,7 @@ def said(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str
     return subprocess.run(command, cwd=ROOT, env={**kept, **environment}, capture_output=True, text=True, timeout=60)
 
 
-@pytest.mark.parametrize("name", ["config.json", "my config.json", "Müller's \"best\" run.json", "a;b & c.json"])
+@pytest.mark.parametrize("name", ["config.json", "my config.json", 'Müller\'s "best" run.json', "a;b & c.json"])
 def test_a_name_stays_whole(name):
     trained = ["-m", "DosePredictionLib", "train", name]
     assert said("train", f"CONFIG={name}").stdout.splitlines() == trained

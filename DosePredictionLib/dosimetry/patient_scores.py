@@ -88,7 +88,7 @@ def score_gdp_hmm(patient: Patient, dose: Volume) -> float:
             f"{patient.identifier} lacks a body, a reference dose or its prescriptions (PTV_DICT.json), without which "
             "the GDP-HMM challenge's error is not defined; add what is missing."
         )
-    inside = _on_grid(body[0], patient)
+    inside = structure_mask(body[0], patient)
     reference = patient.reference_dose.on_grid(patient.geometry).array
     return gdp_hmm_mae(dose.on_grid(patient.geometry).array, reference, inside)
 

@@ -12,7 +12,7 @@ from slicer.i18n import tr as _
 
 from DosePredictionLib.errors import InputError
 from DosePredictionLib.patient.checks import HIGHEST_PRESCRIPTION_GY
-from DosePredictionLib.patient.naming import match_structure_names, role_of_standard_name
+from DosePredictionLib.patient.naming import match_standard_name, match_structure_names
 from DosePredictionLib.patient.structure import StructureRole
 
 SEEN_ROLES = (StructureRole.TARGET, StructureRole.OAR, StructureRole.EXTERNAL)
@@ -79,12 +79,17 @@ def edited_role(choice: SegmentChoice, role: StructureRole) -> SegmentChoice:
 
 
 def edited_standard_name(choice: SegmentChoice, text: str) -> SegmentChoice:
-    """The choice with another TG-263 name, and that name's role where it has another kind; no text takes it away."""
-    name = text.strip() or None
-    role = role_of_standard_name(name) if name is not None else None
-    if role is None or choice.role is StructureRole.TARGET or (role is choice.role):
-        return replace(choice, standard_name=name, reason="chosen")
-    return SegmentChoice(role, name)
+    """The choice with another TG-263 name, and that name's role where it has another kind; no text takes it away.
+
+    Raises:
+        InputError: the text is no name that is known, however it is spelt; the model would not see the structure.
+    """
+    if not text.strip():
+        return replace(choice, standard_name=None, reason="chosen")
+    named = match_standard_name(text.strip())
+    if choice.role in (StructureRole.TARGET, named.role):
+        return replace(choice, standard_name=named.standard_name, reason="chosen")
+    return SegmentChoice(named.role, named.standard_name)
 
 
 def edited_prescription(choice: SegmentChoice, text: str) -> SegmentChoice:

@@ -68,6 +68,19 @@ def test_corrections_reach_the_patient(session: Session) -> None:
     assert text(session, "PTV70", DOSE) == "70" and text(session, "SpinalCord", STANDARD) == "SpinalCord"
 
 
+def test_a_name_may_be_spelt_as_one_likes_but_must_be_known(session: Session) -> None:
+    ct, segmentation = session.phantom()
+    edit(session, "SpinalCord", STANDARD, "left parotid")
+    assert text(session, "SpinalCord", STANDARD) == "Parotid_L"
+    parotid = {s.name: s for s in patient_from_nodes(ct, segmentation).structures}["SpinalCord"]
+    assert parotid.standard_name == "Parotid_L" and parotid.role is StructureRole.OAR
+    edit(session, "SpinalCord", STANDARD, "thing 7")
+    assert session.status.startswith("'thing 7' is no TG-263 name that is known")
+    assert text(session, "SpinalCord", STANDARD) == "Parotid_L", "the one before stays"
+    edit(session, "SpinalCord", STANDARD, "")
+    assert text(session, "SpinalCord", STANDARD) == ""
+
+
 def test_a_dose_in_cgy_or_none_is_marked_and_keeps_from_predicting(session: Session) -> None:
     session.phantom()
     button = session.panel.run.ui.predictButton

@@ -4,7 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from DosePredictionScene.contours_state import Contours, Touched, contours_in_pieces, contours_touched
+from DosePredictionScene.contours_state import (
+    Contours,
+    Touched,
+    contours_in_pieces,
+    contours_touched,
+    unless_touched_since,
+)
 from DosePredictionScene.pieces import Pieces
 from DosePredictionScene.predicted_plan import lost_structures, predicted_structures
 from DosePredictionScene.segment_choices import choices_digest
@@ -30,6 +36,11 @@ def measured_contours_in_pieces(dose: Any, parameters: Parameters, known: Contou
     """These structures as they are drawn now (`contours_in_pieces`)."""
     contours = yield from contours_in_pieces(measured_segmentation(dose, parameters), known)
     return contours
+
+
+def contours_of_patient(dose: Any, parameters: Parameters, contours: Contours) -> Contours:
+    """What was drawn of a patient who was read after these contours (`unless_touched_since`)."""
+    return unless_touched_since(contours, measured_segmentation(dose, parameters))
 
 
 def unless_touched(dose: Any, parameters: Parameters, work: Pieces[bool]) -> Pieces[bool]:

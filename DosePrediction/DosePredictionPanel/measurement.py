@@ -23,6 +23,7 @@ from DosePredictionLib.errors import InputError
 from DosePredictionPanel.comparison import compared_dose
 from DosePredictionPanel.jobs import Jobs
 from DosePredictionPanel.measured_structures import (
+    contours_of_patient,
     measured_contours_in_pieces,
     measured_contours_touched,
     structures_digest,
@@ -127,6 +128,8 @@ class Measurement:
             return known
         self._tell(_("Measuring the dose of the scene..."))
         measured = yield from restored_in_pieces(request, goals_of(goals))
+        if parameters is not None:
+            contours = contours_of_patient(dose, parameters, contours)
         self._know(dose, measured, structures, contours)
         self._tell(_("The dose of the scene is measured."))
         return measured
@@ -172,6 +175,7 @@ class Measurement:
             measured = yield from measured_again_in_pieces(self._known, request, goals)
         else:
             measured = yield from restored_in_pieces(request, goals)
+            contours = contours_of_patient(dose, parameters, contours)
         if not self._is_chosen(dose, wanted):
             return False
         yield from measures_updated_in_pieces(dose, measured)

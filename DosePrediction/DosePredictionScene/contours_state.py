@@ -25,11 +25,12 @@ class Touched:
     """The last touch of a segmentation; as long as it is the same, so are the contours.
 
     Attributes:
-        time: of what is drawn; 0 without segments.
+        times: of what is drawn of each segment, with the segment's ID and its value in a labelmap. The latest alone
+            would not tell: undoing brings earlier ones back.
         place: where it lies: its matrix to the world, or what else tells one transform from another.
     """
 
-    time: int = 0
+    times: tuple[tuple[str, int, int], ...] = ()
     place: tuple[float, ...] = ()
 
 
@@ -75,10 +76,12 @@ class Contours:
 
 #: Before anything was read.
 NOT_READ = Contours()
+#: Nobody knows which: drawn as no others, and touched since.
+UNCERTAIN = Contours(Touched((("", -1, -1),)), {"": SegmentState("touched while they were read")})
 
 
 def contours_touched(segmentation_node: Any) -> Touched:
-    """The last touch of a segmentation: another one whenever it is drawn on or moved.
+    """The last touch of a segmentation: another one whenever it is drawn on, undone or moved.
 
     It is another one without anything being drawn, too: saving a scene puts labelmaps together. `contours_in_pieces`
     tells.
@@ -87,9 +90,12 @@ def contours_touched(segmentation_node: Any) -> Touched:
     if segmentation is None:
         return Touched()
     source = segmentation.GetSourceRepresentationName()
-    drawn = [segmentation.GetSegment(name).GetRepresentation(source) for name in segmentation.GetSegmentIDs()]
-    time = max((int(one.GetMTime()) for one in drawn if one is not None), default=0)
-    return Touched(time, _place(segmentation_node)) if time else Touched()
+    times = []
+    for segment_id in segmentation.GetSegmentIDs():
+        segment = segmentation.GetSegment(segment_id)
+        drawn = segment.GetRepresentation(source)
+        times.append((str(segment_id), 0 if drawn is None else int(drawn.GetMTime()), int(segment.GetLabelValue())))
+    return Touched(tuple(times), _place(segmentation_node)) if times else Touched()
 
 
 def _place(segmentation_node: Any) -> tuple[float, ...]:
@@ -113,9 +119,17 @@ def contours_in_pieces(segmentation_node: Any, known: Contours) -> Pieces[Contou
     if touched == known.touched:
         return known
     segments = {}
-    for segment_id in segmentation_node.GetSegmentation().GetSegmentIDs() if touched.time else ():
+    for segment_id in segmentation_node.GetSegmentation().GetSegmentIDs() if touched.times else ():
         segments[segment_id] = yield from _segment_state(segmentation_node, segment_id)
     return Contours(touched, segments)
+
+
+def unless_touched_since(contours: Contours, segmentation_node: Any) -> Contours:
+    """These contours if what was read after them was read from the same ones; `UNCERTAIN` otherwise.
+
+    What was drawn meanwhile may be undone again, and then these would be taken for those that were read.
+    """
+    return contours if contours.touched == contours_touched(segmentation_node) else UNCERTAIN
 
 
 def _segment_state(segmentation_node: Any, segment_id: str) -> Pieces[SegmentState]:

@@ -25,7 +25,7 @@ from DosePredictionLib.worker.predictor import (
     Predictor,
     prediction_of,
 )
-from DosePredictionScene.contours_state import NOT_READ, Contours, contours_in_pieces
+from DosePredictionScene.contours_state import NOT_READ, Contours, contours_in_pieces, unless_touched_since
 from DosePredictionScene.known_outlines import with_known_outlines
 from DosePredictionScene.measured import Measured, measured_in_pieces
 from DosePredictionScene.measured_with import MeasuredWith, remember_measured_with
@@ -287,6 +287,7 @@ class PredictionRun:
             structures = choices_digest(request.segmentation_node.GetSegmentation(), request.choices)
         contours = yield from contours_in_pieces(request.segmentation_node, NOT_READ)
         read = yield from request.patient_in_pieces()
+        contours = unless_touched_since(contours, request.segmentation_node)
         if request.source is not None:
             read = yield from in_background(with_known_outlines, read, request.source)
         patient = yield from in_background(check_patient, read)

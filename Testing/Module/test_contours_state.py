@@ -65,6 +65,20 @@ def test_one_voxel_more_or_at_another_place_is_another_drawing() -> None:
     assert not read(node).are_drawn_as(known)
 
 
+def test_an_older_drawing_that_comes_back_is_noticed() -> None:
+    """Undoing gives a segment the labelmap of before, while another one was drawn on last."""
+    _, node = drawn()
+    for one in node.GetSegmentation().GetSegmentIDs():
+        node.GetSegmentation().SeparateSegmentLabelmap(one)
+    organ = node.GetSegmentation().GetSegment(segment_id(node, "Organ"))
+    kept = organ.GetRepresentation("Binary labelmap")
+    organ.AddRepresentation("Binary labelmap", slicer.vtkOrientedImageData())
+    node.GetSegmentation().GetSegment(segment_id(node, "Other")).GetRepresentation("Binary labelmap").Modified()
+    known = read(node)
+    organ.AddRepresentation("Binary labelmap", kept)
+    assert contours_touched(node) != known.touched and not read(node, known).are_drawn_as(known)
+
+
 def test_contours_under_another_transform_are_drawn_elsewhere() -> None:
     _, node = drawn()
     known = read(node)

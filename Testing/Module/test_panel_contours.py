@@ -10,12 +10,16 @@ import numpy as np
 import pytest
 import slicer
 import vtk
-from DosePredictionScene import voxels
-from DosePredictionScene.pieces import in_one_go
+from DosePredictionScene import prediction_run, voxels
+from DosePredictionScene.contours_state import Contours, contours_in_pieces
+from DosePredictionScene.patient_from_nodes import patient_from_nodes
+from DosePredictionScene.pieces import Pieces, in_one_go
 from DosePredictionScene.self_test import phantom_nodes
 from panel_session import Session
 from phantom_scene import transform_node
 from standin.gestures import choose, click
+
+from DosePredictionLib.worker.predictor import patient_dvhs
 
 
 @pytest.fixture
@@ -166,6 +170,31 @@ def test_goals_and_scorecard_follow_structures_that_are_moved(scored: Session) -
     structures.SetAndObserveTransformNodeID(None)
     scored.settle()
     assert figures_of(scored) == before
+
+
+def test_what_is_undone_after_the_patient_was_read_is_measured_as_it_is_then(
+    scored: Session, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Structures that are moved while the patient is read, and moved back before the dose has come."""
+    ct, structures = slicer.util.getNode("Phantom CT"), slicer.util.getNode("Phantom structures")
+    forward = np.eye(4)
+    forward[1, 3] = 40.0
+    transform = transform_node(forward)
+
+    def then_moved(node: Any, known: Contours) -> Pieces[Contours]:
+        contours = yield from contours_in_pieces(node, known)
+        node.SetAndObserveTransformNodeID(transform.GetID())
+        return contours
+
+    monkeypatch.setattr(prediction_run, "contours_in_pieces", then_moved)
+    click(scored.panel.run.ui.predictButton)
+    scored.standin.process_events(until=lambda: scored.predictor.busy)
+    structures.SetAndObserveTransformNodeID(None)
+    scored.predictor.finish()
+    scored.standin.process_events(until=lambda: not scored.panel.logic.busy)
+    scored.settle()
+    dvhs = patient_dvhs(patient_from_nodes(ct, structures), scored.panel.logic.shown.prediction.dose)
+    assert float(figures_of(scored)[0]) == pytest.approx(dvhs["SpinalCord"].dose_at_volume_cc(0.03), abs=0.01)
 
 
 def test_a_scene_that_was_loaded_is_followed_as_any_other(scored: Session, tmp_path: Path) -> None:

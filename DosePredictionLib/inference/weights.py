@@ -15,11 +15,13 @@ from torch import Tensor, nn
 from DosePredictionLib.conditioning.channels import CHANNELS, MORE_CHANNELS
 from DosePredictionLib.errors import InputError
 from DosePredictionLib.inference.eight_bits import SCALE, from_eight_bits, is_packed, to_eight_bits
-from DosePredictionLib.inference.weights_header import FORMAT, WeightsHeader, companion_path
+from DosePredictionLib.inference.weights_header import FORMAT, WeightsHeader, companion_path, header_from_json
 from DosePredictionLib.systems.registry import system_from_config
 from DosePredictionLib.systems.system import System
 from DosePredictionLib.whole_file import whole_file
 
+#: The largest number of half precision.
+LARGEST_HALF = torch.finfo(torch.float16).max
 Network = TypeVar("Network", bound=nn.Module)
 
 
@@ -48,11 +50,15 @@ def save_weights(state: dict[str, Tensor], header: WeightsHeader, path: str | Pa
     """Write weights in half precision or in ``bits`` = 8 (`eight_bits`); the file appears whole or not at all.
 
     The same weights with the same header are the same file to the last byte, by whose sha256 others know it.
+
+    Raises:
+        InputError: a weight is no number, or one beyond half precision; nothing is written.
     """
     from safetensors.torch import save
 
     packed = to_eight_bits(state) if bits == 8 else state
     stored = {name: _stored(name, value.detach().cpu()) for name, value in packed.items()}
+    _check_finite(stored, packed, path)
     described = json.dumps(asdict(header), sort_keys=True)
     metadata = {"format": FORMAT, "header": described, "sha256": _checksum(stored, described)}
     with whole_file(path) as temporary:
@@ -94,8 +100,8 @@ def load_weights(path: str | Path) -> LoadedWeights:
     """Read a weights file, check it to the last byte, and build its network; and those of its companions.
 
     Raises:
-        InputError: the file is missing, damaged, not ours, or made for other channels than this version makes; or a
-            companion is, or is another file than the weights were released with.
+        InputError: the file is missing, damaged, not ours, a newer version's, or made for other channels than this
+            version makes; or a companion is, or is another file than the weights were released with.
     """
     path = Path(path)
     file = read_weights(path)
@@ -123,7 +129,8 @@ def read_weights(path: str | Path) -> WeightsFile:
     """Read a weights file and check it to the last byte.
 
     Raises:
-        InputError: the file is missing, damaged, not ours, or made for other channels than this version makes.
+        InputError: the file is missing, damaged, not ours, a newer version's, or made for other channels than this
+            version makes.
     """
     from safetensors import SafetensorError, safe_open
 
@@ -141,7 +148,7 @@ def read_weights(path: str | Path) -> WeightsFile:
         raise InputError(f"{path} is not a weights file of DosePrediction; choose one made by its train command.")
     if metadata.get("sha256") != _checksum(state, described):
         raise InputError(f"The weights file {path} is damaged: its content and its checksum differ; fetch it again.")
-    header = WeightsHeader(**json.loads(described))
+    header = header_from_json(described, path)
     _check_channels(header, path)
     bits = 8 if is_packed(state) else 16
     return WeightsFile(from_eight_bits(state), header, hashlib.sha256(path.read_bytes()).hexdigest(), bits)
@@ -174,9 +181,20 @@ def _check_channels(header: WeightsHeader, path: Path) -> None:
 
 
 def _stored(name: str, value: Tensor) -> Tensor:
-    # Scales keep their precision: rounded, they would change a whole row of a matrix.
-    kept = value.dtype == torch.int8 or name.endswith(SCALE)
+    # Scales keep their precision: rounded, they would change a whole row of a matrix. Counts (of a batch norm's
+    # batches) go on beyond half precision.
+    kept = not value.is_floating_point() or name.endswith(SCALE)
     return (value if kept else value.to(torch.float16)).contiguous()
+
+
+def _check_finite(stored: dict[str, Tensor], exact: dict[str, Tensor], path: str | Path) -> None:
+    for name, value in stored.items():
+        lost = ~torch.isfinite(value)
+        if lost.any():
+            raise InputError(
+                f"The weights file {path} is not written: {name} holds {exact[name].detach().cpu()[lost][0].item():g}, "
+                f"and half precision ends at {LARGEST_HALF:g}; train again with a lower learning_rate."
+            )
 
 
 def _checksum(state: dict[str, Tensor], described: str) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import struct
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 
 from DosePredictionLib.errors import InputError
@@ -41,18 +41,39 @@ class WeightsHeader:
     companions: list[dict[str, str]] = field(default_factory=list)
 
 
+def header_from_json(described: str, path: str | Path) -> WeightsHeader:
+    """The header that a weights file's text describes.
+
+    Args:
+        described: a JSON object.
+        path: the file, for the message.
+
+    Raises:
+        InputError: it says what this version knows nothing of.
+        ValueError, TypeError: it is no header.
+    """
+    told = json.loads(described)
+    known = {one.name for one in fields(WeightsHeader)}
+    if isinstance(told, dict) and (unknown := sorted(set(told) - known)):
+        raise InputError(
+            f"The weights file {path} was made by a newer version of DosePrediction (its header has "
+            f"{', '.join(unknown)}); update this one."
+        )
+    return WeightsHeader(**told)
+
+
 def read_weights_header(path: str | Path) -> WeightsHeader:
     """The header of a weights file; the weights themselves are neither read nor checked.
 
     Raises:
-        InputError: the file is missing or not a weights file of DosePrediction.
+        InputError: the file is missing, not a weights file of DosePrediction, or a newer version's.
     """
     try:
         with Path(path).open("rb") as file:
             (length,) = struct.unpack("<Q", file.read(8))
             metadata = json.loads(file.read(length)).get("__metadata__", {}) if length < LONGEST_HEADER else {}
         if metadata.get("format") == FORMAT:
-            return WeightsHeader(**json.loads(metadata["header"]))
+            return header_from_json(metadata["header"], path)
     except OSError as error:
         raise InputError(f"The weights file {path} can't be read ({error.strerror}); choose another.") from error
     except (ValueError, KeyError, TypeError, AttributeError, struct.error):

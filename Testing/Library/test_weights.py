@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import os
 import stat
+from dataclasses import asdict, dataclass
 
 import pytest
 import torch
 from tiny import tiny_weights
 
 from DosePredictionLib.errors import InputError
-from DosePredictionLib.inference.weights import load_weights
+from DosePredictionLib.inference.weights import load_weights, read_weights, save_weights
+from DosePredictionLib.inference.weights_header import WeightsHeader, read_weights_header
 
 
 def test_round_trip_keeps_header_and_half_precision_weights(tmp_path):
@@ -67,3 +69,36 @@ def test_weights_that_do_not_fit_their_network_are_refused(tmp_path):
     path = tiny_weights(tmp_path / "tiny.safetensors", widths=[4, 8])
     with pytest.raises(InputError, match="do not fit"):
         load_weights(path)
+
+
+def test_weights_of_a_newer_version_ask_for_an_update(tmp_path):
+    file = read_weights(tiny_weights(tmp_path / "tiny.safetensors"))
+
+    @dataclass(frozen=True)
+    class NewerHeader(WeightsHeader):
+        sharpening: float = 1.0
+
+    newer = tmp_path / "newer.safetensors"
+    save_weights(file.state, NewerHeader(**asdict(file.header)), newer)
+    for read in (load_weights, read_weights_header):
+        with pytest.raises(InputError, match=r"newer\.safetensors was made by a newer version .*sharpening.*update"):
+            read(newer)
+
+
+@pytest.mark.parametrize("value", [7e4, -7e4, float("nan")])
+@pytest.mark.parametrize("bits", [16, 8])
+def test_weights_beyond_half_precision_are_refused_before_anything_is_written(tmp_path, value, bits):
+    path = tiny_weights(tmp_path / "tiny.safetensors")
+    file, before = read_weights(path), path.read_bytes()
+    bias = next(name for name, weight in file.state.items() if weight.ndim == 1)
+    state = {**file.state, bias: torch.full_like(file.state[bias], value, dtype=torch.float32)}
+    with pytest.raises(InputError, match=rf"tiny\.safetensors is not written: {bias} holds {value:g}"):
+        save_weights(state, file.header, path, bits)
+    assert path.read_bytes() == before and list(tmp_path.iterdir()) == [path]
+
+
+def test_counts_go_on_beyond_half_precision(tmp_path):
+    """A batch norm counts its batches, more of them in a long training than half precision has numbers."""
+    file = read_weights(tiny_weights(tmp_path / "tiny.safetensors"))
+    save_weights({**file.state, "norm.count": torch.tensor(100_001)}, file.header, tmp_path / "counted.safetensors")
+    assert read_weights(tmp_path / "counted.safetensors").state["norm.count"].item() == 100_001

@@ -7,11 +7,16 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Literal
 
+import numpy as np
 import torch
 from torch import Tensor
 
+from DosePredictionLib.errors import InputError
+
 #: What a denoiser says of its noisy input: the noise in it, the velocity, or the clean sample.
 Prediction = Literal["epsilon", "v", "x0"]
+#: Steps that the usual betas are made for.
+USUAL_STEPS = 1000
 #: ``denoiser(noisy, time)``; ``time`` is (N,) whole steps from 1 to the schedule's last.
 StepDenoiser = Callable[[Tensor, Tensor], Tensor]
 
@@ -21,22 +26,29 @@ class VarianceSchedule:
     """Noise that grows over whole steps while the variance stays one (Ho et al., NeurIPS 2020), linear in beta.
 
     Step 0 is the clean sample, step ``steps`` nearly pure noise: with the usual numbers 0.0064 of the clean sample is
-    left there, not nothing.
+    left there, not nothing. So it is with fewer or more steps: they are laid evenly over the usual ones (Nichol and
+    Dhariwal, ICML 2021, section 4), in between which the logarithm of what is kept is linear.
 
     Attributes:
         steps: T.
-        first_beta, last_beta: variance of the noise that the first and the last step add.
+        first_beta, last_beta: variance of the noise that the first and the last of the usual steps add.
+        usual_steps: of which those betas are.
     """
 
-    steps: int = 1000
+    steps: int = USUAL_STEPS
     first_beta: float = 1e-4
     last_beta: float = 0.02
+    usual_steps: int = USUAL_STEPS
 
     @cached_property
     def kept_variance(self) -> Tensor:
         """(T + 1,) float64, the cumulative product of 1 - beta ("alpha bar"); 1 at step 0."""
-        betas = torch.linspace(self.first_beta, self.last_beta, self.steps, dtype=torch.float64)
-        return torch.cat([torch.ones(1, dtype=torch.float64), torch.cumprod(1 - betas, dim=0)])
+        betas = torch.linspace(self.first_beta, self.last_beta, self.usual_steps, dtype=torch.float64)
+        kept = torch.cat([torch.ones(1, dtype=torch.float64), torch.cumprod(1 - betas, dim=0)])
+        if self.steps == self.usual_steps:
+            return kept
+        places = np.linspace(0, self.usual_steps, self.steps + 1)
+        return torch.from_numpy(np.exp(np.interp(places, np.arange(self.usual_steps + 1), kept.log().numpy())))
 
     def levels(self, time: Tensor, like: Tensor) -> tuple[Tensor, Tensor]:
         """How much of the clean sample and how much noise there is at each item's step, shaped to multiply ``like``.
@@ -89,9 +101,12 @@ class VarianceSchedule:
 
         The grid begins at pure noise and each call's next step is the next call's step ("trailing", Lin et al., WACV
         2024, section 3.3).
+
+        Raises:
+            InputError: the process has no so many.
         """
         if not 1 <= steps <= self.steps:
-            raise ValueError(f"a sampler on {self.steps} steps takes 1 to {self.steps} of them, not {steps}")
+            raise InputError(f"The noise process has {self.steps} steps; sample in 1 to {self.steps}, not {steps}.")
         return [round(self.steps * left / steps) for left in range(steps, -1, -1)]
 
     def ddim_sample(
@@ -122,6 +137,9 @@ class VarianceSchedule:
 
         Returns:
             The clean sample, of ``noise``'s shape.
+
+        Raises:
+            InputError: more steps than T, or none.
         """
         current, clean = noise, noise
         grid = self.times(steps)

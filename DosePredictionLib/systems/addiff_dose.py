@@ -63,7 +63,7 @@ class AddiffDoseSystem(TuplesFromJson):
         ct_widths, latent: of the CT autoencoder.
         patch, overlap: (z, y, x) voxels.
         prediction: what the denoiser says: "epsilon" (the paper's), "v" or "x0".
-        diffusion_steps: T; betas are 1e-4 to 0.02.
+        diffusion_steps: T; betas are 1e-4 to 0.02 where T is 1000, see `VarianceSchedule`.
         eta: fresh noise of sampling in fewer than T steps, 0 (DDIM) to 1. All T steps are always ancestral (eta = 1).
         limits_gy: one dose limit an organ of `OAR_CHANNELS`, maximum or mean, of the paper's table; for the larynx,
             which isn't in it, that of the pharyngeal constrictor.
@@ -109,7 +109,7 @@ class AddiffDoseSystem(TuplesFromJson):
     @property
     def default_steps(self) -> int:
         """See `System`."""
-        return 1 if self.prediction == "x0" else STEPS_OF_NOISE
+        return 1 if self.prediction == "x0" else min(STEPS_OF_NOISE, self.diffusion_steps)
 
     @property
     def schedule(self) -> VarianceSchedule:
@@ -212,9 +212,9 @@ class AddiffDoseSystem(TuplesFromJson):
                     ).float())  # fmt: skip
                 return merge_patches(torch.cat(said), places, weight, torch.zeros_like(noisy))
 
-            eta = 1.0 if steps >= self.diffusion_steps else self.eta
+            eta = 1.0 if steps == self.diffusion_steps else self.eta
             clean = self.schedule.ddim_sample(
-                denoiser, noise, min(steps, self.diffusion_steps), eta, prediction=self.prediction,
+                denoiser, noise, steps, eta, prediction=self.prediction,
                 known=lambda clean: possible_dose(clean, region), on_step=on_step, generator=generator,
             )  # fmt: skip
         return in_gy(clean[0, 0].float().cpu().numpy(), inputs, offset)

@@ -57,7 +57,7 @@ class MagdiffAdcSystem(TuplesFromJson):
         radii: k of the 2k + 1 slices that guide each level; all 0 is the slice alone.
         features, hidden: of the anatomy's encoder and of the guidance.
         prediction: what the denoiser says: "epsilon", "v" or "x0".
-        noise_steps: T of the noise process.
+        noise_steps: T of the noise process, see `VarianceSchedule`.
         noise_length_mm: along the patient, over which the noise stays alike; 0 draws each slice's by itself.
         pure_noise: share of the training draws that start from pure noise. Give 0 where the denoiser says noise: there
             the answer is what it was shown, and nothing is learnt.
@@ -89,7 +89,7 @@ class MagdiffAdcSystem(TuplesFromJson):
     @property
     def default_steps(self) -> int:
         """See `System`."""
-        return 1 if self.prediction == "x0" else STEPS_OF_NOISE
+        return 1 if self.prediction == "x0" else min(STEPS_OF_NOISE, self.noise_steps)
 
     @property
     def schedule(self) -> VarianceSchedule:

@@ -240,4 +240,5 @@ class AddiffStage(SystemStage[AddiffDoseSystem]):
 
     @property
     def _validation_steps(self) -> int:
-        return VALIDATION_STEPS if self.system.prediction == "x0" else VALIDATION_STEPS_OF_NOISE
+        wanted = VALIDATION_STEPS if self.system.prediction == "x0" else VALIDATION_STEPS_OF_NOISE
+        return min(wanted, self.system.diffusion_steps)

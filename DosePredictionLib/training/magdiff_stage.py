@@ -77,6 +77,6 @@ class MagdiffStage(SystemStage[MagdiffAdcSystem]):
 
         Of `VALIDATION_STEPS` steps, or of as many more as the system needs whose denoiser doesn't say the clean dose.
         """
-        steps = max(VALIDATION_STEPS, self.system.default_steps)
+        steps = min(max(VALIDATION_STEPS, self.system.default_steps), self.system.noise_steps)
         predicted = self.system.sample_dose(cast(SpadeUNet2d, network), case.inputs, steps, seed)
         return case.mean_error_gy(predicted)

@@ -8,6 +8,8 @@ import torch
 from DosePredictionLib.diffusion.slice_noise import correlated_noise
 from DosePredictionLib.diffusion.variance_preserving import VarianceSchedule
 from DosePredictionLib.diffusion.velocity_process import VariancePreservingVelocity
+from DosePredictionLib.errors import InputError
+from DosePredictionLib.systems.registry import system_from_config
 
 SCHEDULE = VarianceSchedule()
 
@@ -54,8 +56,36 @@ def test_the_sampler_s_grid_runs_from_pure_noise_to_the_clean_sample(steps):
     assert all(abs(time - 1000 * left / steps) <= 0.5 for time, left in zip(times, range(steps, -1, -1), strict=True))
     gaps = [early - late for early, late in zip(times[:-1], times[1:], strict=True)]
     assert max(gaps) - min(gaps) <= 1 and min(gaps) > 0
-    with pytest.raises(ValueError, match="not 0"):
-        SCHEDULE.times(0)
+    for wrong in (0, 1001):
+        with pytest.raises(InputError, match=f"has 1000 steps; sample in 1 to 1000, not {wrong}"):
+            SCHEDULE.times(wrong)
+
+
+@pytest.mark.parametrize("steps", [1, 3, 20, 250, 3000])
+def test_a_process_of_any_number_of_steps_ends_in_as_much_noise(steps):
+    """Or samples, which begin at noise alone, would begin where the denoiser was never trained."""
+    other = VarianceSchedule(steps)
+    assert float(other.kept_variance[steps].sqrt()) == pytest.approx(0.0064, abs=1e-4)
+    assert (other.kept_variance.diff() < 0).all() and len(other.kept_variance) == steps + 1
+    if 1000 % steps == 0:  # a part of the usual steps
+        assert torch.allclose(other.kept_variance, SCHEDULE.kept_variance[:: 1000 // steps], rtol=1e-9)
+
+
+def test_no_system_takes_more_steps_by_itself_than_its_process_has():
+    for name, steps in (("magdiff_adc", "noise_steps"), ("addiff_dose", "diffusion_steps")):
+        assert system_from_config(name, {"prediction": "epsilon", steps: 5}).default_steps == 5
+
+
+def test_a_dose_near_its_prescription_comes_out_as_high_in_a_process_of_fewer_steps():
+    for steps in (1000, 250, 100):
+        process = VarianceSchedule(steps)
+
+        def say(noisy, time, process=process):
+            signal, spread = process.levels(time, noisy)
+            return 1.0 + (noisy - signal) * signal * 0.1**2 / (signal**2 * 0.1**2 + spread**2)
+
+        drawn = process.ddim_sample(say, noise(100_000), 50, prediction="x0")
+        assert float(drawn.mean()) == pytest.approx(1.0, abs=0.003), steps
 
 
 def test_training_never_asks_for_the_noise_in_a_clean_sample():
@@ -93,7 +123,7 @@ def test_a_few_steps_are_consistent_and_the_same_for_every_kind_of_prediction():
 
 def test_ancestral_steps_have_the_posterior_s_mean_and_variance():
     """Algorithm 2 of Ho et al., written out for one step, against the sampler's."""
-    short = VarianceSchedule(steps=2, first_beta=0.2, last_beta=0.6)
+    short = VarianceSchedule(steps=2, first_beta=0.2, last_beta=0.6, usual_steps=2)
     start = noise(200_000)
     said = torch.full_like(start, 0.3)
     after_one: list[torch.Tensor] = []

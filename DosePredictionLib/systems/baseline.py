@@ -28,7 +28,8 @@ class BaselineSystem(TuplesFromJson):
     """A network from the patient's channels to the dose, in units where zero is -1 and the highest prescription +1.
 
     Attributes:
-        channels: the patient's channels, in order.
+        channels: the patient's channels, in order. The network is not told the voxels' size: patients should have
+            voxels about as large as those that it was trained on.
         architecture: see `networks.baselines.baseline_network`.
         width: channels of the finest level.
         drop: probability that an optional condition (CT, beams) is left out of a training draw.

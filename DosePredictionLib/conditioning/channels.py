@@ -66,12 +66,16 @@ class ModelInput:
         """Organ to its voxels, (Z, Y, X) boolean, of those of `OAR_CHANNELS` that are among the channels, in order."""
         return {organ: self.channel(organ) > 0.5 for organ in OAR_CHANNELS if organ in self.names}
 
+    @property
+    def far_away(self) -> np.ndarray:
+        """The channels' values far from the patient, float32 (C, 1, 1, 1)."""
+        values = [FARTHEST_MM / 50.0 if name.startswith("distance_") else 0.0 for name in self.names]
+        return np.array(values, dtype=np.float32)[:, None, None, None]
+
     def padded_channels(self, shape: tuple[int, ...], offset: tuple[int, ...]) -> np.ndarray:
         """The channels laid into a larger volume, float32 (C, *shape), each continued with its value far away."""
-        padded = np.zeros((len(self.names), *shape), dtype=np.float32)
-        for index, name in enumerate(self.names):
-            if name.startswith("distance_"):
-                padded[index] = FARTHEST_MM / 50.0
+        padded = np.empty((len(self.names), *shape), dtype=np.float32)
+        padded[:] = self.far_away
         padded[(slice(None), *window(self.region.shape, offset))] = self.channels
         return padded
 

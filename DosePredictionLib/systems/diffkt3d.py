@@ -253,8 +253,9 @@ class DiffKT3DSystem(TuplesFromJson):
         channels = inputs.padded_channels(shape, offset)
 
         region = batch_of_one(pad_to(inputs.region, shape, offset), device)[None]
-        nothing = np.zeros((len(inputs.names), 1, 1, 1), np.float32)
-        empty = NO_DOSE if target == DOSE else batch_of_one(modality_volume(target, inputs.names, nothing), device)
+        empty: Tensor | float = NO_DOSE
+        if target != DOSE:
+            empty = batch_of_one(modality_volume(target, inputs.names, inputs.far_away), device)
         with torch.inference_mode(), torch.autocast(device.type, dtype=torch.bfloat16):
             conditions = {
                 name: network.encode(name, batch_of_one(modality_volume(name, inputs.names, channels), device))
@@ -303,9 +304,18 @@ class DiffKT3DSystem(TuplesFromJson):
             volume = network.decode(target, clean)
             return network.encode(target, torch.where(region, volume, torch.as_tensor(empty).to(volume)))
 
-        # A learned codec would lose a little with every way there and back.
-        known = outside_is_empty if self.codec == "blocks" and target != "ptv" else None
-        return sample_process(self.noise_process, denoiser, noise, steps, known, on_step)
+        if self.codec == "blocks":
+            # Distances to the targets are none that a volume outside the region has everywhere.
+            known = outside_is_empty if target != "ptv" else None
+            return sample_process(self.noise_process, denoiser, noise, steps, known, on_step)
+
+        # A learned codec would lose a little with every way there and back: latent voxels are set instead. The denoiser
+        # learns nothing of those that hold none of the region, and noise left there would get into what is restored.
+        volume = torch.as_tensor(empty, dtype=torch.float32, device=region.device).expand(1, _COUNTS[target], 1, 1, 1)
+        nothing = network.encode(target, volume.expand(-1, -1, *region.shape[2:]))
+        return sample_process(
+            self.noise_process, denoiser, noise, steps, lambda clean: torch.where(occupied, clean, nothing), on_step
+        )
 
     def sample_dose(
         self,

@@ -157,24 +157,44 @@ def test_maisi_folders_that_lack_something_say_so(tmp_path):
         start_from(tmp_path, system.build_network(), system)
 
 
+def pretrained(folder, kind):
+    if kind == "wan":
+        wan_folder(folder)
+        system = DiffKT3DSystem(**wan_system_config(folder), slot_width=4, channels=CHANNELS)
+    else:
+        system = maisi_system()
+        maisi_folder(folder)
+    network = system.build_network()
+    start_from(folder, network, system)
+    return system, network.eval()
+
+
 @pytest.mark.parametrize("kind", ["wan", "maisi"])
 def test_a_pretrained_backbone_can_be_trained_and_samples_a_dose(tmp_path, kind):
     from DosePredictionLib.conditioning.channels import model_input
     from DosePredictionLib.networks.low_rank import add_low_rank
 
-    if kind == "wan":
-        folder = wan_folder(tmp_path)
-        system = DiffKT3DSystem(**wan_system_config(folder), slot_width=4, channels=CHANNELS)
-    else:
-        folder, system = tmp_path / "maisi", maisi_system()
-        maisi_folder(folder)
-    network = system.build_network()
-    start_from(folder, network, system)
+    system, network = pretrained(tmp_path / kind, kind)
     inputs = model_input(ball_patient(), CHANNELS).cropped((8, 8, 8), (15, 17, 18))
-    dose_gy = system.sample_dose(network.eval(), inputs, 1, 0)
+    dose_gy = system.sample_dose(network, inputs, 1, 0)
     assert dose_gy.shape == (15, 17, 18) and dose_gy.min() >= 0
     add_low_rank(network, 2, lambda name: name.startswith("denoiser"))
     latent = torch.randn(1, 4, *network.latent_size(system.padded((15, 17, 18))))
     network(latent, torch.ones(1), "dose", {"ct": latent}).square().mean().backward()
     learning = {name for name, parameter in network.named_parameters() if parameter.grad is not None}
     assert any(name.endswith(".up") for name in learning) and not any("original" in name for name in learning)
+
+
+@pytest.mark.parametrize("kind", ["wan", "maisi"])
+def test_nothing_but_the_empty_volume_is_left_where_the_patient_is_not(tmp_path, kind):
+    """Noise that stayed there would get into the patient's dose, since a learned codec restores voxels from around."""
+    system, network = pretrained(tmp_path / kind, kind)
+    region = torch.zeros(1, 1, *system.padded((40, 48, 48)), dtype=torch.bool)
+    region[:, :, :16, :16, :16] = True
+    occupied = network.occupied(region)
+    with torch.no_grad():
+        for target, empty in (("dose", torch.full((1, 1, 1, 1, 1), -1.0)), ("ptv", torch.zeros(1, 3, 1, 1, 1))):
+            latents = system.sample_latents(network, target, {}, region, 2, [1, 2], empty=empty)
+            nothing = network.encode(target, empty.expand(-1, -1, *region.shape[2:]))
+            assert torch.allclose(latents[:, :, ~occupied], nothing[:, :, ~occupied], atol=1e-5)
+            assert (latents[0] - latents[1])[:, occupied].abs().mean() > 0.1

@@ -15,8 +15,9 @@ pytestmark = pytest.mark.skipif(shutil.which("make") is None, reason="make is no
 
 def said(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
     """What a target would run, an argument a line; nothing is installed."""
-    command = ["make", "-o", "venv", "-o", "system-packages", "PY=printf '%s\\n'", *arguments]
-    kept = {name: value for name, value in os.environ.items() if name not in ("CASE", "CONFIG", "MAKEFLAGS")}
+    # Within make, as these tests run there, make tells its folders, too.
+    command = ["make", "--no-print-directory", "-o", "venv", "-o", "system-packages", "PY=printf '%s\\n'", *arguments]
+    kept = {name: value for name, value in os.environ.items() if name not in ("CASE", "CONFIG", "MAKEFLAGS", "MFLAGS")}
     return subprocess.run(command, cwd=ROOT, env={**kept, **environment}, capture_output=True, text=True, timeout=60)
 
 

@@ -20,7 +20,8 @@ class LinearStart(nn.Module):
     """Ridge regression (Hoerl and Kennard, Technometrics 12, 1970) of a modality's latent, cube by cube.
 
     Fitted in closed form, not trained: a mandible's contour says at once where bone is, and what surrounds the spinal
-    cord, where gradient steps on one patient each take thousands. A hidden condition is the mean one.
+    cord, where gradient steps on one patient each take thousands. A hidden condition is zero: the mean one, where
+    latents are standardised (`BlockCodec`).
 
     Args:
         target: the modality.

@@ -142,15 +142,16 @@ class DiffKT3DSystem(TuplesFromJson):
             raise InputError(
                 'DiffKT3D starts linear with codec "blocks", process "rectified-flow", prediction "clean".'
             )
+        if self.codec == "wan" and self._together[0] > 1:
+            raise InputError(
+                "DiffKT3D's codec \"wan\" gives one layer more than the slices fill, so that layers can't be joined by "
+                f'{self._together[0]}; give merge 1, a patch of one layer (z) and backbone "transformer".'
+            )
 
     @property
     def size_multiple(self) -> tuple[int, int, int]:
         """Volumes are padded to multiples of these numbers of voxels (z, y, x)."""
-        stride, merge = self._stride, self.merge if self.backbone == "transformer" else 1
-        if self.backbone == "maisi":
-            halvings = 2 ** (len(self.backbone_config.get("num_channels", (64, 128, 256, 512))) - 1)
-            return (stride[0] * halvings, stride[1] * halvings, stride[2] * halvings)
-        z, y, x = (n * p * merge for n, p in zip(stride, self.patch, strict=True))
+        z, y, x = (n * latent for n, latent in zip(self._stride, self._together, strict=True))
         return (z, y, x)
 
     @property
@@ -339,6 +340,15 @@ class DiffKT3DSystem(TuplesFromJson):
         from DosePredictionLib.networks.maisi_codec import MaisiCodec
 
         return MaisiCodec(self.codec_config, _COUNTS, self.latent_scale)
+
+    @property
+    def _together(self) -> tuple[int, int, int]:
+        """Latent voxels (z, y, x) that the denoiser needs multiples of."""
+        if self.backbone == "maisi":
+            halvings = 2 ** (len(self.backbone_config.get("num_channels", (64, 128, 256, 512))) - 1)
+            return (halvings, halvings, halvings)
+        z, y, x = (latent * self.merge for latent in self.patch)
+        return (z, y, x)
 
     @property
     def _stride(self) -> tuple[int, int, int]:

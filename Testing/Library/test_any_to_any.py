@@ -200,6 +200,10 @@ def test_configurations_are_checked():
         DiffKT3DSystem(codec="jpeg")
     with pytest.raises(InputError, match="no process"):
         DiffKT3DSystem(process="brownian")
+    # 4 k slices are k + 1 layers.
+    for told in ({}, {"merge": 1, "patch": (2, 1, 1)}, {"merge": 1, "backbone": "maisi"}):
+        with pytest.raises(InputError, match="one layer more than the slices fill.*give merge 1"):
+            DiffKT3DSystem(codec="wan", **told)
     system = DiffKT3DSystem(**json.loads(json.dumps(asdict(DiffKT3DSystem()))))
     assert system == DiffKT3DSystem()
 

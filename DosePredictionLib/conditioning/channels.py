@@ -47,6 +47,7 @@ class ModelInput:
         geometry: the box around the region, a part of the model's grid.
         prescription_gy: highest prescription; doses are divided by it.
         technique, site: the plan's ("IMRT", "head-and-neck" ...); None when unknown, as in older training caches.
+        flipped: along which axes (z, y, x) it lies the other way round than the patient, once mirrored or turned.
     """
 
     names: tuple[str, ...]
@@ -57,6 +58,7 @@ class ModelInput:
     prescription_gy: float
     technique: str | None = None
     site: str | None = None
+    flipped: tuple[bool, bool, bool] = (False, False, False)
 
     def channel(self, name: str) -> np.ndarray:
         """The channel of a name, (Z, Y, X)."""
@@ -111,16 +113,21 @@ class ModelInput:
             keep_names: paired organs keep their names, though they lie on the other side. What planners do to an organ
                 of one name then stays with the name; otherwise nothing tells left from right any more.
         """
+        z, y, x = self.flipped
+        image = replace(
+            self, channels=self.channels[:, :, :, ::-1], region=self.region[:, :, ::-1], flipped=(z, y, not x)
+        )
         if keep_names:
-            return replace(self, channels=self.channels[:, :, :, ::-1], region=self.region[:, :, ::-1])
+            return image
         partner = {name: name.replace("_L", "_R") if name.endswith("_L") else name.replace("_R", "_L")
                    for name in self.names if name.endswith(("_L", "_R"))}  # fmt: skip
         order = [self.names.index(partner.get(name, name)) for name in self.names]
-        return replace(self, channels=self.channels[order, :, :, ::-1], region=self.region[:, :, ::-1])
+        return replace(image, channels=image.channels[order])
 
     def upside_down(self) -> ModelInput:
         """The patient mirrored in an axial plane, head to feet; coplanar beams stay the same beams."""
-        return replace(self, channels=self.channels[:, ::-1], region=self.region[::-1])
+        z, y, x = self.flipped
+        return replace(self, channels=self.channels[:, ::-1], region=self.region[::-1], flipped=(not z, y, x))
 
     def quarter_turned(self, quarters: int) -> ModelInput:
         """The patient and its beams turned about the long axis by quarters of a turn, which interpolates nothing.
@@ -132,6 +139,9 @@ class ModelInput:
             x, y = SCALARS.index("spacing_x"), SCALARS.index("spacing_y")
             scalars[[x, y]] = scalars[[y, x]]
             x_mm, y_mm = y_mm, x_mm
+        z, y, x = self.flipped
+        for _ in range(quarters % 4):
+            y, x = not x, y  # what was along x lies along y, and the other way round
         region = np.rot90(self.region, quarters, axes=(1, 2))
         return replace(
             self,
@@ -139,6 +149,7 @@ class ModelInput:
             scalars=scalars,
             region=region,
             geometry=replace(self.geometry, shape=index3(region.shape), spacing_mm=(x_mm, y_mm, z_mm)),
+            flipped=(z, y, x),
         )
 
 

@@ -202,13 +202,20 @@ class DiffKT3DSystem(TuplesFromJson):
         z, y, x = (padded_shape((n,), step)[0] for n, step in zip(shape, multiple, strict=True))
         return (z, y, x)
 
-    def placed(self, size: tuple[int, int, int], seed: int) -> tuple[tuple[int, int, int], tuple[int, int, int]]:
+    def placed(
+        self, size: tuple[int, int, int], seed: int, flipped: tuple[bool, bool, bool] = (False, False, False)
+    ) -> tuple[tuple[int, int, int], tuple[int, int, int]]:
         """The padded volume of a sample, and where the patient lies in it.
 
         A cube's cosine coefficients know nothing of the next cube's, so that a restored dose jumps a little at the
         cubes' faces. With every seed the cubes lie elsewhere, each axis evenly, and the mean of several samples has no
         jumps (cycle spinning: Coifman and Donoho, "Translation-invariant de-noising", 1995). Learned codecs overlap and
         stay where they are.
+
+        Args:
+            size: of the patient (z, y, x).
+            seed: of the sample.
+            flipped: see `ModelInput`. What counts is where the faces are on the patient as it lies.
         """
         if self.codec != "blocks":
             shape = self.padded(size)
@@ -216,7 +223,11 @@ class DiffKT3DSystem(TuplesFromJson):
         else:
             edge = int(self.codec_config["size"])
             shape = self.padded(tuple(n + edge - 1 for n in size))
-            z, y, x = ((edge // 2 + seed * stride) % edge for stride in (1, 3, 5))
+            places = [edge // 2 + seed * stride for stride in (1, 3, 5)]
+            z, y, x = (
+                (-place - n if other_way else place) % edge
+                for place, n, other_way in zip(places, size, flipped, strict=True)
+            )
         return shape, (z, y, x)
 
     def sample_modality(
@@ -248,7 +259,7 @@ class DiffKT3DSystem(TuplesFromJson):
             raise InputError(f"There is no modality {target!r}; choose one of: {', '.join(MODALITY_CHANNELS)}.")
         assert isinstance(network, AnyToAnyNetwork)
         device = next(network.parameters()).device
-        shape, offset = self.placed(inputs.region.shape, seed)
+        shape, offset = self.placed(inputs.region.shape, seed, inputs.flipped)
         shown = set(modalities_of(inputs)) - {target}
         shown &= shown if visible is None else set(visible)
         channels = inputs.padded_channels(shape, offset)

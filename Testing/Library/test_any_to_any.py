@@ -28,6 +28,7 @@ from DosePredictionLib.inference import modality
 from DosePredictionLib.inference.engine import PredictionEngine
 from DosePredictionLib.inference.modality import modality_weights
 from DosePredictionLib.inference.options import PredictionOptions
+from DosePredictionLib.inference.views import KnownViews
 from DosePredictionLib.inference.weights import load_weights, read_weights, save_weights
 from DosePredictionLib.networks.block_transform import BlockTransform
 from DosePredictionLib.networks.dose_transformer import DoseTransformer, TransformerShape, latent_of, patches_of
@@ -261,6 +262,28 @@ def test_every_seeds_cubes_lie_elsewhere_and_the_dose_on_its_voxels(cases, monke
     first = np.array(places) - np.argwhere(inputs.region).min(axis=0)
     # Eight samples in a row have their cubes' faces at every place along every axis.
     assert all(sorted(axis) == list(range(8)) for axis in first.T)
+
+
+@pytest.mark.parametrize("known", [KnownViews(), KnownViews(upside_down=True), KnownViews(quarter_turns=True)])
+@pytest.mark.parametrize("size", [(23, 23, 23), (24, 25, 26)])
+def test_faces_of_mirrored_and_turned_samples_lie_elsewhere_on_the_patient_too(cases, monkeypatch, known, size):
+    system = DiffKT3DSystem(**SMALL)
+    network = system.build_network()
+    inputs = replace(cases[0].inputs.cropped((0, 0, 0), size), region=np.ones(size, bool))
+
+    def cubes(self, network, target, conditions, region, steps, seeds, on_step=None, empty=-1.0):
+        numbers = sum(torch.meshgrid(*(torch.arange(n) // 8 for n in region.shape[2:]), indexing="ij")) % 2
+        return network.encode(target, numbers[None, None].float())
+
+    monkeypatch.setattr(DiffKT3DSystem, "sample_latents", cubes)
+    found: list[list[int]] = [[], [], []]
+    for index in range(8):
+        view = known.of_sample(index, 8)
+        dose_gy = view.back(system.sample_dose(network, view.of(inputs), 1, index))
+        for axis, faces in enumerate(found):
+            jumps = np.abs(np.diff(dose_gy, axis=axis)).mean(axis=tuple({0, 1, 2} - {axis}))
+            faces.append(int(jumps.argmax() + 1) % 8)
+    assert all(sorted(faces) == list(range(8)) for faces in found)
 
 
 def test_draws_cover_the_modalities_and_follow_the_curriculum(cases):

@@ -15,6 +15,8 @@ DEFAULTS: dict[str, Any] = {
     "num_channels": [64, 128, 256], "num_res_blocks": [2, 2, 2], "attention_levels": [False, False, False],
     "latent_channels": 4, "norm_num_groups": 32, "norm_eps": 1e-6,
 }  # fmt: skip
+#: What is 1 to published weights; -1000 HU are 0 (Project-MONAI/tutorials, generation/maisi/scripts/transforms.py).
+WHITE_HU = 1000.0
 NOT_INSTALLED = 'MAISI needs MONAI, which is not installed; install DosePrediction with its extra "maisi".'
 
 
@@ -36,7 +38,7 @@ def maisi_autoencoder(config: dict[str, Any]) -> nn.Module:
 
 
 class MaisiCodec(nn.Module):
-    """Every modality as one grey volume, between 0 and 1 as MAISI takes CTs.
+    """Every modality as one grey volume, between 0 and 1 as MAISI takes CTs (`WHITE_HU`).
 
     Of two or three channels the first is shown (the prescription, the beams of the highest target), and the others
     cannot be restored; more are shown as a labelmap of evenly spaced greys.
@@ -44,6 +46,7 @@ class MaisiCodec(nn.Module):
     Args:
         config: sizes of the autoencoder; what is missing is as published.
         channels: modality to its channels.
+        white: modality to the value that is 1 to MAISI, as are those above. Of others +1 is, and a dose above it more.
         scale: of the latent, besides the published factor that comes with the weights.
     """
 
@@ -51,23 +54,32 @@ class MaisiCodec(nn.Module):
     #: Multiplies latents; MAISI's U-Net comes with it.
     factor: Tensor
 
-    def __init__(self, config: dict[str, Any], channels: Mapping[str, int], scale: float) -> None:
+    def __init__(
+        self, config: dict[str, Any], channels: Mapping[str, int], white: Mapping[str, float], scale: float
+    ) -> None:
         super().__init__()
         halvings = 2 ** (len({**DEFAULTS, **config}["num_channels"]) - 1)
         self.stride = (halvings, halvings, halvings)
-        self.channels, self.scale = dict(channels), scale
+        self.channels, self.white, self.scale = dict(channels), dict(white), scale
         self.register_buffer("factor", torch.ones(()))
         self.autoencoder = maisi_autoencoder(config)
 
     def encode(self, modality: str, volume: Tensor) -> Tensor:
         """(N, C, Z, Y, X) between -1 and +1 to (N, latent_channels, Z/4, Y/4, X/4)."""
-        mean, _ = self.autoencoder.encode((_grey(volume) + 1) / 2)  # type: ignore[operator]
+        grey = (_grey(volume) + 1) / self._reach(modality)
+        if modality in self.white:
+            grey = grey.clamp(max=1)
+        mean, _ = self.autoencoder.encode(grey)  # type: ignore[operator]
         return mean * (self.factor * self.scale)
 
     def decode(self, modality: str, latent: Tensor) -> Tensor:
         """The inverse of `encode`, as far as the autoencoder can; NaN in channels that it wasn't shown."""
-        grey = self.autoencoder.decode(latent / (self.factor * self.scale)) * 2 - 1  # type: ignore[operator]
-        return _from_grey(grey, self.channels[modality])
+        grey = self.autoencoder.decode(latent / (self.factor * self.scale))  # type: ignore[operator]
+        return _from_grey(grey * self._reach(modality) - 1, self.channels[modality])
+
+    def _reach(self, modality: str) -> float:
+        """How far a modality's white lies above its black, -1."""
+        return self.white.get(modality, 1.0) + 1
 
 
 def _grey(volume: Tensor) -> Tensor:

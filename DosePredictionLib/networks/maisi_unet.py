@@ -16,6 +16,9 @@ DEFAULTS: dict[str, Any] = {
     "num_channels": [64, 128, 256, 512], "num_res_blocks": 2, "attention_levels": [False, False, True, True],
     "num_head_channels": [0, 0, 32, 32], "num_class_embeds": 128, "include_spacing_input": True,
 }  # fmt: skip
+#: Published weights were trained with voxel sizes in hundredths of a millimetre (Project-MONAI/tutorials,
+#: generation/maisi/scripts/diff_model_train.py).
+PER_MM = 100.0
 #: The published class "CT", in whose weights there is most to know.
 CLASS = 1
 
@@ -30,15 +33,19 @@ class MaisiDenoiser(nn.Module):
     Args:
         lengths: modality to the channels of its latent, the same for all.
         config: sizes of the U-Net; what is missing is as published.
+        spacing_mm: voxel size (z, y, x), as of all patients.
     """
 
-    def __init__(self, lengths: Mapping[str, int], config: dict[str, Any]) -> None:
+    def __init__(
+        self, lengths: Mapping[str, int], config: dict[str, Any], spacing_mm: tuple[float, float, float]
+    ) -> None:
         super().__init__()
         try:
             from monai.apps.generation.maisi.networks.diffusion_model_unet_maisi import DiffusionModelUNetMaisi
         except ImportError as error:
             raise InputError(NOT_INSTALLED) from error
         self.names = tuple(lengths)
+        self.spacing_mm = spacing_mm
         self.length = next(iter(lengths.values()))
         sizes = {**DEFAULTS, **config}
         self.has_class, self.has_spacing = bool(sizes["num_class_embeds"]), bool(sizes["include_spacing_input"])
@@ -60,5 +67,5 @@ class MaisiDenoiser(nn.Module):
         if self.has_class:
             told["class_labels"] = torch.full((count,), CLASS, device=noisy.device)
         if self.has_spacing:
-            told["spacing_tensor"] = noisy.new_ones((count, 3))
+            told["spacing_tensor"] = PER_MM * noisy.new_tensor(self.spacing_mm).expand(count, 3)
         return -self.unet(torch.cat([noisy, *slots, flags], dim=1), timesteps=1000.0 * time, **told)

@@ -22,6 +22,7 @@ from torch import Tensor, nn
 
 from DosePredictionLib.conditioning.channels import CHANNELS, ModelInput
 from DosePredictionLib.conditioning.dose_units import in_gy
+from DosePredictionLib.conditioning.grid import NOMINAL_SPACING_MM
 from DosePredictionLib.conditioning.modalities import (
     DOSE,
     MODALITY_CHANNELS,
@@ -167,7 +168,8 @@ class DiffKT3DSystem(TuplesFromJson):
         if self.backbone == "maisi":
             from DosePredictionLib.networks.maisi_unet import MaisiDenoiser
 
-            denoiser = MaisiDenoiser(lengths, self.backbone_config)
+            x_mm, y_mm, z_mm = NOMINAL_SPACING_MM
+            denoiser = MaisiDenoiser(lengths, self.backbone_config, (z_mm, y_mm, x_mm))
         else:
             shape = TransformerShape(
                 self.width, self.heads, self.layers, self.feed_forward, slot_width=self.slot_width,
@@ -348,9 +350,10 @@ class DiffKT3DSystem(TuplesFromJson):
             from DosePredictionLib.networks.wan_codec import WanCodec
 
             return WanCodec(self.codec_config, _COUNTS, self.latent_scale)
-        from DosePredictionLib.networks.maisi_codec import MaisiCodec
+        from DosePredictionLib.networks.maisi_codec import WHITE_HU, MaisiCodec
 
-        return MaisiCodec(self.codec_config, _COUNTS, self.latent_scale)
+        white = modality_volume("ct", ("ct",), np.full((1, 1, 1, 1), WHITE_HU / 1000.0, np.float32)).item()
+        return MaisiCodec(self.codec_config, _COUNTS, {"ct": white}, self.latent_scale)
 
     @property
     def _together(self) -> tuple[int, int, int]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 import torch
 from phantom import ball_patient
@@ -14,6 +15,7 @@ from published_backbones import (
 )
 
 from DosePredictionLib.conditioning.channels import CHANNELS
+from DosePredictionLib.conditioning.modalities import channel_values, modality_volume
 from DosePredictionLib.errors import InputError
 from DosePredictionLib.networks.colour_view import from_colours, to_colours
 from DosePredictionLib.networks.wan_autoencoder import WanAutoencoder, WanAutoencoderConfig
@@ -134,14 +136,20 @@ def test_maisi_is_read_and_says_what_it_said(tmp_path):
     network = system.build_network()
     start_from(tmp_path / "maisi", network, system)
     network.eval()
-    ct = torch.rand(1, 1, 16, 16, 24) * 2 - 1
+    # Published weights saw CTs from -1000 to 1000 HU, and voxel sizes in mm x 100; the channel goes up to 1500 HU.
+    hu = torch.rand(1, 1, 16, 16, 24) * 2500 - 1000
+    ct = torch.from_numpy(modality_volume("ct", ("ct",), hu[0].numpy() / 1000))[None]
+    spacing = torch.tensor([[250.0, 390.6, 390.6]])
     noisy, time = torch.randn(1, 4, 4, 4, 6), torch.tensor([0.6])
     with torch.no_grad():
-        mean, _ = autoencoder.encode((ct + 1) / 2)
+        mean, _ = autoencoder.encode(((hu + 1000) / 2000).clamp(0, 1))
         assert torch.allclose(network.encode("ct", ct), 1.25 * mean, atol=1e-5)
-        assert torch.allclose(network.decode("ct", 1.25 * mean), autoencoder.decode(mean) * 2 - 1, atol=1e-4)
+        restored = channel_values("ct", network.decode("ct", 1.25 * mean)[0].numpy())[0]
+        assert np.allclose(1000 * restored, autoencoder.decode(mean)[0, 0].numpy() * 2000 - 1000, atol=0.1)
+        hot = torch.rand(1, 1, 16, 16, 24) * 2.3 - 1  # a dose of up to 115 % of the prescription stays what it is
+        assert torch.allclose(network.encode("dose", hot), 1.25 * autoencoder.encode((hot + 1) / 2)[0], atol=1e-5)
         # The widened input begins with what the published one knows; MONAI's velocity is clean minus noise.
-        wanted = unet(noisy, timesteps=1000 * time, class_labels=torch.tensor([1]), spacing_tensor=torch.ones(1, 3))
+        wanted = unet(noisy, timesteps=1000 * time, class_labels=torch.tensor([1]), spacing_tensor=spacing)
         said = network(noisy, time, "dose", {"ct": torch.randn(1, 4, 4, 4, 6)})
         assert torch.allclose(said, -wanted, atol=1e-5) and said.abs().max() > 1e-3
     assert not any(parameter.requires_grad for parameter in network.codec.parameters())

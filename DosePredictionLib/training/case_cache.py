@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from zipfile import BadZipFile
@@ -94,6 +94,10 @@ def save_case(case: TrainingCase, path: Path) -> None:
         )
 
 
+def _stated(data: Mapping[str, np.ndarray], name: str) -> str | None:
+    return str(data[name]) or None if name in data else None
+
+
 def load_case(path: Path) -> TrainingCase:
     """Read what `save_case` wrote."""
     with np.load(path, allow_pickle=False) as data:
@@ -103,8 +107,7 @@ def load_case(path: Path) -> TrainingCase:
         )
         inputs = ModelInput(
             tuple(str(name) for name in data["names"]), data["channels"], data["scalars"], region, geometry,
-            float(data["prescription_gy"]), *(str(data[name]) or None if name in data else None
-                                              for name in ("technique", "site")),
+            float(data["prescription_gy"]), technique=_stated(data, "technique"), site=_stated(data, "site"),
         )  # fmt: skip
         digest = str(data["digest"]) if "digest" in data else ""  # files from before there were digests have none
         return TrainingCase(str(data["identifier"]), inputs, data["dose_gy"], digest)

@@ -8,7 +8,7 @@ from DosePredictionLib.patient.geometry import IDENTITY_DIRECTION, Geometry, Ind
 from DosePredictionLib.patient.voxel_box import occupied_box
 
 #: An axial patient of voxels between these (x, y, z), mm, is not resampled. The training patients have 3.5 to 5.1 mm in
-#: the plane (but for one, finer) and 1.5 to 3.3 mm along; the network is told the spacing, which bears a little more.
+#: the plane (but for one, finer) and 1.5 to 3.3 mm along; most networks are told the spacing and bear a little more.
 FINEST_SPACING_MM = (3.2, 3.2, 1.4)
 COARSEST_SPACING_MM = (5.5, 5.5, 3.5)
 #: Voxel size for everybody else: the median of the OpenKBP training patients.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from DosePredictionLib.conditioning.grid import COARSEST_SPACING_MM, FINEST_SPACING_MM
 from DosePredictionLib.inference.patients_seen import DIGESTS, PATIENTS_TRAINED_ON
 from DosePredictionLib.inference.weights_header import WeightsHeader
 
@@ -13,6 +14,8 @@ _OTHER_USE = """Predicts the dose of plans like those it was trained on (see Tra
 research in planning
 and plan quality. For any other site, technique or fractionation its doses mean nothing."""
 _OPENKBP_LIMIT = "- The reference plans are OpenKBP's synthetic ones, not plans that were delivered.\n"
+#: Systems whose networks get no scalars of the patient.
+_NOT_TOLD_VOXEL_SIZE = ("baseline", "diffkt3d")
 
 
 def model_card(header: WeightsHeader) -> str:
@@ -74,7 +77,7 @@ Where it fails (the patients with the highest dose scores):
 {_OPENKBP_LIMIT if of_openkbp else ""}- {_uncertainty(header)}
 - Without a CT or without beam angles it predicts too; what that costs was measured of the default system only
   (`Testing/Benchmarks`).
-"""
+{_voxel_size(header)}"""
 
 
 def seen_in_training(header: WeightsHeader) -> str:
@@ -107,6 +110,17 @@ def _companions(header: WeightsHeader) -> str:
     if not header.companions:
         return ""
     return f"\n- Every other sample is drawn by {' and '.join(one['name'] for one in header.companions)}"
+
+
+def _voxel_size(header: WeightsHeader) -> str:
+    """A line for systems that aren't told the size of the voxels."""
+    if header.system not in _NOT_TOLD_VOXEL_SIZE:
+        return ""
+    (x, _, z), (most_x, _, most_z) = FINEST_SPACING_MM, COARSEST_SPACING_MM
+    return (
+        f"- It isn't told the size of the voxels ({x} to {most_x} mm in the plane, {z} to {most_z} mm along the "
+        "patient); of millimetres\n  it knows by the distances to the targets and the beams' widths alone.\n"
+    )
 
 
 def _uncertainty(header: WeightsHeader) -> str:

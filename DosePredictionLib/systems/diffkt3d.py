@@ -8,6 +8,9 @@ a cosine transform of cubes of voxels, its network predicts the clean latent (a 
 noise than a narrow network can say), and its target's tokens are given the conditions at their own place besides
 (``aligned``), where the pretrained one has learnt to look by attention. Of several samples every second one is of the
 patient's mirror image (`inference.views`), which the paper does not have.
+
+Unlike the default system's network, this one isn't told the size of the voxels (`conditioning.grid`); of millimetres it
+knows by the channels alone: the distances to the targets, the beams' widths. MAISI's U-Net is told the nominal size.
 """
 
 from __future__ import annotations

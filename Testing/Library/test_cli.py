@@ -265,6 +265,12 @@ def test_a_card_says_of_openkbp_what_was_trained_on_openkbp_alone():
     assert "nine coplanar" in ours and "OpenKBP's synthetic" in ours
 
 
+@pytest.mark.parametrize(("system", "told"), [("default", True), ("diffkt3d", False), ("baseline", False)])
+def test_a_card_says_which_systems_do_not_know_the_voxel_size(system, told):
+    text = model_card(WeightsHeader(system, {"channels": ("ct",)}))
+    assert ("isn't told the size of the voxels (3.2 to 5.5 mm in the plane, 1.4 to 3.5 mm" not in text) == told
+
+
 def refused(arguments: list[str], capsys) -> str:
     """Run a command that must fail by its input; its one sentence."""
     assert main(arguments) == 2

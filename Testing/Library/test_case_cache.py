@@ -18,6 +18,7 @@ from test_gdp_hmm import LEVELS, content, write
 
 from DosePredictionLib.conditioning.channels import CHANNELS
 from DosePredictionLib.errors import InputError
+from DosePredictionLib.patient.geometry import Geometry
 from DosePredictionLib.patient.patient import Patient
 from DosePredictionLib.patient.volume import Volume
 from DosePredictionLib.patient.writer_folder import write_patient_folder
@@ -48,6 +49,20 @@ def test_a_patient_whose_ct_holds_nan_is_not_trained_on():
     hu[20, 20, 20] = np.nan
     with pytest.raises(InputError, match="The CT of ball holds 1 voxels that are not numbers"):
         training_case(replace(patient, ct=Volume(hu, patient.geometry)), CHANNELS)
+
+
+def test_a_finer_dose_is_averaged_over_the_voxels_that_are_learnt():
+    """As each voxel of a coarser one would have it: no voxel's dose is one of 27 at random."""
+    patient = with_dose()
+    own = patient.geometry
+    x_mm, y_mm, z_mm = (size / 3 for size in own.spacing_mm)
+    origin = tuple(first - step for first, step in zip(own.origin_mm, (x_mm, y_mm, z_mm), strict=True))
+    fine = Geometry(tuple(3 * size for size in own.shape), (x_mm, y_mm, z_mm), origin)
+    dose = np.random.default_rng(0).uniform(20, 60, fine.shape).astype(np.float32)
+    case = training_case(replace(patient, reference_dose=Volume(dose, fine)), CHANNELS)
+    z, y, x = own.shape
+    means = Volume(dose.reshape(z, 3, y, 3, x, 3).mean(axis=(1, 3, 5)), own).on_grid(case.inputs.geometry).array
+    assert np.abs(case.dose_gy - means)[case.inputs.region].max() < 0.05
 
 
 def test_a_target_without_a_prescription_passes_its_case_over(tmp_path, capsys):

@@ -195,6 +195,25 @@ def test_gantry_angles_are_iec_for_head_first_supine(gantry_deg, toward):
     assert dose[tuple(entry)] > 1.5 * dose[tuple(beyond)] > 0
 
 
+def test_beams_turn_about_the_plans_isocentre_where_it_has_one():
+    """An anterior beam whose isocentre lies 60 mm in front of the target: so does its source."""
+    geometry = Geometry((21, 81, 41), (4.0, 4.0, 4.0), (-80.0, -160.0, -40.0))
+    target = ball(geometry, (0.0, 0.0, 0.0), 20.0).array > 0
+    beams = BeamArrangement((Beam(0.0),), (0.0, -60.0, 0.0))
+    dose = beam_channels(beams, [target], np.ones(geometry.shape, bool), geometry)[0]
+    y_mm = geometry.origin_mm[1] + 4.0 * np.arange(81)
+    wanted = np.exp(-ATTENUATION_PER_MM * (y_mm - y_mm[0])) / (SOURCE_AXIS_DISTANCE_MM + y_mm + 60.0) ** 2
+    ratio = dose[10, 5:-5, 20] / wanted[5:-5]
+    assert ratio.std() / ratio.mean() < 0.003
+
+
+def test_the_last_voxels_of_a_volume_of_any_size_are_averaged_too():
+    """Seven slices in threes: the last one is a third of its coarse voxel."""
+    fine = Volume(np.ones((7, 8, 8), np.float32), Geometry((7, 8, 8), (1.0, 1.0, 1.0), (0.0, 0.0, 0.0)))
+    found = resample(fine, Geometry((3, 4, 4), (2.0, 2.0, 3.0), (0.5, 0.5, 1.0)))
+    assert np.allclose(found[:2], 1.0) and np.allclose(found[2], 1 / 3, atol=1e-6)
+
+
 def test_beam_lines_go_through_the_plans_isocentre_where_it_has_one():
     who = replace(ball_patient(), beams=BeamArrangement((Beam(0.0),), (40.0, 0.0, 0.0)))
     lines = model_input(who, (*CHANNELS, "beams_angles"))

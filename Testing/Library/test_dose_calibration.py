@@ -16,6 +16,7 @@ from tiny import tiny_weights
 from DosePredictionLib.cli.main import main
 from DosePredictionLib.cli.model_options import CALIBRATION
 from DosePredictionLib.conditioning.channels import CHANNELS, model_input
+from DosePredictionLib.conditioning.padding import pad_to
 from DosePredictionLib.errors import InputError
 from DosePredictionLib.inference.calibration import load_calibration
 from DosePredictionLib.inference.engine import PredictionEngine
@@ -26,7 +27,7 @@ from DosePredictionLib.inference.weights_header import WeightsHeader
 from DosePredictionLib.patient.patient_digest import patient_digest
 from DosePredictionLib.patient.structure import StructureRole
 from DosePredictionLib.patient.writer_folder import write_patient_folder
-from DosePredictionLib.systems.adaptive_calibration import AdaptiveCalibration, structures_mask
+from DosePredictionLib.systems.adaptive_calibration import AdaptiveCalibration, reach_of, structures_mask
 from DosePredictionLib.training.calibration_stage import CalibrationStage
 from DosePredictionLib.training.case_cache import training_case
 from DosePredictionLib.training.config import TrainingConfig
@@ -167,6 +168,31 @@ def test_the_loss_weighs_every_structure_alike(tmp_path, weights):
     conditions[0, -1].view(-1)[voxels] += 7.0 / 70.0  # ... but for 7 Gy in the smallest structure
     loss = stage.loss(network, replace(batch, conditions=conditions))
     assert float(loss.logged["structures_gy"]) == pytest.approx(7.0 / 5, rel=1e-3)
+
+
+def test_training_looks_at_the_structures_and_what_their_correction_depends_on(tmp_path, weights, monkeypatch):
+    case = training_case(patient(), CHANNELS)
+    inputs = case.inputs
+    larger, offset = tuple(size + 120 for size in inputs.region.shape), (50, 60, 70)
+    case = replace(case, dose_gy=pad_to(case.dose_gy, larger, offset), inputs=replace(
+        inputs, channels=inputs.padded_channels(larger, offset).astype(np.float16),
+        region=pad_to(inputs.region, larger, offset),
+        geometry=inputs.geometry.cropped(tuple(-first for first in offset), larger),
+    ))  # fmt: skip
+    stage = CalibrationStage(TrainingConfig(
+        train="", validation="", output=str(tmp_path), stage="calibration", from_weights=str(weights), device="cpu",
+        turn_probability=0.0,
+    ))  # fmt: skip
+    monkeypatch.setattr(stage._engine, "sampled_dose", sampled)
+    part = stage.with_sample(case)
+    start, shape = reach_of(structures_mask(case.inputs))
+    assert part.inputs.region.shape == part.dose_gy.shape == shape != case.inputs.region.shape
+    box = tuple(slice(first, first + size) for first, size in zip(start, shape, strict=True))
+    assert np.array_equal(part.dose_gy, case.dose_gy[box])
+    assert np.abs(70.0 * part.inputs.channels[-1] - stage.sampled_dose(case)[box]).max() < 0.1
+    asked = []
+    stage.loss(lambda dose, _, inside: asked.append(inside) or dose, stage.draw([case], [(0,)]))
+    assert asked[0].sum() == (structures_mask(case.inputs) & case.inputs.region).sum() < case.inputs.region.sum()
 
 
 def test_the_engine_calibrates_after_sampling(calibrated_run, weights):

@@ -132,6 +132,8 @@ def test_figures_and_rewards(case):
 def test_rewards_of_a_patient_are_compared_with_each_other():
     spread = optimality(np.array([50.0, 60.0, 70.0]))
     assert spread[1] == pytest.approx(0.5) and spread[0] == 0.0 and spread[2] == 1.0
+    skewed = optimality(np.array([50.0, 50.0, 56.0, 80.0]))  # a mean of 59, a median of 53
+    assert (skewed > 0.5).tolist() == [False, False, False, True]
     alike = optimality(np.array([60.0, 60.001]))
     assert np.abs(alike - 0.5).max() < 0.01  # noise is not blown up
     narrow = optimality(np.array([60.0, 60.3, 60.6, 60.3]))  # deviation 0.2, as samples of one patient have

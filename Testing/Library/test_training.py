@@ -279,21 +279,21 @@ def test_the_loss_is_the_dose_score():
     assert dose_error_gy(predicted, clean, region, units) == pytest.approx(wanted)
 
 
-def test_the_dvh_terms_are_those_of_the_benchmark():
+@pytest.mark.parametrize("spacing_mm", [(2.0, 2.0, 5.0), (3.906, 3.906, 2.5)])
+def test_the_dvh_terms_are_those_of_the_benchmark(spacing_mm):
     random = np.random.default_rng(3)
     predicted, clean = random.uniform(0, 70, (2, 1, 6, 7, 8)), random.uniform(0, 70, (2, 1, 6, 7, 8))
     masks = random.random((2, 2, 6, 7, 8)) > 0.6  # of two patients: a target and an organ
-    structures = [[ScoredStructure(np.flatnonzero(masks[i, 0]), True, 0.02),
-                   ScoredStructure(np.flatnonzero(masks[i, 1]), False, 0.02)] for i in range(2)]  # fmt: skip
+    voxel_cc = np.prod(spacing_mm) / 1000  # 0.1 cc are 5 voxels, or 3 (2.6)
+    structures = [[ScoredStructure(np.flatnonzero(masks[i, 0]), True, voxel_cc),
+                   ScoredStructure(np.flatnonzero(masks[i, 1]), False, voxel_cc)] for i in range(2)]  # fmt: skip
     rows = structure_doses(structures, [clean[i, 0].astype(np.float32) for i in range(2)], [35.0, 30.0])
     units = np.array([35.0, 30.0])[:, None, None, None, None]
     curve, criteria = dvh_errors_gy(torch.tensor(predicted / units - 1, dtype=torch.float32), rows)
     wanted, areas = [], []
     for i in range(2):
         named = {"PTV70": masks[i, 0], "Brainstem": masks[i, 1]}
-        wanted += [
-            gy for gy in dvh_differences(predicted[i, 0], clean[i, 0], named, (2.0, 2.0, 5.0)).values() if gy == gy
-        ]
+        wanted += [gy for gy in dvh_differences(predicted[i, 0], clean[i, 0], named, spacing_mm).values() if gy == gy]
         areas += [np.abs(np.sort(predicted[i, 0][mask]) - np.sort(clean[i, 0][mask])).mean() for mask in masks[i]]
     assert len(wanted) == 10
     assert float(curve) == pytest.approx(np.mean(areas), rel=1e-4)

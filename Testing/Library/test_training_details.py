@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import pytest
 import torch
+from addiff_small import stage_config as addiff_config
 from ball_case import ball_case
 from test_magdiff_adc import SMALL
 from test_magdiff_adc import config as magdiff_config
@@ -13,6 +14,7 @@ from test_training import config
 
 from DosePredictionLib.conditioning.channels import CHANNELS, SCALARS
 from DosePredictionLib.systems.default import DefaultSystem
+from DosePredictionLib.training.addiff_stage import AddiffStage
 from DosePredictionLib.training.augmentation import Turn, turned
 from DosePredictionLib.training.draw import draw_batch
 from DosePredictionLib.training.loop import TrainingRun
@@ -87,6 +89,34 @@ def test_a_denoiser_of_velocity_learns_in_the_dose_region_only(cases):
     spoilt = replace(batch, clean=torch.where(batch.region, batch.clean, torch.full_like(batch.clean, 5.0)))
     one, other = (stage.loss(network, drawn).logged["squared_error"] for drawn in (batch, spoilt))
     assert float(one) == pytest.approx(float(other), rel=1e-6)
+
+
+@pytest.fixture
+def addiff(tmp_path, cases):
+    """The stage of ADDiff-Dose's diffusion, and a batch of one patient with its constraints."""
+    told = {"batch": 1, "patches": 0, "mixup": 0.0, "mixed_batches": 0.0, "clinical_weight": 0.5}
+    stage = AddiffStage(addiff_config(tmp_path, "dose", **told))
+    return stage, stage.draw(cases[:1], [(3,)])
+
+
+def test_constraints_count_the_less_the_more_noise_there_is(addiff):
+    """A clean dose that is guessed from noise is wrong by more than the constraints are about."""
+    stage, batch = addiff
+    assert batch.constraints
+    found = []
+    for step in (1, 500, 1000):
+        drawn = replace(batch, time=torch.tensor([step]))
+        found.append(float(stage.loss(lambda noisy, *_: torch.full_like(noisy, 1.1), drawn).logged["clinical"]))
+    kept = stage.system.schedule.kept_variance[[1, 500, 1000]]
+    assert found[0] > 0.01
+    assert found[1] / found[0] == pytest.approx(float(kept[1] / kept[0]), rel=1e-4)
+    assert found[2] < 1e-4 * found[0]
+
+
+def test_the_ct_encoder_is_told_the_voxel_size_along_its_own_axes(addiff, cases):
+    _, batch = addiff
+    assert batch.step_mm[0].tolist() == pytest.approx(cases[0].inputs.geometry.spacing_mm[::-1], rel=1e-5)
+    assert batch.step_mm[0, 0] != batch.step_mm[0, 2]
 
 
 def test_hours_go_on_where_a_run_was_stopped(tmp_path, cases):

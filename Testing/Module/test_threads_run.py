@@ -52,11 +52,14 @@ def test_the_lock_is_held_while_the_event_loop_waits() -> None:
     thread = threading.Thread(target=count)
     thread.start()
     time.sleep(0.01)
-    before = len(turns)
-    sleep_as_slicer(0.1)
-    assert len(turns) <= before + 1
+    taken = []
+    for _ in range(5):  # before the wait begins, a busy machine may give the other thread a turn of its own
+        before = len(turns)
+        sleep_as_slicer(0.05)
+        taken.append(len(turns) - before)
     stop.set()
     thread.join()
+    assert min(taken) <= 1 and len(turns) > 5
 
 
 def test_a_job_in_the_background_runs() -> None:

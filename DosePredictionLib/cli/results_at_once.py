@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 from DosePredictionLib.cli.result_folders import OPENKBP, remove_earlier_prediction
 from DosePredictionLib.errors import InputError
-from DosePredictionLib.whole_file import cannot_write, move_onto, partial_folder
+from DosePredictionLib.whole_file import cannot_write, move_onto, partial_folder, whole_file
 
 
 @contextmanager
@@ -25,12 +26,13 @@ def results_at_once(folder: Path, openkbp_table: Path | None = None) -> Iterator
     Raises:
         InputError: something can't be written, or removed.
     """
-    with moved_when_whole(folder) as new:
+    with moved_when_whole(folder) as new, ExitStack() as beside:
         yield new
-        remove_earlier_prediction(folder, openkbp_table)
         if openkbp_table is not None:
             for table in (new / OPENKBP).glob("*.csv"):
-                move_onto(table, openkbp_table)
+                # A result folder that is a link or a mount lies on another disk: nothing is moved from there.
+                shutil.copyfile(table, beside.enter_context(whole_file(openkbp_table)))
+        remove_earlier_prediction(folder, openkbp_table)
 
 
 @contextmanager

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import errno
+import json
+import os
+from pathlib import Path
 
 import pytest
 from phantom import ball_patient
@@ -13,7 +16,7 @@ from tiny import tiny_weights
 from DosePredictionLib import whole_file
 from DosePredictionLib.cli.main import main
 from DosePredictionLib.cli.result_folders import check_openkbp_tables, remove_earlier_prediction
-from DosePredictionLib.cli.results_at_once import moved_when_whole
+from DosePredictionLib.cli.results_at_once import moved_when_whole, results_at_once
 from DosePredictionLib.errors import InputError
 from DosePredictionLib.patient.cases import Case
 from DosePredictionLib.patient.writer_folder import write_patient_folder
@@ -89,3 +92,28 @@ def test_results_that_fail_leave_no_folder_behind(tmp_path):
         (folder / "dose.nrrd").write_text("half")
         raise InputError("no prediction")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_result_folder_on_another_disk_keeps_its_table_beside_it(tmp_path, monkeypatch):
+    """As a link or a mount is: between disks nothing can be moved."""
+    disk, out = tmp_path / "disk", tmp_path / "out"
+    disk.mkdir()
+    out.mkdir()
+    (out / "ball").symlink_to(disk, target_is_directory=True)
+    replace = os.replace
+
+    def on_one_disk(source, target):
+        if Path(source).resolve().is_relative_to(disk) != Path(target).parent.resolve().is_relative_to(disk):
+            raise OSError(errno.EXDEV, "Invalid cross-device link")
+        replace(source, target)
+
+    monkeypatch.setattr(os, "replace", on_one_disk)
+    for table in ("first", "second"):
+        with results_at_once(out / "ball", out / "ball.csv") as new:
+            (new / "openkbp").mkdir()
+            (new / "openkbp" / "ball.csv").write_text(table)
+            made = {"format": "openkbp", "patient": "ball", "weights": "x.safetensors"}
+            (new / "prediction.json").write_text(json.dumps(made))
+        assert (out / "ball.csv").read_text() == table
+        assert [path.name for path in disk.iterdir()] == ["prediction.json"]
+        assert {path.name for path in out.iterdir()} == {"ball", "ball.csv"}

@@ -57,7 +57,8 @@ def run(arguments: argparse.Namespace) -> int:
     read = [goals_file(arguments), *(file for given in arguments.doses for file in files_of_dose(given))]
     earlier = _earlier_differences(out)
     for path in (*(out / name for name in (TABLE, CONTENT, PAGE)), *earlier):
-        check_keeps_inputs(path, arguments.case, read)
+        # Of a case nothing is read from files of these names: those in it are of an earlier comparison.
+        check_keeps_inputs(path, None, read)
     patient, taken = case_and_goals(arguments)
     if arguments.without_reference:
         patient = replace(patient, reference_dose=None)
@@ -69,7 +70,7 @@ def run(arguments: argparse.Namespace) -> int:
     names = _file_names([dose.name for dose in compared[1:]])
     differences = [out / f"difference_{name}.nrrd" for name in names]
     for path in differences:
-        check_keeps_inputs(path, arguments.case, read)
+        check_keeps_inputs(path, None, read)
     check_writable(out)
     print(taken.sentence)
     comparison = comparison_of(arguments, patient, compared, taken.goals)

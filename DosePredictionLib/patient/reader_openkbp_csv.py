@@ -26,6 +26,12 @@ def is_openkbp_csv(path: Path) -> bool:
     return path.is_dir() and (path / "voxel_dimensions.csv").is_file()
 
 
+def is_openkbp_table(path: Path) -> bool:
+    """Whether a patient in the challenge's layout is read from this table, there or not."""
+    known = {"voxel_dimensions", "ct", "dose", DOSE_REGION_NAME, *OPENKBP_STRUCTURES}
+    return path.name.lower() in {f"{name}.csv".lower() for name in known} and is_openkbp_csv(path.parent)
+
+
 def read_openkbp_csv(path: Path) -> Patient:
     """Read a patient's folder.
 

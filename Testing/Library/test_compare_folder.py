@@ -23,10 +23,10 @@ def case(tmp_path) -> Path:
     return tmp_path / "case"
 
 
-def compare(case: Path, *doses: str) -> int:
+def compare(case: Path, *doses: str, out: Path | None = None) -> int:
     """Compare doses, each a name of a file beside the case, or NAME=FILE."""
     given = [part for dose in doses for part in ("--dose", dose if "=" in dose else f"{case.parent / dose}.nrrd")]
-    return main(["compare", str(case), *given, "-o", str(case.parent / "out"), "--gamma-points", "0", "--goals",
+    return main(["compare", str(case), *given, "-o", str(out or case.parent / "out"), "--gamma-points", "0", "--goals",
                  "head-and-neck"])  # fmt: skip
 
 
@@ -82,3 +82,13 @@ def test_a_dose_that_an_earlier_comparison_left_is_not_removed_under_the_next_on
     (out / "compare.json").unlink()
     assert compare(case, f"a={out / 'difference_a.nrrd'}") == 2
     assert (out / "difference_a.nrrd").read_bytes() == before
+
+
+@pytest.mark.parametrize("inside", [".", "comparison"])
+def test_a_comparison_within_its_case_can_be_made_again(inside, case):
+    before = {path.name: path.read_bytes() for path in case.iterdir()}
+    assert compare(case, "a", "b", out=case / inside) == 0
+    assert compare(case, "b", out=case / inside) == 0
+    made = {"compare.csv", "compare.html", "compare.json", "difference_b.nrrd"}
+    assert made == set(left_in(case / inside)) - before.keys() - {"comparison"}
+    assert before.items() <= {path.name: path.read_bytes() for path in case.iterdir() if path.is_file()}.items()

@@ -11,7 +11,9 @@ import pytest
 from phantom import ball_dose, ball_patient
 from test_cli import refused
 
+from DosePredictionLib.cli.inputs_kept import check_keeps_inputs
 from DosePredictionLib.cli.main import main
+from DosePredictionLib.errors import InputError
 from DosePredictionLib.patient.writer_folder import write_patient_folder
 
 GOALS = Path(__file__).parents[2] / "Resources" / "Goals" / "quantec.json"
@@ -62,6 +64,14 @@ def test_a_table_overwrites_none_of_a_case_of_tables(tmp_path, capsys):
     table.write_text(",data\n")
     assert "would be overwritten" in refused(["scorecard", str(tmp_path / "pt_1"), "-o", str(table)], capsys)
     assert table.read_text() == ",data\n"
+
+
+def test_a_table_that_an_earlier_run_left_in_a_case_of_tables_is_written_anew(tmp_path):
+    for name in ("voxel_dimensions", "PTV70", "points"):
+        (tmp_path / f"{name}.csv").write_text("3.0\n3.0\n3.0\n")
+    check_keeps_inputs(tmp_path / "points.csv", tmp_path)
+    with pytest.raises(InputError, match="would be overwritten"):
+        check_keeps_inputs(tmp_path / "PTV70.csv", tmp_path)
 
 
 def test_a_link_to_what_is_read_is_known_too(given, tmp_path, capsys):

@@ -51,7 +51,7 @@ def score_patient(patient: Patient, dose: Volume, seconds: float = float("nan"))
     """Score a dose on the patient's grid against the patient's reference dose, as far as that one's grid reaches.
 
     Raises:
-        InputError: the patient has no reference dose or no region where dose can be.
+        InputError: the patient has no reference dose, or none where dose can be.
     """
     if patient.reference_dose is None:
         raise InputError(f"{patient.identifier} has no reference dose to score against.")
@@ -100,7 +100,8 @@ def challenge_masks(patient: Patient) -> tuple[dict[str, np.ndarray], np.ndarray
     Targets are named by their dose level; what was put aside, or is none of the challenge's organs, is left out.
 
     Raises:
-        InputError: the patient has neither a dose region nor an external structure.
+        InputError: the patient has neither a dose region nor an external structure, or the reference dose's grid
+            reaches none of it.
     """
     region = patient.with_role(StructureRole.DOSE_REGION) or patient.with_role(StructureRole.EXTERNAL)
     if not region:
@@ -120,7 +121,14 @@ def challenge_masks(patient: Patient) -> tuple[dict[str, np.ndarray], np.ndarray
         organ = patient.standard(standard_name)
         if organ is not None:
             masks[name] = structure_mask(organ, patient)
-    return masks, np.logical_or.reduce([structure_mask(structure, patient) for structure in region])
+    inside = np.logical_or.reduce([structure_mask(structure, patient) for structure in region])
+    if patient.reference_dose is not None and not inside.any():
+        raise InputError(
+            f"No voxel of the reference dose of {patient.identifier} lies in "
+            f"{' or '.join(structure.label for structure in region)}, over which the dose score is defined; check that "
+            "the dose belongs to this patient."
+        )
+    return masks, inside
 
 
 def structure_mask(structure: Structure, patient: Patient) -> np.ndarray:

@@ -20,6 +20,7 @@ from DosePredictionLib.dosimetry.roi_error import roi_errors
 from DosePredictionLib.dosimetry.scorecard_reading import find_scorecard
 from DosePredictionLib.dosimetry.scorecard_scoring import ScorecardResult
 from DosePredictionLib.dosimetry.scorecard_table import write_scorecard_csv
+from DosePredictionLib.errors import InputError
 from DosePredictionLib.patient.structure import Structure, StructureRole
 from DosePredictionLib.patient.volume import Volume
 
@@ -66,6 +67,13 @@ def test_beyond_the_clinical_doses_grid_there_is_nothing_to_score_against() -> N
         for one in error.criteria:  # the outer half of the grid's last voxels has their centres' dose
             assert one.difference_gy == pytest.approx(2.0, abs=0.2), (error.structure, one.name)
     assert "SpinalCord" not in [error.structure for error in roi_errors(lower, warmer, part)]
+
+
+def test_a_clinical_dose_beside_the_body_is_told_as_that() -> None:
+    corner = Volume(ball_dose().array[:4, :4, :4], AXIAL.cropped((0, 0, 0), (4, 4, 4)))
+    patient = replace(ball_patient(), reference_dose=corner)
+    with pytest.raises(InputError, match="No voxel of the reference dose of .* lies in .*; check that the"):
+        score_patient(patient, ball_dose())
 
 
 def test_targets_of_one_level_are_one() -> None:

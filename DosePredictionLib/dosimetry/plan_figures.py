@@ -27,6 +27,7 @@ from DosePredictionLib.dosimetry.dvh import compute_dvh
 from DosePredictionLib.dosimetry.goals import GoalSet, GoalStructures, Verdict, evaluate_goals
 from DosePredictionLib.dosimetry.indices import conformity_index_paddick, homogeneity_index
 from DosePredictionLib.dosimetry.isodose import USUAL_LEVELS_PERCENT, isodose_agreement
+from DosePredictionLib.dosimetry.part_on_dose import part_on_dose
 from DosePredictionLib.dosimetry.voxel_statistics import comparison_mask, voxel_statistics
 from DosePredictionLib.errors import InputError
 from DosePredictionLib.json_file import write_json
@@ -81,6 +82,8 @@ class PlanFigure:
 def plan_figures(patient: Patient, dose: Volume, goals: GoalSet | None = None) -> list[PlanFigure]:
     """All figures of a patient.
 
+    Of targets and organs that reach beyond the reference dose's grid the doses are those in the part on it.
+
     Args:
         patient: with its reference dose and at least one target with a prescription.
         dose: the prediction, Gy.
@@ -113,15 +116,17 @@ def plan_figures(patient: Patient, dose: Volume, goals: GoalSet | None = None) -
         there = [value for value in values if not math.isnan(value)]
         add(f"{name} mean", "", unit, nan, float(np.mean(there)) if there else nan)
     target = patient.targets[0]
-    pair = compute_dvh(reference, target), compute_dvh(dose, target)
+    part = part_on_dose(target, reference)
+    pair = compute_dvh(reference, part), compute_dvh(dose, part)
     for name in ("D98%", "D2%", "Dmax", "Dmean", "HI"):
         values_of_both = [_TARGET[name](dvh) for dvh in pair]
         add(name, "highest target", "" if name == "HI" else "Gy", *values_of_both)
     prescribed = target.prescription_gy or patient.prescription_gy
-    both = [conformity_index_paddick(one, target, prescribed, dvh=dvh)
+    # Of the whole target and both isodoses as they are: cut at the grid, they would not be what the index is made of.
+    both = [conformity_index_paddick(one, target, prescribed, dvh=dvh if part is target else None)
             for one, dvh in zip((reference, dose), pair, strict=True)]  # fmt: skip
     add("CI", "highest target", "", *both)
-    for organ in _organs(patient):
+    for organ in _organs(patient, reference):
         pair = compute_dvh(reference, organ), compute_dvh(dose, organ)
         label = organ.standard_name or organ.name
         add("Dmax", label, "Gy", pair[0].max_gy, pair[1].max_gy)
@@ -155,8 +160,10 @@ _TARGET = {
 }
 
 
-def _organs(patient: Patient) -> list[Structure]:
-    return [s for s in patient.structures if s.role is StructureRole.OAR and s.mask.array.any()]
+def _organs(patient: Patient, reference: Volume) -> list[Structure]:
+    """The parts of organs that lie on the reference dose's grid."""
+    parts = (part_on_dose(organ, reference) for organ in patient.with_role(StructureRole.OAR))
+    return [part for part in parts if part.mask.array.any()]
 
 
 def write_plan_figures(figures: Iterable[PlanFigure], path: str | Path) -> None:

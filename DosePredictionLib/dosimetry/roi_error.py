@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
 from DosePredictionLib.dosimetry.dvh import Dvh, compute_dvhs
 from DosePredictionLib.dosimetry.metric import Metric
+from DosePredictionLib.dosimetry.part_on_dose import part_on_dose
 from DosePredictionLib.patient.patient import Patient
 from DosePredictionLib.patient.structure import Structure, StructureRole
 from DosePredictionLib.patient.volume import Volume
@@ -75,7 +76,7 @@ def roi_errors(patient: Patient, dose: Volume, reference: Volume) -> list[RoiErr
         if not inside.any():
             continue
         errors = difference[inside]
-        both = compute_dvhs([dose, reference], _on_dose(structure, reference))
+        both = compute_dvhs([dose, reference], part_on_dose(structure, reference))
         is_target = structure.role is StructureRole.TARGET
         found.append(RoiError(
             structure=_label(structure),
@@ -89,15 +90,6 @@ def roi_errors(patient: Patient, dose: Volume, reference: Volume) -> list[RoiErr
             ),
         ))  # fmt: skip
     return found
-
-
-def _on_dose(structure: Structure, dose: Volume) -> Structure:
-    """The part of a structure that lies on a dose's grid."""
-    whole = structure.measured
-    known = dose.geometry.covers(whole.geometry)
-    if known.all():
-        return structure
-    return replace(structure, mask=Volume(np.where(known, whole.array, whole.array.dtype.type(0)), whole.geometry))
 
 
 def _label(structure: Structure) -> str:

@@ -67,6 +67,16 @@ def test_the_reference_itself_has_no_error(patient):
     } <= set(found)
 
 
+def test_beyond_the_clinical_doses_grid_no_figure_is_worse(patient):
+    """As where a planning system reckons the dose near the targets alone: the rest of an organ has no dose to miss."""
+    lower = Volume(ball_dose().array[:, :24], AXIAL.cropped((0, 0, 0), (40, 24, 48)))
+    found = by_key(plan_figures(replace(patient, reference_dose=lower), ball_dose(), GOALS))
+    assert {"Dmean Parotid_L", "Dmean highest target"} <= found.keys()
+    for one in found.values():
+        if one.unit == "Gy" and not math.isnan(one.reference):
+            assert one.difference == pytest.approx(0.0, abs=0.1), one.key
+
+
 def test_a_dose_five_percent_higher_shows_as_such(patient):
     found = by_key(plan_figures(patient, ball_dose(1.05), GOALS))
     for name in ("D98%", "D2%", "Dmax", "Dmean"):

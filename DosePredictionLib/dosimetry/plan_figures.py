@@ -9,7 +9,7 @@ them all:
   mean over the levels (NaN where a level isn't reached).
 - D98, D2, Dmax, Dmean, HI, CI of the highest target ("the target receiving the highest dose was selected").
 - Of organs: Dmax, D0.03cc, Dmean and the volumes V20Gy of lungs, V30Gy of heart and esophagus.
-- Compliance: how many of the goals that apply are met, %.
+- Compliance: how many of the goals that apply are met, %; of those that can be judged in both doses.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ import numpy as np
 
 from DosePredictionLib.csv_file import number_cell, write_csv
 from DosePredictionLib.dosimetry.dvh import compute_dvh
-from DosePredictionLib.dosimetry.goals import GoalSet, GoalStructures, Verdict, evaluate_goals
+from DosePredictionLib.dosimetry.goals import GoalResult, GoalSet, GoalStructures, Verdict, evaluate_goals
 from DosePredictionLib.dosimetry.indices import conformity_index_paddick, homogeneity_index
 from DosePredictionLib.dosimetry.isodose import USUAL_LEVELS_PERCENT, isodose_agreement
 from DosePredictionLib.dosimetry.part_on_dose import part_on_dose
@@ -137,7 +137,10 @@ def plan_figures(patient: Patient, dose: Volume, goals: GoalSet | None = None) -
                 add(f"V{threshold_gy:g}Gy", label, "%", *(dvh.volume_at_dose_percent(threshold_gy) for dvh in pair))
     if goals is not None:
         named = GoalStructures(patient)
-        add(COMPLIANCE, "", "%", *(compliance_percent(patient, one, goals, named) for one in (reference, dose)))
+        results = [evaluate_goals(goals, patient, one, {}, named) for one in (reference, dose)]
+        # A structure that one dose tells nothing about is judged in neither.
+        judged = [pair for pair in zip(*results, strict=True) if all(map(_judged, pair))]
+        add(COMPLIANCE, "", "%", _percent_met([one for one, _ in judged]), _percent_met([other for _, other in judged]))
     return found
 
 
@@ -145,10 +148,16 @@ def compliance_percent(
     patient: Patient, dose: Volume, goals: GoalSet, structures: GoalStructures | None = None
 ) -> float:
     """How many of the goals that apply to a patient a dose meets, %; NaN when none applies."""
-    verdicts = [result.verdict for result in evaluate_goals(goals, patient, dose, {}, structures)]
-    applicable = [verdict for verdict in verdicts if verdict is not Verdict.NOT_APPLICABLE]
-    met = sum(verdict is Verdict.PASS for verdict in applicable)
-    return 100.0 * met / len(applicable) if applicable else float("nan")
+    return _percent_met([result for result in evaluate_goals(goals, patient, dose, {}, structures) if _judged(result)])
+
+
+def _judged(result: GoalResult) -> bool:
+    return result.verdict is not Verdict.NOT_APPLICABLE
+
+
+def _percent_met(judged: Sequence[GoalResult]) -> float:
+    met = sum(result.verdict is Verdict.PASS for result in judged)
+    return 100.0 * met / len(judged) if judged else float("nan")
 
 
 _TARGET = {

@@ -19,6 +19,7 @@ from DosePredictionLib.dosimetry.metric import Metric
 from DosePredictionLib.dosimetry.named_dose import NamedDose
 from DosePredictionLib.dosimetry.paired_tests import paired_plan_figures, paired_scores, paired_test
 from DosePredictionLib.dosimetry.plan_figures import (
+    COMPLIANCE,
     PlanFigure,
     compliance_percent,
     plan_figures,
@@ -75,6 +76,13 @@ def test_beyond_the_clinical_doses_grid_no_figure_is_worse(patient):
     for one in found.values():
         if one.unit == "Gy" and not math.isnan(one.reference):
             assert one.difference == pytest.approx(0.0, abs=0.1), one.key
+
+
+def test_compliance_is_of_goals_that_both_doses_can_be_judged_by(patient):
+    """The dose at the head's end says nothing of the targets, which the prediction misses and covers."""
+    end = replace(patient, reference_dose=Volume(ball_dose().array[:3], AXIAL.cropped((0, 0, 0), (3, 44, 48))))
+    few, many = (by_key(plan_figures(one, ball_dose(0.9), GOALS))[COMPLIANCE] for one in (end, patient))
+    assert few.predicted == few.reference == 100.0 > many.predicted
 
 
 def test_a_dose_five_percent_higher_shows_as_such(patient):

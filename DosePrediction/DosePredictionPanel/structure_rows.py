@@ -82,12 +82,12 @@ def edited_standard_name(choice: SegmentChoice, text: str) -> SegmentChoice:
     """The choice with another TG-263 name, and that name's role where it has another kind; no text takes it away.
 
     Raises:
-        InputError: the text is no name that is known, however it is spelt; the model would not see the structure.
+        InputError: the text is no name, however it is spelt; the model would not see the structure.
     """
     if not text.strip():
         return replace(choice, standard_name=None, reason="chosen")
     named = match_standard_name(text.strip())
-    if choice.role in (StructureRole.TARGET, named.role):
+    if choice.role in (StructureRole.TARGET, named.role) or not named.confidence:
         return replace(choice, standard_name=named.standard_name, reason="chosen")
     return SegmentChoice(named.role, named.standard_name)
 

@@ -65,7 +65,7 @@ def check_is_in_gy(array: np.ndarray, path: Path) -> None:
 
     Raises:
         InputError: there are values that are not numbers, that look like cGy, or that are further below 0 than
-            interpolation leaves them.
+            any interpolation leaves them.
     """
     if not np.isfinite(array).all():
         raise InputError(f"{path} holds {int(np.count_nonzero(~np.isfinite(array)))} voxels that are not numbers; "

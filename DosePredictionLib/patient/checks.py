@@ -17,9 +17,9 @@ from DosePredictionLib.patient.volume import Volume
 #: No course of fractionated radiotherapy prescribes more; larger numbers are cGy.
 HIGHEST_PRESCRIPTION_GY = 100.0
 HIGHEST_DOSE_GY = 150.0
-#: How far below 0 a dose may go, as a part of its maximum: interpolation of a higher order than linear undershoots
-#: beside steps, by little where the dose is smooth. What goes further is a difference, or distorted too much.
-LARGEST_UNDERSHOOT = 0.01
+#: How far below 0 a dose may go, as a part of its maximum: splines and windowed sincs undershoot by a fifth of it
+#: beside the step at the edge of a dose that is cut off. What goes further is a difference.
+LARGEST_UNDERSHOOT = 0.3
 #: A CT whose every voxel is below this holds nothing but air.
 AIR_HU = -900.0
 _CORRECT = "in prescription.json or in the structure table"
@@ -77,7 +77,7 @@ def goes_below_zero(dose: np.ndarray) -> str:
         return ""
     return (
         f"goes down to {lowest:.3g} Gy, more than {100 * LARGEST_UNDERSHOOT:g} % of its maximum ({highest:.3g} Gy) "
-        "below 0; give the dose itself, not a difference of doses, and interpolated linearly if at all."
+        "below 0; give the dose itself, not a difference of doses."
     )
 
 

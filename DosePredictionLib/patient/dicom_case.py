@@ -151,8 +151,11 @@ def choose_case(path: Path) -> DicomCase:
         check_all_open(path)
         case = _chosen(path)
     else:
-        check_all_open(path.parent)
-        case = _chosen(path)
+        try:
+            case = _chosen(path)
+        except InputError:
+            check_all_open(path.parent)  # or else this may be why something is missing
+            raise
         for folder in {file.path.parent for file in _files_of(case)}:
             check_all_open(folder, below=False)
     file = _rival(case)

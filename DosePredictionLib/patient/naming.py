@@ -27,6 +27,8 @@ __all__ = [
     "NameMatch", "match_standard_name", "match_structure_name", "match_structure_names", "role_of_standard_name",
 ]  # fmt: skip
 
+#: "VB_T5", "Musc_Sclmast_L": words that begin with capitals or numbers, joined by underscores and other signs.
+_WRITTEN_AS_TG263 = re.compile(r"[A-Z][A-Za-z0-9]*(?:[_^~+-][A-Z0-9][A-Za-z0-9]*)*")
 #: "zPTV", "z_Cord", "~Ring": TG-263 puts such a mark before structures that serve planning only.
 _PLANNING_MARK = re.compile(r"z(?=[A-Z_ ])|[~_]")
 #: "PTV_7000-03": a target cropped by 3 mm.
@@ -71,10 +73,15 @@ def match_structure_name(name: str) -> NameMatch:
 def match_standard_name(spelling: str) -> NameMatch:
     """What is meant by a TG-263 name that somebody gave, however it is spelt ("parotid l" is Parotid_L).
 
+    TG-263 has many more names than are known here (VB_T5, Scrotum). What is written as they are and is like none that
+    is known stays as it is, with a confidence of 0: nothing tells its role.
+
     Raises:
-        InputError: no name is meant that is known, or it can't be told which; the message says what it is like.
+        InputError: no name is meant, or it can't be told which; the message says what it is like.
     """
     match = match_structure_name(spelling)
+    if match.standard_name is None and match.confidence == 0.0 and _WRITTEN_AS_TG263.fullmatch(spelling):
+        return replace(match, standard_name=spelling, reason="another TG-263 name")
     if match.standard_name is not None and (match.sure or match.standard_name == spelling):
         return match
     # Without a name and without confidence there is nothing that it is like.

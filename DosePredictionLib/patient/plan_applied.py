@@ -95,7 +95,7 @@ def _corrected(match: NameMatch, correction: Correction) -> NameMatch:
         standard = None
     elif given is not None and given != standard:  # as folders are written, what a name itself says stands there again
         named = match_standard_name(given)
-        standard, role = named.standard_name, role or named.role
+        standard, role = named.standard_name, role or (named.role if named.confidence else None)
         told_gy = told_gy if told_gy is not None else named.prescription_gy
     if role is None:
         role = StructureRole.TARGET if correction.prescription_gy is not None else match.role

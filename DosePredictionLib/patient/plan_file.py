@@ -19,6 +19,8 @@ from DosePredictionLib.whole_file import whole_file
 
 _KEYS = ("prescriptions_gy", "prescription_gy", "fractions", "technique", "site", "beams", "structures")
 _STRUCTURE_KEYS = ("role", "standard_name", "prescription_gy")
+#: May stand anywhere, for people.
+_COMMENTS = ("comment", "note")
 _BEAM_KEYS = ("gantry_deg", "couch_deg", "isocentre_mm")
 
 
@@ -165,7 +167,7 @@ def _beams(value: Any, path: Path) -> BeamArrangement:
 
 def _check_keys(fields: dict[str, Any], known: tuple[str, ...], path: Path, of_what: str = "") -> None:
     for key in fields:
-        if key not in known:
+        if key not in (*known, *_COMMENTS):
             raise InputError(f"{path}: the key {key!r}{of_what} means nothing; the keys are {', '.join(known)}.")
 
 

@@ -30,9 +30,10 @@ _FRACTION_WORDS = {
 #: After a number they say that it is no dose: fractions, lengths and volumes.
 _NOT_DOSES_AFTER = {*_FRACTION_WORDS, "f", "mm", "cm", "cc", "ml", "x"}
 #: Before a number likewise: 2.2x30, phases of breathing, thresholds of PET.
-_NOT_DOSES_BEFORE = {"x", "phase", "ph", "pet", "suv"}
-#: "T50": the phase of breathing at 50 % of a 4D-CT, or the tumour's 50 Gy ("PTV T70" beside "PTV N54").
-_TUMOUR_OR_PHASE = re.compile(r"(?<![A-Za-z0-9])T[2-9]0(?![\d.,%]|p\d|\s*c?gy)", re.IGNORECASE)
+_NOT_DOSES_BEFORE = {"x", "phase", "pet", "suv"}
+#: "T50": the phase of breathing at 50 % of a 4D-CT, or the tumour's 50 Gy ("PTV T70" beside "PTV N54"); "PH60":
+#: likewise, or the pharynx's.
+_TUMOUR_OR_PHASE = re.compile(r"(?<![A-Za-z0-9])(?:T|PH)_?[2-9]0(?![\d.,%]|p\d|\s*c?gy)", re.IGNORECASE)
 #: "#" after a number is British for fractions.
 _FRACTIONS_SIGN = re.compile(r"(?<=\d)\s*#(?!\d)")
 #: "1.8Gyx25", "2 Gy x 30", "12 Gy/fx": the dose of a fraction, and how many of them.

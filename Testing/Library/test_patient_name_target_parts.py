@@ -13,7 +13,7 @@ from DosePredictionLib.patient.structure import StructureRole
     [
         ("PTV_25#", None), ("PTV 60Gy 30#", 60.0), ("PTV 20 fraction", None), ("PTV 33 frac", None),
         ("PTV_33fracs", None), ("PTV_30f", None), ("PTV_25Frak", None), ("PTV 35 Fraktionen", None),
-        ("PTV 28Sitzungen", None), ("PTV 70Gy 35 sessions", 70.0), ("PTV_phase50", None), ("PTV_ph50", None),
+        ("PTV 28Sitzungen", None), ("PTV 70Gy 35 sessions", 70.0), ("PTV_phase50", None), ("PTV_ph50", 50.0),
         ("PTV_PET40", None),
         ("PTV_F_60", 60.0), ("PTV_D70Gy", 70.0),
         ("PTV_fx30", None), ("PTV_1.8Gyx25", None), ("PTV 2Gy x 30", None), ("PTV 12 Gy/fx", None), ("PTV20cc", None),
@@ -31,8 +31,8 @@ def test_fractions_phases_and_thresholds_are_no_dose(name, dose_gy):
 
 @pytest.mark.parametrize(
     ("name", "sure"),
-    [("PTV T50", False), ("PTV_t50", False), ("PTVT50", False), ("PTV T50Gy", True), ("PTV T 50", True),
-     ("PTV T54", True), ("PTV N50", True), ("PTV T5000", True)],
+    [("PTV T50", False), ("PTV_t50", False), ("PTV_PH50", False), ("PTVT50", False), ("PTV T50Gy", True),
+     ("PTV T 50", True), ("PTV T54", True), ("PTV N50", True), ("PTV T5000", True)],
 )  # fmt: skip
 def test_a_dose_that_may_be_a_phase_of_breathing_is_a_guess(name, sure):
     match = match_structure_name(name)

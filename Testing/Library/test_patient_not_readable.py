@@ -79,3 +79,12 @@ def test_an_image_and_a_dose_say_why_they_are_not_read(tmp_path, forbid):
     forbid(tmp_path / "dose.nrrd")
     with pytest.raises(InputError, match=r"dose\.nrrd cannot be read \(Permission denied\); ask for the right"):
         read_dose_file(tmp_path / "dose.nrrd", patient.geometry)
+
+
+def test_a_structure_set_that_is_named_needs_no_right_to_read_its_neighbours(case, forbid):
+    (case / "private").mkdir()
+    (case / "private" / "RS.dcm").write_bytes((case / "RS.dcm").read_bytes())
+    forbid(case / "private")
+    patient = read_patient(case / "RS.dcm")
+    assert patient.beams is not None and patient.reference_dose is not None
+    assert f"{case / 'private'} cannot be read" in refused(case), "of a folder, anything in it may be the case's"

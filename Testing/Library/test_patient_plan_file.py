@@ -107,7 +107,7 @@ def test_a_standard_name_may_be_spelt_otherwise(tmp_path, spelling):
 @pytest.mark.parametrize(
     ("spelling", "hint"),
     [
-        ("FooBar", "known; give one"),
+        ("foo bar", "known; give one"),
         ("Parotid", "name it Parotid_L or Parotid_R"),
         ("Brainsteam", "spelt like Brainstem"),
         (" ", "known"),
@@ -123,6 +123,14 @@ def test_the_standard_name_of_a_target_tells_its_dose(tmp_path):
     assert (boost.role, boost.standard_name, boost.prescription_gy) == (StructureRole.TARGET, "PTV_7000", 70.0)
 
 
+def test_a_comment_may_stand_in_the_file(tmp_path):
+    (tmp_path / "prescription.json").write_text(
+        '{"comment": "boost planned", "fractions": 35, "structures": {"Cord": {"note": "of the CT", "role": "oar"}}}'
+    )
+    read = read_plan_file(tmp_path / "prescription.json")
+    assert read.fractions == 35 and read.corrections["Cord"].role is StructureRole.OAR
+
+
 def test_standard_names_are_written_as_they_are_read(tmp_path):
     def written(standard_name: str, name: str = "Gl") -> str | None:
         patient = ball_patient()
@@ -133,9 +141,10 @@ def test_standard_names_are_written_as_they_are_read(tmp_path):
 
     assert [written(spelling) for spelling in ("Parotid_R", "parotid_r")] == ["Parotid_R"] * 2
     assert written("PTV_7000-03", "PTV70-3mm") == "PTV_7000-03"  # a guess from the name, which comes again
-    with pytest.raises(InputError, match="standard name of Gl: 'Foo' is no TG-263 name that is known"):
-        written("Foo")
-    assert not (tmp_path / "Gl Foo").exists()
+    assert [written(other) for other in ("VB_T5", "Scrotum")] == ["VB_T5", "Scrotum"]  # TG-263 has more than are known
+    with pytest.raises(InputError, match="standard name of Gl: 'Foo bar' is no TG-263 name that is known"):
+        written("Foo bar")
+    assert not (tmp_path / "Gl Foo bar").exists()
 
 
 def test_collisions_are_reported_and_can_be_corrected(tmp_path):

@@ -77,6 +77,9 @@ def test_a_name_may_be_spelt_as_one_likes_but_must_be_known(session: Session) ->
     edit(session, "SpinalCord", STANDARD, "thing 7")
     assert session.status.startswith("'thing 7' is no TG-263 name that is known")
     assert text(session, "SpinalCord", STANDARD) == "Parotid_L", "the one before stays"
+    edit(session, "SpinalCord", STANDARD, "VB_T5")
+    other = {s.name: s for s in patient_from_nodes(ct, segmentation).structures}["SpinalCord"]
+    assert other.standard_name == "VB_T5" and other.role is StructureRole.OAR, "TG-263 has more than are known here"
     edit(session, "SpinalCord", STANDARD, "")
     assert text(session, "SpinalCord", STANDARD) == ""
 

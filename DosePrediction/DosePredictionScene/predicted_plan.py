@@ -105,7 +105,8 @@ def choices_predicted_for(dose_node: Any, segmentation_node: Any) -> dict[str, S
         segmentation_node: that the dose is measured in; None gives nothing.
 
     Returns:
-        By segment ID, those whose prescription is another one now. Targets with another name now are not among them.
+        By segment ID, those whose prescription is another one now. Targets with another name now are not among them,
+        nor those that shared a name and had different prescriptions: nothing tells which had which.
 
     Raises:
         InputError: a segment's tag can't be read.
@@ -113,10 +114,12 @@ def choices_predicted_for(dose_node: Any, segmentation_node: Any) -> dict[str, S
     plan = predicted_plan(dose_node)
     if plan is None or segmentation_node is None:
         return {}
-    prescribed, segmentation = dict(plan.targets), segmentation_node.GetSegmentation()
+    segmentation = segmentation_node.GetSegmentation()
     then = {}
     for segment_id, choice in segment_choices(segmentation).items():
-        gray = prescribed.get(segmentation.GetSegment(segment_id).GetName() or segment_id)
+        name = segmentation.GetSegment(segment_id).GetName() or segment_id
+        doses_gy = {gray for target, gray in plan.targets if target == name}
+        gray = doses_gy.pop() if len(doses_gy) == 1 else None
         if choice.role is StructureRole.TARGET and gray is not None and gray != choice.prescription_gy:
             then[segment_id] = replace(choice, prescription_gy=gray)
     return then

@@ -12,9 +12,10 @@ import slicer
 from ct_series import make_from_dicom
 from DosePredictionScene.headless_case import write_scene
 from DosePredictionScene.patient_from_nodes import PlanContext
-from DosePredictionScene.predicted_plan import PLAN_ATTRIBUTE, predicted_plan
+from DosePredictionScene.predicted_plan import PLAN_ATTRIBUTE, choices_predicted_for, predicted_plan
 from DosePredictionScene.prediction_request import Request
 from DosePredictionScene.prediction_run import PredictionRun
+from DosePredictionScene.segment_choices import SegmentChoice, store_choice
 from DosePredictionScene.self_test import phantom_nodes
 from panel_session import Session
 from phantom_scene import PromptPredictor
@@ -22,6 +23,7 @@ from standin.gestures import choose, click, type_into
 
 from DosePredictionLib.dosimetry.equivalent_dose import alpha_beta_of
 from DosePredictionLib.patient.beams import Beam, BeamArrangement
+from DosePredictionLib.patient.structure import StructureRole
 
 DOSE_COLUMN = 3
 PLAN = PlanContext(fractions=35, technique="IMRT", site="head-and-neck", beams=BeamArrangement.coplanar((0, 72, 144)))
@@ -160,6 +162,27 @@ def test_figures_and_rtdose_keep_the_prescription_predicted_for(
     predicted.settle()
     (overview,) = pydicom.dcmread(tmp_path / "rtdose.dcm").PlanOverviewSequence
     assert overview.PrescriptionOverviewSequence[0].TotalPrescriptionDose == 70.0
+
+
+def test_two_targets_of_one_name_keep_their_own_prescriptions(session: Session) -> None:
+    ct, node = session.phantom()
+    segmentation = node.GetSegmentation()
+    first, second = segmentation.GetSegmentIdBySegmentName("PTV70"), segmentation.AddEmptySegment("", "PTV")
+    cube = np.pad(np.ones((4, 4, 4), np.uint8), ((10, 10), (18, 18), (22, 22)))
+    slicer.util.updateSegmentBinaryLabelmapFromArray(cube, node, second, ct)
+    segmentation.GetSegment(first).SetName("PTV")
+    for segment_id, prescription_gy in ((first, 50.0), (second, 60.0)):
+        choice = SegmentChoice(StructureRole.TARGET, None, prescription_gy)
+        store_choice(segmentation.GetSegment(segment_id), choice)
+    session.settle()
+    session.predict()
+    assert choices_predicted_for(dose_of(session), node) == {}, "nothing has changed"
+    store_choice(segmentation.GetSegment(second), SegmentChoice(StructureRole.TARGET, None, 50.0))
+    assert choices_predicted_for(dose_of(session), node) == {}, "nothing tells which had 60 Gy"
+    session.predict()
+    store_choice(segmentation.GetSegment(second), SegmentChoice(StructureRole.TARGET, None, 60.0))
+    (then,) = choices_predicted_for(dose_of(session), node).values()
+    assert then.prescription_gy == 50.0, "both had"
 
 
 def test_beams_about_an_isocentre_of_their_own_do_not_fill_the_field(session: Session) -> None:

@@ -42,7 +42,8 @@ class PredictedPlan:
     def of(cls, plan: PlanContext | None, choices: Iterable[tuple[str, SegmentChoice]]) -> PredictedPlan:
         """From what the nodes don't say, and from segment names and what the segments are."""
         plan = plan or PlanContext()
-        targets = sorted((name, c.prescription_gy) for name, c in choices if c.role is StructureRole.TARGET)
+        targets = [(name, c.prescription_gy) for name, c in choices if c.role is StructureRole.TARGET]
+        targets.sort(key=lambda target: (target[0], target[1] or 0.0))  # of two with one name, one may have no dose
         beams = () if plan.beams is None else tuple((beam.gantry_deg, beam.couch_deg) for beam in plan.beams.beams)
         isocentre_mm = None if plan.beams is None else plan.beams.isocentre_mm
         return cls(tuple(targets), plan.fractions, plan.technique, plan.site, beams, isocentre_mm)

@@ -177,6 +177,12 @@ def test_two_targets_of_one_name_keep_their_own_prescriptions(session: Session) 
     session.settle()
     session.predict()
     assert choices_predicted_for(dose_of(session), node) == {}, "nothing has changed"
+    structures, rows = session.panel.structures, [row.name for row in session.panel.structures.rows]
+    structures.ui.structuresTable.item(rows.index("PTV"), DOSE_COLUMN).setText("")
+    session.settle()
+    assert "PTV 50 Gy, PTV 60 Gy, now PTV no dose, PTV 60 Gy" in note(session)
+    structures.ui.structuresTable.item(rows.index("PTV"), DOSE_COLUMN).setText("50")
+    session.settle()
     store_choice(segmentation.GetSegment(second), SegmentChoice(StructureRole.TARGET, None, 50.0))
     assert choices_predicted_for(dose_of(session), node) == {}, "nothing tells which had 60 Gy"
     session.predict()

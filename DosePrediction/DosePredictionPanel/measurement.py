@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from DosePredictionScene.contours_state import NOT_READ, Contours, Touched
+from DosePredictionScene.contours_state import NOT_READ, UNCERTAIN, Contours, Touched
 from DosePredictionScene.measured import Measured
 from DosePredictionScene.measured_with import MeasuredWith, measured_with, remember_measured_with
 from DosePredictionScene.pieces import Pieces, unless
@@ -55,8 +55,11 @@ class Measurement:
         self._known_structures = ""
         #: What was drawn when the known dose was measured.
         self.contours = NOT_READ
-        #: What was drawn when chart and tables were made, by the ID of their dose; what came with a scene fits these.
+        #: What was drawn when chart and tables were made, by the ID of their dose.
         self._shown: dict[str, Contours] = {}
+        #: What was drawn when a dose came, and how it was touched then: what comes with a scene fits these.
+        self._came: dict[str, Contours] = {}
+        self._came_touched: dict[str, Touched] = {}
         #: What is being measured, or could not be: not to be tried again and again.
         self._asked: tuple[Any, MeasuredWith, Touched] | None = None
         self._parameters: Parameters | None = None
@@ -65,18 +68,23 @@ class Measurement:
         """A prediction has come, measured."""
         measured = measured_with(shown.nodes.dose)
         self._know(shown.nodes.dose, shown, "" if measured is None else measured.structures, shown.contours)
-        self._shown[shown.nodes.dose.GetID()] = shown.contours
+        self._shown[shown.nodes.dose.GetID()] = self._came[shown.nodes.dose.GetID()] = shown.contours
         self._asked = None
 
     def forget(self) -> None:
         """The scene is gone."""
         self._know(None, None)
-        self._shown.clear()
+        for known in (self._shown, self._came, self._came_touched):
+            known.clear()
         self._dose = self._asked = self._parameters = None
 
     def shown_contours(self, dose: Any) -> Contours | None:
         """What was drawn when chart and tables of a dose were measured; None where that is not known (yet)."""
         return self._shown.get(dose.GetID())
+
+    def came_contours(self, dose: Any) -> Contours | None:
+        """What was drawn when a dose came, with a scene or as a prediction; None where that is not known yet."""
+        return self._came.get(dose.GetID())
 
     def follow(self, parameters: Parameters, dose: Any) -> None:
         """Measure a dose anew if what it was measured with is not what is chosen."""
@@ -84,6 +92,8 @@ class Measurement:
         goals = self._goals()
         if lost_structures(dose):
             return  # its figures stay as they were
+        if dose is not None:
+            self._came_touched.setdefault(dose.GetID(), measured_contours_touched(dose, parameters))
         if dose is None or self._busy() or not goals or (is_goals_file(goals) and not Path(goals).is_file()):
             return
         wanted = self._wanted(parameters)
@@ -162,8 +172,10 @@ class Measurement:
         if not self._is_chosen(dose, wanted):
             return False
         as_known = of_dose and contours.are_drawn_as(self.contours)
-        if shown is None:  # a scene was loaded: these came with it, unless they were drawn on while they were read
-            as_shown = contours.touched == measured_contours_touched(dose, parameters)
+        if shown is None:  # a scene was loaded: these came with it, unless they were drawn on since
+            now = measured_contours_touched(dose, parameters)
+            as_shown = contours.touched == now == self._came_touched.get(dose.GetID())
+            self._came[dose.GetID()] = contours if as_shown else UNCERTAIN
         else:
             as_shown = contours.are_drawn_as(shown)
         if if_drawn and as_shown:

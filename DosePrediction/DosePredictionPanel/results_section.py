@@ -159,7 +159,7 @@ class ResultsSection(Section):
         """A prediction has come: show it anew."""
         self._applied = {}
         self.measurement.take(shown)
-        self.scoring.forget()
+        self.scoring.forget_dose(shown.nodes.dose)
         self._dose, self._ct = shown.nodes.dose, shown.ct
         self._show_nodes()
         self.widget.collapsed = False
@@ -167,7 +167,7 @@ class ResultsSection(Section):
     def take_of_another(self, shown: Shown) -> None:
         """A prediction has come for a CT that is not chosen: the views have been brought to it, and will come back."""
         self.measurement.take(shown)
-        self.scoring.forget()
+        self.scoring.forget_dose(shown.nodes.dose)
         self._ct, self._applied = shown.ct, {}
 
     def forget(self) -> None:
@@ -193,6 +193,7 @@ class ResultsSection(Section):
         self._show_nodes()
         if self._parameters is not None and self._dose is not None:
             self._apply(self._parameters)
+            self.scoring.follow(self._parameters, self._dose)  # what is scored may have come with a scene, as they had
 
     def _on_scored(self) -> None:
         """The scorecard's table is new, or gone."""

@@ -57,9 +57,14 @@ class Scoring:
         self._asked: tuple[Any, ScoredWith, Touched] | None = None
 
     def forget(self) -> None:
-        """The scene is gone, or the dose is another in the same node."""
+        """The scene is gone."""
         self._dose = self._parameters = self._known = self._asked = None
         self._shown.clear()
+
+    def forget_dose(self, dose: Any) -> None:
+        """The dose is another in the same node."""
+        self._dose = self._parameters = self._known = self._asked = None
+        self._shown.pop(dose.GetID(), None)
 
     def follow(self, parameters: Parameters, dose: Any) -> None:
         """Score a dose anew if what it was scored with is not what is chosen."""
@@ -79,7 +84,7 @@ class Scoring:
         if before is not None and before.card == wanted.card and is_file(wanted.card) and not wanted.file_time:
             return  # a scene from another computer: what it holds stays
         if before == wanted and dose.GetID() not in self._shown:  # a table that came with a scene
-            came = self._measurement.shown_contours(dose)
+            came = self._measurement.came_contours(dose)
             self._shown |= {} if came is None else {dose.GetID(): came}
         touched = measured_contours_touched(dose, parameters)
         touched_since = dose.GetID() in self._shown and self._shown[dose.GetID()].touched != touched

@@ -61,6 +61,17 @@ def save(path: Path) -> None:
     assert slicer.mrmlScene.WriteToMRB(str(path))
 
 
+def save_and_load(session: Session, folder: Path) -> None:
+    """Close the scene, and let Slicer load it."""
+    save(folder / "scene.mrb")
+    slicer.mrmlScene.Clear(False)
+    session.settle()
+    (folder / "unpacked").mkdir()
+    bundle = slicer.mrmlScene.UnpackSlicerDataBundle(str(folder / "scene.mrb"), str(folder / "unpacked"))
+    slicer.mrmlScene.SetURL(bundle)
+    assert slicer.mrmlScene.Connect()
+
+
 def test_a_contour_drawn_after_the_prediction_is_measured_as_it_is_now(scored: Session) -> None:
     before, points = figures_of(scored)
     scored.host.leave()
@@ -199,13 +210,7 @@ def test_what_is_undone_after_the_patient_was_read_is_measured_as_it_is_then(
 
 def test_a_scene_that_was_loaded_is_followed_as_any_other(scored: Session, tmp_path: Path) -> None:
     before = figures_of(scored)
-    save(tmp_path / "scene.mrb")
-    slicer.mrmlScene.Clear(False)
-    scored.settle()
-    (tmp_path / "unpacked").mkdir()
-    bundle = slicer.mrmlScene.UnpackSlicerDataBundle(str(tmp_path / "scene.mrb"), str(tmp_path / "unpacked"))
-    slicer.mrmlScene.SetURL(bundle)
-    assert slicer.mrmlScene.Connect()
+    save_and_load(scored, tmp_path)
     scored.settle()
     told = scored.status
     save(tmp_path / "again.mrb")
@@ -215,6 +220,23 @@ def test_a_scene_that_was_loaded_is_followed_as_any_other(scored: Session, tmp_p
     scored.settle()
     after, points = figures_of(scored)
     assert float(after) > float(before[0]) + 10.0 and points != before[1]
+
+
+@pytest.mark.parametrize("turns", [0, 2, 8, 60])
+def test_a_contour_drawn_at_once_after_loading_is_measured(
+    scored: Session, tmp_path: Path, turns: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also where the contours that came with the scene are being looked at."""
+    monkeypatch.setattr(voxels, "SLAB_BYTES", 2000)
+    before, points = figures_of(scored)
+    save_and_load(scored, tmp_path)
+    scored.standin.process_events(until=lambda: bool(scored.panel.jobs))
+    for _ in range(turns):
+        scored.panel.jobs.advance(1e-4)
+    draw_in_the_target()
+    scored.settle()
+    after, points_after = figures_of(scored)
+    assert float(after) > float(before) + 10.0 and points_after != points
 
 
 def test_each_of_two_patients_is_followed(scored: Session, tmp_path: Path) -> None:

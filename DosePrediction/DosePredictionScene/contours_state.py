@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+import slicer
 
 from DosePredictionLib.errors import InputError
 from DosePredictionLib.patient.geometry import Geometry
@@ -135,12 +136,13 @@ def unless_touched_since(contours: Contours, segmentation_node: Any) -> Contours
 def _segment_state(segmentation_node: Any, segment_id: str) -> Pieces[SegmentState]:
     segmentation = segmentation_node.GetSegmentation()
     segment = segmentation.GetSegment(segment_id)
-    drawn = None if segment is None else segment.GetRepresentation(segmentation.GetSourceRepresentationName())
+    source = segmentation.GetSourceRepresentationName()
+    drawn = None if segment is None else segment.GetRepresentation(source)
     if drawn is None:
         return SegmentState("")
     touched = SegmentState(f"touched at {drawn.GetMTime()}, lying at {_place(segmentation_node)}")
-    if not segmentation.IsSourceRepresentationImageData():
-        return touched  # surfaces and contours stay as they are when a scene is saved
+    if source != slicer.vtkSegmentationConverter.GetSegmentationBinaryLabelmapRepresentationName():
+        return touched  # surfaces, contours and fractional labelmaps stay as they are when a scene is saved
     labelmap = labelmap_of(segmentation, segment_id)
     if labelmap is None or labelmap.image is not drawn:
         return SegmentState("") if labelmap is None else touched

@@ -98,3 +98,15 @@ def test_surfaces_are_told_apart_by_when_they_were_touched() -> None:
     assert read(node).are_drawn_as(known)
     node.GetSegmentation().GetSegment("ball").GetRepresentation("Closed surface").Modified()
     assert not read(node, known).are_drawn_as(known)
+
+
+def test_a_fractional_labelmap_that_is_drawn_on_is_another_drawing() -> None:
+    _, node = drawn()
+    segmentation, fractional = node.GetSegmentation(), "Fractional labelmap"
+    assert segmentation.CreateRepresentation(fractional)
+    segmentation.SetSourceRepresentationName(fractional)
+    segmentation.RemoveRepresentation("Binary labelmap")
+    known = read(node)
+    assert read(node).are_drawn_as(known)
+    segmentation.GetSegment(segment_id(node, "Organ")).GetRepresentation(fractional).Modified()
+    assert not read(node, known).are_drawn_as(known)

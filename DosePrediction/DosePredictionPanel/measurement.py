@@ -129,7 +129,7 @@ class Measurement:
             )
             raise InputError(text.format(name=name))
         # Before the first piece: another patient may be chosen meanwhile.
-        request, goals, contours = self._request(), self._goals(), NOT_READ
+        request, goals, contours, before = self._request(), self._goals(), NOT_READ, self._known
         structures = "" if parameters is None else self._wanted(parameters).structures
         if parameters is not None:
             contours = yield from measured_contours_in_pieces(dose, parameters, self.contours)
@@ -138,6 +138,8 @@ class Measurement:
             return known
         self._tell(_("Measuring the dose of the scene..."))
         measured = yield from restored_in_pieces(request, goals_of(goals))
+        if self._known_dose is dose and self._known is not before:  # which is known, and must stay so
+            raise InputError(_("A new dose has come while the one before was measured; try again."))
         if parameters is not None:
             contours = contours_of_patient(dose, parameters, contours)
         self._know(dose, measured, structures, contours)

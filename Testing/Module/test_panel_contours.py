@@ -273,3 +273,32 @@ def test_tables_written_at_once_after_a_contour_was_drawn_are_of_that_contour(sc
     scored.settle()
     rows = csv.DictReader((tmp_path / "dvh-summary.csv").open(encoding="utf-8"))
     assert next(float(row["max_gy"]) for row in rows if row["structure"] == "SpinalCord") > highest + 10.0
+
+
+@pytest.mark.parametrize("turns", [0, 10])
+def test_a_dose_that_comes_while_an_export_measures_the_one_before_stays_known(
+    scored: Session, tmp_path: Path, turns: int
+) -> None:
+    results = scored.panel.results
+    dose, points = slicer.util.getNode("Phantom CT predicted dose"), figures_of(scored)[1]
+    draw_in_the_target()
+    click(scored.panel.run.ui.predictButton)
+    scored.standin.process_events(until=lambda: scored.predictor.busy)
+    scored.predictor.factor = 0.5
+    scored.standin.dialogs.answer(str(tmp_path))
+    click(results.ui.exportTablesButton)
+    for _ in range(turns):
+        scored.panel.jobs.advance(1e-6)
+    scored.predictor.finish()
+    scored.standin.process_events(until=lambda: not scored.panel.logic.busy)
+    scored.settle()
+    highest = float(slicer.util.arrayFromVolume(dose).max())
+    assert float(in_one_go(results.measurement.in_pieces()).prediction.dose.array.max()) == pytest.approx(highest)
+    own = figures_of(scored)
+    save_and_load(scored, tmp_path)
+    scored.settle()
+    scored.panel.parameters.scorecard = ""
+    scored.settle()
+    scored.panel.parameters.scorecard = "head-and-neck"
+    scored.settle()
+    assert figures_of(scored) == own and own[1] != points

@@ -82,6 +82,10 @@ class Measurement:
         """What was drawn when chart and tables of a dose were measured; None where that is not known (yet)."""
         return self._shown.get(dose.GetID())
 
+    def knows(self, measured: Measured) -> bool:
+        """Whether this is still what is known: no new dose has come since it was given."""
+        return measured is self._known
+
     def came_contours(self, dose: Any) -> Contours | None:
         """What was drawn when a dose came, with a scene or as a prediction; None where that is not known yet."""
         return self._came.get(dose.GetID())

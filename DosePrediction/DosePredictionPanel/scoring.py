@@ -126,11 +126,10 @@ class Scoring:
                 self._shown[dose.GetID()] = contours
                 return False
         scored = yield from self._scored(dose, wanted)
-        if not self._is_chosen(dose, wanted):
+        if self._known is None or not self._is_chosen(dose, wanted):
             return False
         update_scorecard_table(dose, scored)
         remember_scored_with(dose, wanted)
-        assert self._known is not None
         self._shown[dose.GetID()] = self._known[2]
         return True
 
@@ -149,7 +148,7 @@ class Scoring:
         if other is not None:
             compared = yield from reference_dose_in_pieces(other)
         scored = yield from scored_in_pieces(card, measured.prediction, compared, label)
-        self._known = (dose, wanted, contours, scored)
+        self._known = (dose, wanted, contours, scored) if self._measurement.knows(measured) else None
         return scored
 
     def _known_with(self, dose: Any, wanted: ScoredWith) -> tuple[Contours, Scored] | None:

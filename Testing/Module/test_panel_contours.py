@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ import vtk
 from DosePredictionScene import prediction_run, voxels
 from DosePredictionScene.contours_state import Contours, contours_in_pieces
 from DosePredictionScene.patient_from_nodes import patient_from_nodes
-from DosePredictionScene.pieces import Pieces, in_one_go
+from DosePredictionScene.pieces import WAITING, Pieces, in_one_go
 from DosePredictionScene.self_test import phantom_nodes
 from panel_session import Session
 from phantom_scene import transform_node
@@ -302,3 +303,35 @@ def test_a_dose_that_comes_while_an_export_measures_the_one_before_stays_known(
     scored.panel.parameters.scorecard = "head-and-neck"
     scored.settle()
     assert figures_of(scored) == own and own[1] != points
+
+
+def test_a_dose_that_comes_while_an_export_scores_the_one_before_is_scored_itself(
+    scored: Session, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scoring, logic, of_before = sys.modules["DosePredictionPanel.scoring"], scored.panel.logic, figures_of(scored)[1]
+    score: Any = vars(scoring)["scored_in_pieces"]
+
+    def until_the_new_dose_has_come(*arguments: Any) -> Pieces[Any]:
+        result = yield from score(*arguments)
+        while logic.busy:
+            yield WAITING
+        return result
+
+    draw_in_the_target()
+    click(scored.panel.run.ui.predictButton)
+    scored.standin.process_events(until=lambda: scored.predictor.busy)
+    scored.predictor.factor = 0.5
+    scored.standin.dialogs.answer(str(tmp_path))
+    click(scored.panel.results.ui.exportTablesButton)
+    monkeypatch.setattr(scoring, "scored_in_pieces", until_the_new_dose_has_come)
+    for _ in range(150):
+        scored.panel.jobs.advance(1e-3)
+    scored.predictor.finish()
+    scored.standin.process_events(until=lambda: not logic.busy)
+    scored.settle()
+    with (tmp_path / "scorecard.csv").open(encoding="utf-8") as file:
+        assert list(csv.DictReader(file))
+    after = figures_of(scored)[1]
+    monkeypatch.undo()
+    scored.predict()
+    assert figures_of(scored)[1] == after != of_before

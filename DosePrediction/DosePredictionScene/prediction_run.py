@@ -319,12 +319,12 @@ class PredictionRun:
         return event
 
     def _show(self, request: Request, prediction: Prediction) -> Pieces[Shown]:
-        label = request.reference_label
+        label, fractions = request.reference_label, prediction.patient.fractions
+        # Before the goals are read: when their file is changed meanwhile, these are seen to be those of before.
+        measured_for = MeasuredWith.of(self._goals_name, request.reference_dose_node, fractions, self._structures)
         measured = yield from measured_in_pieces(prediction, self.goals(), reference_label=label)
         self._showing = True
         nodes = yield from measured_shown_in_pieces(request.ct_node, measured)
-        fractions = prediction.patient.fractions
-        measured_for = MeasuredWith.of(self._goals_name, request.reference_dose_node, fractions, self._structures)
         remember_measured_with(nodes.dose, measured_for)
         if self._plan is not None:
             remember_predicted_plan(nodes.dose, self._plan, request.segmentation_node)

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import json
 import math
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+from DosePredictionScene import prediction_run
+from DosePredictionScene.pieces import Pieces
+from DosePredictionScene.scene_result import measured_shown_in_pieces
 from DosePredictionScene.self_test import PEAK, REACH_MM
 from panel_session import Session
 from PySide6 import QtCore
@@ -295,6 +299,24 @@ def test_goals_of_a_file_that_was_changed_elsewhere_are_measured(opened: Session
     opened.host.enter()
     opened.settle()
     assert rows(opened)[0][0] == "fail" and "0.5 Gy" in rows(opened)[0][2]
+
+
+def test_goals_of_a_file_that_is_changed_while_the_dose_is_shown_are_measured(
+    opened: Session, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "own.json"
+    GoalDraft(name="own", lines=(CORD,)).save(file)
+    opened.panel.parameters.goals, opened.panel.parameters.goals_path = "file", str(file)
+    opened.settle()
+
+    def then_changed(*arguments: Any) -> Pieces[Any]:
+        result = yield from measured_shown_in_pieces(*arguments)
+        GoalDraft(name="own", lines=(replace(CORD, limit="30"),)).save(file)
+        return result
+
+    monkeypatch.setattr(prediction_run, "measured_shown_in_pieces", then_changed)
+    opened.predict()
+    assert [row[2] for row in rows(opened)] == ["D0.03cc \N{LESS-THAN OR EQUAL TO} 30 Gy"]
 
 
 def test_rows_without_a_value_come_last_either_way(opened: Session) -> None:

@@ -285,7 +285,7 @@ def test_goals_are_those_of_site_and_fractions_unless_named(patient: Patient, tm
 
 def test_doses_that_cannot_be_used_get_one_sentence(case: Path, tmp_path: Path, capsys) -> None:
     dose_gy(scale=100.0).write(tmp_path / "cgy.nrrd")
-    dose_gy(added_gy=-9.0).write(tmp_path / "difference.nrrd")
+    dose_gy(added_gy=-35.0).write(tmp_path / "difference.nrrd")
     broken = dose_gy()
     broken.array[3, 4, 5] = np.nan
     broken.write(tmp_path / "nan.nrrd")

@@ -6,7 +6,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+import slicer
 import standin.session  # noqa: F401 (before anything imports PySide6)
 from DosePredictionScene.prediction_run import PredictionRun
 from DosePredictionScene.self_test import phantom_nodes
@@ -28,6 +30,19 @@ def assert_never_stood_still(longest: LongestPause) -> None:
     """The main thread was never kept for longer than a quarter of a second."""
     assert longest.cpu_s < LONGEST_TURN_CPU_S, f"the main thread worked {longest.cpu_s:.3f} s at a stretch"
     assert longest.wall_s < LONGEST_TURN_WALL_S, f"the panel stood still for {longest.wall_s:.3f} s"
+
+
+def load_scene(path: Path, folder: Path, *, add: bool = False) -> None:
+    """As Slicer loads a bundle, which in slicer-core asks for an application: instead of what is open, or beside it.
+
+    Args:
+        path: the bundle.
+        folder: a new one, to unpack it into.
+        add: beside what is open.
+    """
+    folder.mkdir()
+    slicer.mrmlScene.SetURL(slicer.mrmlScene.UnpackSlicerDataBundle(str(path), str(folder)))
+    assert slicer.mrmlScene.Import(None) if add else slicer.mrmlScene.Connect()
 
 
 class Session:
@@ -78,6 +93,16 @@ class Session:
         self.predictor.finish()
         self.standin.process_events(until=lambda: not self.panel.logic.busy)
         self.settle()
+
+    def add_clinical_dose(self, less_gy: float = 2.0) -> Any:
+        """Choose a clinical dose of so much less than the predicted one, which is there; its node."""
+        ct = self.panel.parameters.ct
+        dose = slicer.util.arrayFromVolume(ct.GetNodeReference("DosePrediction.Dose"))
+        clinical = slicer.util.addVolumeFromArray(np.maximum(dose - less_gy, 0.0), name="Clinical")
+        clinical.CopyOrientation(ct)
+        self.panel.parameters.clinical_dose = clinical
+        self.settle()
+        return clinical
 
     @property
     def status(self) -> str:

@@ -10,7 +10,7 @@ import pytest
 import slicer
 from DosePredictionScene.headless_case import write_scene
 from DosePredictionScene.kept_dose import KEPT_STD_ROLE
-from panel_session import Session, assert_never_stood_still
+from panel_session import Session, assert_never_stood_still, load_scene
 from phantom_scene import ras_of_voxel, transform_node
 from standin.gestures import choose, click
 from standin.main_thread_watch import watched_main_thread
@@ -50,11 +50,7 @@ def kept(session: Session) -> Session:
     session.panel.parameters.seed = 5
     session.settle()
     session.predict()
-    dose = slicer.util.arrayFromVolume(dose_of(session))
-    clinical = slicer.util.addVolumeFromArray(np.maximum(dose - 2.0, 0.0), name="Clinical")
-    clinical.CopyOrientation(ct)
-    session.panel.parameters.clinical_dose = clinical
-    session.settle()
+    session.add_clinical_dose()
     return session
 
 
@@ -162,11 +158,7 @@ def test_a_saved_scene_knows_what_was_compared(kept: Session, tmp_path: Path) ->
     write_scene(tmp_path / "scene.mrb")
     slicer.mrmlScene.Clear(False)
     kept.settle()
-    (tmp_path / "unpacked").mkdir()
-    slicer.mrmlScene.SetURL(
-        slicer.mrmlScene.UnpackSlicerDataBundle(str(tmp_path / "scene.mrb"), str(tmp_path / "unpacked"))
-    )
-    assert slicer.mrmlScene.Connect()
+    load_scene(tmp_path / "scene.mrb", tmp_path / "unpacked")
     kept.settle()
     assert kept.panel.results.ui.compareSelector.currentText == kept_node().GetName()
     assert heading(kept) == "Comp." and cord_row(kept) == row

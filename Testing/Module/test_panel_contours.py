@@ -16,7 +16,7 @@ from DosePredictionScene.contours_state import Contours, contours_in_pieces
 from DosePredictionScene.patient_from_nodes import patient_from_nodes
 from DosePredictionScene.pieces import WAITING, Pieces, in_one_go
 from DosePredictionScene.self_test import phantom_nodes
-from panel_session import Session
+from panel_session import Session, load_scene
 from phantom_scene import transform_node
 from standin.gestures import choose, click
 
@@ -43,12 +43,26 @@ def draw_in_the_target(ct: Any = None, segmentation: Any = None) -> None:
     slicer.util.updateSegmentBinaryLabelmapFromArray(mask, segmentation, cord, ct)
 
 
+def draw_after(turns: int, session: Session) -> None:
+    """Draw the cord anew, after so many turns of what the panel does in pieces."""
+    for _ in range(turns):
+        session.panel.jobs.advance(1e-4)
+    draw_in_the_target()
+    session.settle()
+
+
 def figures_of(session: Session) -> tuple[str, str]:
     """The cord's goal, and the points of the scorecard."""
     table = session.panel.results.ui.goalsTable
     rows = [[table.item(row, column).text() for column in range(4)] for row in range(table.rowCount)]
     value = next(row[3] for row in rows if row[1] == "SpinalCord" and row[3] != "-")
     return value, str(session.panel.results.ui.scorecardTotalLabel.text)
+
+
+def assert_followed(session: Session, before: tuple[str, str]) -> None:
+    """The cord's goal and the points are those of the cord in the target now."""
+    value, points = figures_of(session)
+    assert float(value) > float(before[0]) + 10.0 and points != before[1]
 
 
 def unsaved() -> list[str]:
@@ -67,10 +81,7 @@ def save_and_load(session: Session, folder: Path) -> None:
     save(folder / "scene.mrb")
     slicer.mrmlScene.Clear(False)
     session.settle()
-    (folder / "unpacked").mkdir()
-    bundle = slicer.mrmlScene.UnpackSlicerDataBundle(str(folder / "scene.mrb"), str(folder / "unpacked"))
-    slicer.mrmlScene.SetURL(bundle)
-    assert slicer.mrmlScene.Connect()
+    load_scene(folder / "scene.mrb", folder / "unpacked")
 
 
 def test_a_contour_drawn_after_the_prediction_is_measured_as_it_is_now(scored: Session) -> None:
@@ -153,16 +164,12 @@ def test_a_contour_drawn_at_once_after_saving_is_measured(
     monkeypatch.setattr(voxels, "SLAB_BYTES", 2000)
     told: list[str] = []
     monkeypatch.setattr(scored.panel.run, "tell", told.append)
-    before, points = figures_of(scored)
+    before = figures_of(scored)
     save(tmp_path / "scene.mrb")
     if turns:
         scored.standin.process_events(until=lambda: bool(scored.panel.jobs))
-    for _ in range(turns):
-        scored.panel.jobs.advance(1e-4)
-    draw_in_the_target()
-    scored.settle()
-    after, points_after = figures_of(scored)
-    assert float(after) > float(before) + 10.0 and points_after != points
+    draw_after(turns, scored)
+    assert_followed(scored, before)
     assert not [text for text in told if "try again" in text], "it was"
     assert not told or told[-1] == "The dose of the scene is measured."
 
@@ -219,8 +226,7 @@ def test_a_scene_that_was_loaded_is_followed_as_any_other(scored: Session, tmp_p
     assert unsaved() == [] and scored.status == told and figures_of(scored) == before
     draw_in_the_target()
     scored.settle()
-    after, points = figures_of(scored)
-    assert float(after) > float(before[0]) + 10.0 and points != before[1]
+    assert_followed(scored, before)
 
 
 @pytest.mark.parametrize("turns", [0, 2, 8, 60])
@@ -229,15 +235,11 @@ def test_a_contour_drawn_at_once_after_loading_is_measured(
 ) -> None:
     """Also where the contours that came with the scene are being looked at."""
     monkeypatch.setattr(voxels, "SLAB_BYTES", 2000)
-    before, points = figures_of(scored)
+    before = figures_of(scored)
     save_and_load(scored, tmp_path)
     scored.standin.process_events(until=lambda: bool(scored.panel.jobs))
-    for _ in range(turns):
-        scored.panel.jobs.advance(1e-4)
-    draw_in_the_target()
-    scored.settle()
-    after, points_after = figures_of(scored)
-    assert float(after) > float(before) + 10.0 and points_after != points
+    draw_after(turns, scored)
+    assert_followed(scored, before)
 
 
 def test_each_of_two_patients_is_followed(scored: Session, tmp_path: Path) -> None:
@@ -256,11 +258,11 @@ def test_each_of_two_patients_is_followed(scored: Session, tmp_path: Path) -> No
         assert unsaved() == [] and figures_of(scored) == before
     draw_in_the_target(*first)
     scored.settle()
-    after, points = figures_of(scored)
-    assert float(after) > float(before[0]) + 10.0 and points != before[1]
+    assert_followed(scored, before)
+    after = figures_of(scored)
     draw_in_the_target(*second)
     scored.settle()
-    assert figures_of(scored) == (after, points)
+    assert figures_of(scored) == after
     parameters.ct, parameters.segmentation = second
     scored.settle()
     assert float(figures_of(scored)[0]) > float(before[0]) + 10.0, "drawn while the other was chosen"

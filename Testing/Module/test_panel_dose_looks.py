@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
 import pytest
 import slicer
 from DosePredictionScene.dose_maps import DIFFERENCE_ROLE
@@ -23,16 +22,6 @@ def dose_of(session: Session) -> Any:
     return session.panel.parameters.ct.GetNodeReference("DosePrediction.Dose")
 
 
-def add_clinical_dose(session: Session) -> Any:
-    """A clinical dose of 2 Gy less than the predicted one, chosen."""
-    dose = slicer.util.arrayFromVolume(dose_of(session))
-    clinical = slicer.util.addVolumeFromArray(np.maximum(dose - 2.0, 0.0), name="Clinical")
-    clinical.CopyOrientation(session.panel.parameters.ct)
-    session.panel.parameters.clinical_dose = clinical
-    session.settle()
-    return clinical
-
-
 def look(node: Any) -> tuple[str, float, float, bool, float]:
     """Colours, window and threshold of a volume."""
     display = node.GetDisplayNode()
@@ -48,7 +37,7 @@ def test_maps_are_scaled_to_the_patients_own_prescription(session: Session) -> N
     session.predictor.std_part = 0.03
     session.settle()
     session.predict()
-    add_clinical_dose(session)
+    session.add_clinical_dose()
     choose(session.panel.results.ui.overlaySelector, "Difference, predicted - clinical")
     session.settle()
     click(session.panel.results.ui.keepButton)
@@ -63,7 +52,7 @@ def test_maps_are_scaled_to_the_patients_own_prescription(session: Session) -> N
 def test_the_clinical_dose_looks_as_the_predicted_one_does(session: Session) -> None:
     session.phantom()
     session.predict()
-    clinical, ui = add_clinical_dose(session), session.panel.results.ui
+    clinical, ui = session.add_clinical_dose(), session.panel.results.ui
     choose(ui.overlaySelector, "Clinical dose")
     session.settle()
     assert look(clinical) == look(dose_of(session)) and look(clinical)[1:3] == pytest.approx((7.0, 77.0))
@@ -78,7 +67,7 @@ def test_the_clinical_dose_looks_as_the_predicted_one_does(session: Session) -> 
 def test_the_next_prediction_is_looked_at_as_the_one_before(session: Session) -> None:
     session.phantom()
     session.predict()
-    clinical, ui = add_clinical_dose(session), session.panel.results.ui
+    clinical, ui = session.add_clinical_dose(), session.panel.results.ui
     ui.thresholdSlider.value = 50.0
     choose(ui.overlaySelector, "Clinical dose")
     session.settle()
@@ -91,7 +80,7 @@ def test_the_next_prediction_is_looked_at_as_the_one_before(session: Session) ->
 def test_the_legend_of_a_difference_says_what_was_subtracted(session: Session) -> None:
     ct, _ = session.phantom()
     session.predict()
-    add_clinical_dose(session)
+    session.add_clinical_dose()
     ui, logic = session.panel.results.ui, slicer.modules.colors.logic()
     click(ui.keepButton)
     session.settle()

@@ -5,9 +5,7 @@ from __future__ import annotations
 import csv
 from pathlib import Path
 
-import numpy as np
 import pytest
-import slicer
 from panel_session import Session
 from standin.gestures import click
 
@@ -103,11 +101,7 @@ def test_exported_tables_and_report_are_of_the_predicted_dose(session: Session, 
     ct, _ = session.phantom()
     session.predictor.std_part = 0.03
     session.predict()
-    dose = slicer.util.arrayFromVolume(ct.GetNodeReference("DosePrediction.Dose"))
-    clinical = slicer.util.addVolumeFromArray(np.maximum(dose - 20.0, 0.0), name="Clinical")
-    clinical.CopyOrientation(ct)
-    session.panel.parameters.clinical_dose = clinical
-    session.settle()
+    session.add_clinical_dose(20.0)
     ui = session.panel.results.ui
     session.standin.dialogs.answer(str(tmp_path), str(tmp_path / "report.html"))
     click(ui.exportTablesButton)

@@ -17,7 +17,7 @@ from DosePredictionScene.prediction_request import Request
 from DosePredictionScene.prediction_run import PredictionRun
 from DosePredictionScene.segment_choices import SegmentChoice, store_choice
 from DosePredictionScene.self_test import phantom_nodes
-from panel_session import Session
+from panel_session import Session, load_scene
 from phantom_scene import PromptPredictor
 from standin.gestures import choose, click, type_into
 
@@ -103,11 +103,7 @@ def test_a_saved_scene_knows_the_plan_of_its_dose(predicted: Session, tmp_path: 
     slicer.mrmlScene.Clear(False)
     predicted.settle()
     assert note(predicted) == ""
-    (tmp_path / "unpacked").mkdir()
-    slicer.mrmlScene.SetURL(
-        slicer.mrmlScene.UnpackSlicerDataBundle(str(tmp_path / "scene.mrb"), str(tmp_path / "unpacked"))
-    )
-    assert slicer.mrmlScene.Connect()
+    load_scene(tmp_path / "scene.mrb", tmp_path / "unpacked")
     predicted.settle()
     assert "IMRT, now VMAT" in note(predicted)
     dose_of(predicted).SetAttribute(PLAN_ATTRIBUTE, "{edited by hand")

@@ -14,7 +14,7 @@ import pytest
 import SimpleITK as sitk
 import slicer
 from DosePredictionScene.headless_case import write_scene
-from panel_session import Session
+from panel_session import Session, load_scene
 from PySide6 import QtCore, QtWidgets
 from standin.gestures import choose, click
 
@@ -25,11 +25,7 @@ def saved(session: Session, tmp_path: Path) -> Path:
     ct, _ = session.phantom()
     session.predictor.std_part = 0.03
     session.predict()
-    dose = slicer.util.arrayFromVolume(ct.GetNodeReference("DosePrediction.Dose"))
-    clinical = slicer.util.addVolumeFromArray(np.maximum(dose - 2.0, 0.0), name="Clinical")
-    clinical.CopyOrientation(ct)
-    session.panel.parameters.clinical_dose = clinical
-    session.settle()
+    session.add_clinical_dose()
     session.predict()
     ui, parameters = session.panel.results.ui, session.panel.parameters
     parameters.hidden_curves, parameters.window, parameters.isodose_levels = "SpinalCord", "bone", "50, 95"
@@ -69,13 +65,6 @@ def seen(session: Session) -> dict[str, Any]:
     }
 
 
-def load(path: Path, folder: Path, *, add: bool = False) -> None:
-    """As Slicer loads a bundle, which in slicer-core asks for an application: instead of what is open, or beside it."""
-    folder.mkdir()
-    slicer.mrmlScene.SetURL(slicer.mrmlScene.UnpackSlicerDataBundle(str(path), str(folder)))
-    assert slicer.mrmlScene.Import(None) if add else slicer.mrmlScene.Connect()
-
-
 @contextmanager
 def progress_dialog() -> Iterator[list[int]]:
     """What Slicer shows while it loads: it counts nodes, and lets the application run at each; gives those counts."""
@@ -107,7 +96,7 @@ def test_a_saved_scene_shows_the_prediction_as_it_was(session: Session, saved: P
     session.host.leave()
     slicer.mrmlScene.Clear(False)
     session.standin.process_events()
-    load(saved, tmp_path / "unpacked")
+    load_scene(saved, tmp_path / "unpacked")
     session.host.enter()
     session.settle()
     after = seen(session)
@@ -123,7 +112,7 @@ def test_a_scene_opened_with_the_panel_in_sight_is_left_alone_until_all_of_it_is
 ) -> None:
     before = seen(session)
     with progress_dialog() as counts:
-        load(saved, tmp_path / "unpacked")
+        load_scene(saved, tmp_path / "unpacked")
     assert len(counts) > 20, "the application ran at every node"
     session.settle()
     after = seen(session)
@@ -147,7 +136,7 @@ def test_a_dose_does_not_lie_over_the_ct_of_a_scene_that_is_added(session: Sessi
     session.phantom()
     session.predict()
     with progress_dialog():
-        load(tmp_path / "other.mrb", tmp_path / "unpacked", add=True)
+        load_scene(tmp_path / "other.mrb", tmp_path / "unpacked", add=True)
     session.settle()
     other = slicer.mrmlScene.GetFirstNodeByName("Other CT")
     assert {node.GetBackgroundVolumeID() for node in composites} == {other.GetID()}
@@ -159,7 +148,7 @@ def test_what_was_loaded_can_be_exported(session: Session, saved: Path, tmp_path
     goals = seen(session)["goals"]
     slicer.mrmlScene.Clear(False)
     session.settle()
-    load(saved, tmp_path / "unpacked")
+    load_scene(saved, tmp_path / "unpacked")
     session.settle()
     ui, out = session.panel.results.ui, tmp_path / "out"
     out.mkdir()
@@ -184,7 +173,7 @@ def test_what_was_loaded_can_be_exported(session: Session, saved: Path, tmp_path
 def test_the_uncertainty_of_a_loaded_scene_is_reported(session: Session, saved: Path, tmp_path: Path) -> None:
     slicer.mrmlScene.Clear(False)
     session.settle()
-    load(saved, tmp_path / "unpacked")
+    load_scene(saved, tmp_path / "unpacked")
     session.settle()
     session.standin.dialogs.answer(str(tmp_path / "report.html"))
     click(session.panel.results.ui.exportReportButton)

@@ -26,11 +26,7 @@ def predicted(session: Session) -> Session:
     """A prediction, with a clinical dose of 2 Gy less everywhere."""
     ct, _ = session.phantom()
     session.predict()
-    dose = slicer.util.arrayFromVolume(dose_of(session))
-    clinical = slicer.util.addVolumeFromArray(np.maximum(dose - 2.0, 0.0), name="Clinical")
-    clinical.CopyOrientation(ct)
-    session.panel.parameters.clinical_dose = clinical
-    session.settle()
+    session.add_clinical_dose()
     session.predict()
     return session
 

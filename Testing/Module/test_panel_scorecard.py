@@ -7,11 +7,10 @@ import json
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 import slicer
 from DosePredictionScene.headless_case import write_scene
-from panel_session import Session, assert_never_stood_still
+from panel_session import Session, assert_never_stood_still, load_scene
 from phantom_scene import dangling_references
 from standin.gestures import choose, click
 from standin.main_thread_watch import watched_main_thread
@@ -68,25 +67,10 @@ def table_node(session: Session) -> Any:
     return dose_of(session).GetNodeReference("DosePrediction.ScorecardTable")
 
 
-def add_clinical(session: Session, less_gy: float = 2.0) -> None:
-    """A clinical dose of so much less."""
-    dose = slicer.util.arrayFromVolume(dose_of(session))
-    clinical = slicer.util.addVolumeFromArray(np.maximum(dose - less_gy, 0.0), name="Clinical")
-    clinical.CopyOrientation(session.panel.parameters.ct)
-    session.panel.parameters.clinical_dose = clinical
-    session.settle()
-
-
 def open_file(session: Session, path: Path | str) -> None:
     session.standin.dialogs.answer(str(path))
     choose(ui_of(session).scorecardSelector, "From a file...")
     session.settle()
-
-
-def load(path: Path, folder: Path) -> None:
-    folder.mkdir()
-    slicer.mrmlScene.SetURL(slicer.mrmlScene.UnpackSlicerDataBundle(str(path), str(folder)))
-    assert slicer.mrmlScene.Connect()
 
 
 def test_none_is_chosen_at_first_and_the_cards_of_the_site_come_first(predicted: Session) -> None:
@@ -134,7 +118,7 @@ def test_a_bundled_card_scores_the_dose_as_the_library_does(predicted: Session) 
 
 def test_a_file_is_scored_beside_the_dose_compared_with(predicted: Session, card_file: Path) -> None:
     ui = ui_of(predicted)
-    add_clinical(predicted)
+    predicted.add_clinical_dose()
     open_file(predicted, card_file)
     assert ui.scorecardSelector.currentText == "ours.json" and predicted.panel.parameters.scorecard == str(card_file)
     cord, target, total = rows(predicted)
@@ -213,7 +197,7 @@ def test_a_saved_scene_brings_the_scorecard_back_without_its_file(
     predicted: Session, card_file: Path, tmp_path: Path
 ) -> None:
     ui = ui_of(predicted)
-    add_clinical(predicted)
+    predicted.add_clinical_dose()
     open_file(predicted, card_file)
     seen = lambda: (rows(predicted), ui.scorecardTotalLabel.text, ui.scorecardRemarksEdit.plainText)  # noqa: E731
     before = seen()
@@ -221,7 +205,7 @@ def test_a_saved_scene_brings_the_scorecard_back_without_its_file(
     slicer.mrmlScene.Clear(False)
     predicted.settle()
     assert not rows(predicted) and not ui.scorecardTable.isVisible()
-    load(tmp_path / "scene.mrb", tmp_path / "with-file")
+    load_scene(tmp_path / "scene.mrb", tmp_path / "with-file")
     predicted.settle()
     assert seen() == before and ui.scorecardSelector.currentText == "ours.json"
 
@@ -229,7 +213,7 @@ def test_a_saved_scene_brings_the_scorecard_back_without_its_file(
     slicer.mrmlScene.Clear(False)
     predicted.settle()
     card_file.unlink()
-    load(tmp_path / "scene.mrb", tmp_path / "without-file")
+    load_scene(tmp_path / "scene.mrb", tmp_path / "without-file")
     predicted.settle()
     assert seen() == before and ui.scorecardSelector.currentText == "ours.json (not found here)"
     choose(ui.scorecardSelector, HEAD_AND_NECK.name)
@@ -244,7 +228,7 @@ def test_the_scorecard_is_exported_with_the_tables(predicted: Session, card_file
     click(ui.exportTablesButton)
     predicted.settle()
     assert (out / "goals.csv").exists() and not list(out.glob("scorecard*")), "none is chosen"
-    add_clinical(predicted)
+    predicted.add_clinical_dose()
     open_file(predicted, card_file)
     predicted.standin.dialogs.answer(str(out), 0x400)  # OK: replace
     click(ui.exportTablesButton)

@@ -12,7 +12,7 @@ import SimpleITK as sitk
 import slicer
 from DosePredictionScene.headless_case import write_scene
 from DosePredictionScene.self_test import phantom_nodes
-from panel_session import Session
+from panel_session import Session, load_scene
 from standin.gestures import choose, click
 
 
@@ -98,10 +98,7 @@ def test_nor_after_the_scene_was_saved(two, tmp_path) -> None:
     write_scene(tmp_path / "two.mrb")
     slicer.mrmlScene.Clear(False)
     session.settle()
-    (tmp_path / "unpacked").mkdir()
-    bundle = slicer.mrmlScene.UnpackSlicerDataBundle(str(tmp_path / "two.mrb"), str(tmp_path / "unpacked"))
-    slicer.mrmlScene.SetURL(bundle)
-    slicer.mrmlScene.Connect()
+    load_scene(tmp_path / "two.mrb", tmp_path / "unpacked")
     session.settle()
     assert session.panel.parameters.segmentation.GetName() == "Other structures"
     assert exported_cord(session, tmp_path) == pytest.approx(float(value), abs=0.05)

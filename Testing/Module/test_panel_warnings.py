@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import slicer
 from DosePredictionScene.headless_case import write_scene
-from panel_session import Session
+from panel_session import Session, load_scene
 from standin.gestures import choose
 
 from DosePredictionLib.review.review_warning import ReviewWarning
@@ -89,10 +89,6 @@ def test_a_saved_scene_brings_the_warnings_back(session: Session, tmp_path: Path
     slicer.mrmlScene.Clear(False)
     session.settle()
     assert not rows(session) and not session.panel.results.ui.warningsFrame.isVisible()
-    (tmp_path / "unpacked").mkdir()
-    slicer.mrmlScene.SetURL(
-        slicer.mrmlScene.UnpackSlicerDataBundle(str(tmp_path / "scene.mrb"), str(tmp_path / "unpacked"))
-    )
-    assert slicer.mrmlScene.Connect()
+    load_scene(tmp_path / "scene.mrb", tmp_path / "unpacked")
     session.settle()
     check(session)

@@ -33,6 +33,7 @@ from DosePredictionLib.training.run_history import settings_before
 from DosePredictionLib.training.skipped_steps import Buffers, SkippedSteps
 from DosePredictionLib.training.stage import Stage, map_tensors, to_device
 from DosePredictionLib.training.stages import stage_of
+from DosePredictionLib.training.thin_maps import thicken_thin_maps
 
 CHECKPOINT = "checkpoint.pt"
 
@@ -83,6 +84,8 @@ class TrainingRun:
         self.fabric = fabric_of(config, getattr(self.stage, "leaves_parameters_unused", False))
         torch.manual_seed(config.seed)
         self.network = _built(self.stage, config).to(self.device)
+        if self.device.type == "cpu":
+            thicken_thin_maps(self.network)
         self.average = {name: value.detach().clone() for name, value in self.network.state_dict().items()}
         torch.backends.cudnn.benchmark = config.canvas is not None  # one shape: its fastest kernels are worth a search
         self.step = 0
@@ -344,8 +347,7 @@ class TrainingRun:
         self.fabric.backward(loss.total)
         parts = [self.network.get_submodule(name) for name in getattr(self.network, "clipped_apart", ("",))]
         norms = [torch.nn.utils.clip_grad_norm_(part.parameters(), 1.0) for part in parts]
-        # PyTorch's bfloat16 convolutions on processors give NaN gradients now and then on maps two voxels thin (seen in
-        # 2.13); one such step would spoil the weights for good.
+        # One step that is not a number would spoil the weights for good.
         usable = everywhere(self.fabric, all(bool(torch.isfinite(one)) for one in (loss.total, *norms)))
         if usable:
             self._side_by_side.step(self.optimisers)

@@ -21,7 +21,7 @@ def warning_rows(provenance: Provenance | None) -> list[ReviewWarning]:
 def warning_tip(warning: ReviewWarning) -> str:
     """The whole of a warning: text, reason, figures."""
     figures = [
-        f"{name}: {value:g}" if isinstance(value, int | float) else f"{name}: {value}"
+        f"{name}: {value:.8g}" if isinstance(value, int | float) else f"{name}: {value}"
         for name, value in warning.evidence.items()
     ]
     return "\n".join(part for part in (warning.text, warning.explanation, *figures) if part)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
+from operator import gt
 from pathlib import Path
 
 from DosePredictionLib.cli.result_folders import OPENKBP
@@ -14,6 +16,7 @@ from DosePredictionLib.patient.dicom_reference import DicomReference
 from DosePredictionLib.patient.made_by_model import PREDICTION
 from DosePredictionLib.patient.writer_dicom_dose import write_rtdose
 from DosePredictionLib.patient.writer_dicom_isodose import isodose_levels_gy, write_isodose_contours
+from DosePredictionLib.rounding import rounded_text
 from DosePredictionLib.worker.predictor import Prediction
 
 #: Of the dose, by their names on the command line, with the suffix of its file.
@@ -45,9 +48,10 @@ def drawn_levels_gy(prediction: Prediction) -> tuple[float, ...]:
     levels = isodose_levels_gy(prediction.patient.prescription_gy)
     reached = tuple(level for level in levels if 0.0 < level <= highest_gy)
     if not reached:
+        highest = rounded_text(highest_gy, 1, partial(gt, min(levels)))
         raise InputError(
             f"The predicted dose of {prediction.patient.identifier} reaches none of the isodose levels "
-            f"(maximum {highest_gy:.1f} Gy, lowest level {min(levels):.1f} Gy), so nothing was written; "
+            f"(maximum {highest} Gy, lowest level {min(levels):g} Gy), so nothing was written; "
             "predict without --isodose-contours."
         )
     return reached

@@ -17,6 +17,7 @@ from DosePredictionLib.dosimetry.structure_expression import EACH, NotThereError
 from DosePredictionLib.patient.patient import Patient
 from DosePredictionLib.patient.structure import Structure, StructureRole
 from DosePredictionLib.patient.volume import Volume
+from DosePredictionLib.rounding import decimals_that_tell
 
 __all__ = [
     "Goal", "GoalResult", "GoalSet", "Metric", "Verdict",
@@ -228,10 +229,8 @@ def _verdict(goal: Goal, value: float, measured: str) -> tuple[Verdict, str]:
 
 def _beside_its_limit(goal: Goal, value: float) -> str:
     limits = [goal.limit] if goal.tolerance is None else [goal.limit, goal.tolerance]
-    for decimals in range(_decimals(goal.unit), 7):
-        if all(goal.is_met(round(value, decimals), limit) == goal.is_met(value, limit) for limit in limits):
-            return format_value(value, goal.unit, decimals)
-    return f"{value!r} {goal.unit}".strip()
+    decimals = decimals_that_tell(value, _decimals(goal.unit), lambda v: [goal.is_met(v, limit) for limit in limits])
+    return f"{value!r} {goal.unit}".strip() if decimals is None else format_value(value, goal.unit, decimals)
 
 
 def _remarks(goal: Goal, dvh: Dvh) -> list[str]:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 from dataclasses import replace
+from functools import partial
+from operator import gt
 
 import numpy as np
 
@@ -13,6 +15,7 @@ from DosePredictionLib.patient.geometry import Geometry
 from DosePredictionLib.patient.patient import Patient
 from DosePredictionLib.patient.structure import Structure, StructureRole
 from DosePredictionLib.patient.volume import Volume
+from DosePredictionLib.rounding import rounded
 
 #: No course of fractionated radiotherapy prescribes more; larger numbers are cGy.
 HIGHEST_PRESCRIPTION_GY = 100.0
@@ -73,11 +76,12 @@ def check_units(patient: Patient) -> None:
 def goes_below_zero(dose: np.ndarray) -> str:
     """What to say of a dose that goes further below 0 than `LARGEST_UNDERSHOOT` of its maximum, Gy; "" of others."""
     lowest, highest = float(dose.min(initial=0.0)), float(dose.max(initial=0.0))
-    if lowest >= -LARGEST_UNDERSHOOT * highest:
+    too_low = partial(gt, -LARGEST_UNDERSHOOT * highest)
+    if not too_low(lowest):
         return ""
     return (
-        f"goes down to {lowest:.3g} Gy, more than {100 * LARGEST_UNDERSHOOT:g} % of its maximum ({highest:.3g} Gy) "
-        "below 0; give the dose itself, not a difference of doses."
+        f"goes down to {rounded(lowest, 1, too_low):g} Gy, more than {100 * LARGEST_UNDERSHOOT:g} % of its maximum "
+        f"({highest:.4g} Gy) below 0; give the dose itself, not a difference of doses."
     )
 
 

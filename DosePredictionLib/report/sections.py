@@ -35,6 +35,7 @@ from DosePredictionLib.report.views import (
     std_wash,
 )
 from DosePredictionLib.review.review_warning import ReviewWarning
+from DosePredictionLib.rounding import MOST_DECIMALS, decimals_that_tell
 
 _UNITS = {"gy": "Gy", "hu": "HU", "mm": "mm", "cc": "cc", "percent": "%"}
 #: Differences in dose of more than this stand out in tables.
@@ -113,7 +114,7 @@ def _evidence(name: str, value: float | str) -> str:
     words, _, last = name.rpartition("_")
     if last not in _UNITS:
         words, last = name, ""
-    figure = f"{value:g}".replace("-", "−") if isinstance(value, (int, float)) else value
+    figure = f"{value:.8g}".replace("-", "−") if isinstance(value, (int, float)) else value
     return f"{words.replace('_', ' ')} {figure} {_UNITS.get(last, '')}".strip()
 
 
@@ -237,11 +238,16 @@ def figures_section(patient: Patient, comparison: DoseComparison, order: Sequenc
         row += [number(figure.values_gy[name], 2) for name in order]
         for name in others:
             difference = figure.values_gy[name] - figure.values_gy[comparison.reference]
-            css = "notable" if abs(difference) >= NOTABLE_GY else ""
-            row.append(Raw(f'<span class="{css}">{number(difference, 2, signed=True)}</span>'))
+            css = "notable" if _is_notable(difference) else ""
+            decimals = decimals_that_tell(difference, 2, _is_notable) or MOST_DECIMALS
+            row.append(Raw(f'<span class="{css}">{number(difference, decimals, signed=True)}</span>'))
         rows.append(row)
     note = f"Gy. Differences of {NOTABLE_GY:g} Gy or more are set in bold." if others else "Gy."
     return section("Dose by structure", table(headings, rows, numbers_from=2), note=note)
+
+
+def _is_notable(difference_gy: float) -> bool:
+    return abs(difference_gy) >= NOTABLE_GY
 
 
 def agreement_section(

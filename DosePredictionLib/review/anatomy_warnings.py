@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping
+from functools import partial
+from operator import gt, le
 
 from DosePredictionLib.patient.patient import Patient
 from DosePredictionLib.patient.structure import Structure, StructureRole
@@ -19,6 +21,7 @@ from DosePredictionLib.review.measures import (
 )
 from DosePredictionLib.review.review_warning import ReviewWarning
 from DosePredictionLib.review.thresholds import Thresholds
+from DosePredictionLib.rounding import rounded
 
 
 def anatomy_warnings(patient: Patient, thresholds: Thresholds) -> Iterator[ReviewWarning]:
@@ -51,10 +54,11 @@ def anatomy_warnings(patient: Patient, thresholds: Thresholds) -> Iterator[Revie
     edges = thresholds.by_id["ct-truncated"]
     cut_percent = 0.0 if body is None else cut_off_slices_percent(patient, body, edges["touching_mm"])
     end_mm = target_to_ct_end_mm(patient) if patient.ct is not None else math.inf
+    near = partial(gt, edges["ends_within_mm"])
     odd = []
     if cut_percent >= edges["at_least_percent"]:
         odd.append(f"the body runs into the image's edge in {cut_percent:.0f} % of the slices through targets")
-    if end_mm < edges["ends_within_mm"]:
+    if near(end_mm):
         odd.append(f"the CT ends {max(end_mm, 0.0):.0f} mm from a target")
     if odd:
         yield ReviewWarning(
@@ -62,8 +66,9 @@ def anatomy_warnings(patient: Patient, thresholds: Thresholds) -> Iterator[Revie
             f"The CT is cut off: {'; '.join(odd)}.",
             "Beams enter through tissue that the image does not show, and scatter from beyond it is missing: doses "
             "near the cut are not to be relied on.",
-            {"cut_off_slices_percent": round(cut_percent, 1), "threshold_percent": edges["at_least_percent"],
-             **({"target_to_ct_end_mm": round(end_mm, 1)} if math.isfinite(end_mm) else {}),
+            {"cut_off_slices_percent": rounded(cut_percent, 1, partial(le, edges["at_least_percent"])),
+             "threshold_percent": edges["at_least_percent"],
+             **({"target_to_ct_end_mm": rounded(end_mm, 1, near)} if math.isfinite(end_mm) else {}),
              "threshold_mm": edges["ends_within_mm"]},
         )  # fmt: skip
 

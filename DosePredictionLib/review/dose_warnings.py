@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
+from operator import gt, le
 
 from DosePredictionLib.patient.patient import Patient
 from DosePredictionLib.patient.volume import Volume
 from DosePredictionLib.review.measures import hot_spot_outside_targets, mean_std_percent, median_dose_gy
 from DosePredictionLib.review.review_warning import ReviewWarning
 from DosePredictionLib.review.thresholds import Thresholds
+from DosePredictionLib.rounding import rounded, rounded_text
 
 
 def dose_warnings(
@@ -27,31 +30,35 @@ def dose_warnings(
     spot = hot_spot_outside_targets(patient, dose, level_gy, hot["margin_mm"])
     if spot.centre_mm is not None and spot.volume_cc >= hot["at_least_cc"]:
         x, y, z = spot.centre_mm
+        maximum_gy, reached = spot.maximum_gy, partial(le, level_gy)
         yield ReviewWarning(
             "hot-spot-outside-targets",
             f"A hot spot of {spot.volume_cc:.1f} cc at {level_gy:g} Gy or more lies outside the targets.",
-            f"Its maximum is {spot.maximum_gy:.1f} Gy. ICRU 62 calls more than 1.77 cc (15 mm across) significant. "
-            "Look which tissue gets it, and whether a target is missing there.",
+            f"Its maximum is {rounded_text(maximum_gy, 1, reached)} Gy. ICRU 62 calls more than 1.77 cc (15 mm across) "
+            "significant. Look which tissue gets it, and whether a target is missing there.",
             {"volume_cc": round(spot.volume_cc, 2), "threshold_cc": hot["at_least_cc"], "from_gy": round(level_gy, 2),
-             "maximum_gy": round(spot.maximum_gy, 2), "margin_mm": hot["margin_mm"], "x_lps_mm": round(x, 1),
-             "y_lps_mm": round(y, 1), "z_lps_mm": round(z, 1)},
+             "maximum_gy": rounded(maximum_gy, 2, reached), "margin_mm": hot["margin_mm"],
+             "x_lps_mm": round(x, 1), "y_lps_mm": round(y, 1), "z_lps_mm": round(z, 1)},
         )  # fmt: skip
     share = thresholds.by_id["target-underdosed"]["median_below_percent"] / 100.0
-    low = {
-        target.name: (median_gy, target.prescription_gy)
-        for target in patient.targets
-        if target.prescription_gy
-        and (median_gy := median_dose_gy(dose, target)) < share * target.prescription_gy
-    }
-    if low:
-        told = ", ".join(f"{name} {median:.1f} of {prescribed:g} Gy" for name, (median, prescribed) in low.items())
+    told = []
+    evidence = {}
+    for target in patient.targets:
+        if not target.prescription_gy:
+            continue
+        # As goals take a dose off by no more than rounding for the limit itself.
+        too_low = partial(gt, (1.0 - 1e-6) * share * target.prescription_gy)
+        median_gy = median_dose_gy(dose, target)
+        if too_low(median_gy):
+            told.append(f"{target.name} {rounded_text(median_gy, 1, too_low)} of {target.prescription_gy:g} Gy")
+            evidence[f"{target.name}_median_gy"] = rounded(median_gy, 2, too_low)
+    if told:
         yield ReviewWarning(
             "target-underdosed",
-            f"Half of a target gets less than {100.0 * share:g} % of its prescription: {told}.",
+            f"Half of a target gets less than {100.0 * share:g} % of its prescription: {', '.join(told)}.",
             "A prediction that does so has overlooked the target, which may be too small, too far from the others, or "
             "outside what the dose ends at. Its figures then say nothing of what a plan can reach.",
-            {f"{name}_median_gy": round(median, 2) for name, (median, _) in low.items()}
-            | {"threshold_percent": 100.0 * share},
+            {**evidence, "threshold_percent": 100.0 * share},
         )
     if dose_std is None:
         return
@@ -64,6 +71,6 @@ def dose_warnings(
             f"The prediction is less certain than usual: {percent:.1f} % of the prescription on average.",
             "The model is less sure of this patient than of most it was validated on. Look at the map of the standard "
             "deviation before believing a figure.",
-            {"mean_std_percent": round(percent, 2), "threshold_percent": limit_percent,
-             "where_dose_from_percent": high["dose_from_percent"]},
+            {"mean_std_percent": rounded(percent, 2, partial(le, limit_percent)),
+             "threshold_percent": limit_percent, "where_dose_from_percent": high["dose_from_percent"]},
         )  # fmt: skip

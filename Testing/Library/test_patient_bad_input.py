@@ -100,7 +100,7 @@ def test_a_reference_dose_beside_the_patient_is_refused(tmp_path):
     assert "wholly outside the CT" in refusal(tmp_path / "case")
 
 
-@pytest.mark.parametrize(("lowest_gy", "usable"), [(-0.5, True), (-15.0, True), (-30.0, False)])
+@pytest.mark.parametrize(("lowest_gy", "usable"), [(-0.5, True), (-21.0, True), (-21.04, False), (-30.0, False)])
 def test_a_reference_dose_may_undershoot_as_interpolation_does_but_no_more(lowest_gy, usable):
     array = np.full(AXIAL.shape, 70.0, np.float32)
     array[3, 4, 5] = lowest_gy

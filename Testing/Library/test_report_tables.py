@@ -97,6 +97,16 @@ def test_a_value_at_its_limit_agrees_with_the_verdict(gray: float, shown: str, v
     assert row[5:] == [shown, verdict]
 
 
+@pytest.mark.parametrize(("more_gy", "shown", "bold"), [(1.996, "+1.996", False), (2.004, "+2.00", True)])
+def test_a_difference_of_almost_2_gy_is_not_shown_as_2_gy(more_gy: float, shown: str, bold: bool, tmp_path) -> None:
+    """From 2 Gy on, differences are set in bold."""
+    mine, reference = (Volume(np.full(AXIAL.shape, gray, np.float64), AXIAL) for gray in (40.0 + more_gy, 40.0))
+    patient = replace(ball_patient(), reference_dose=reference)
+    write_report(tmp_path / "page.html", patient, [NamedDose("Mine", mine)], gamma_points=0)
+    page = (tmp_path / "page.html").read_text(encoding="utf-8")
+    assert f'<span class="{"notable" if bold else ""}">{shown}</span>' in page
+
+
 @pytest.mark.parametrize(
     "content", ['{"prescriptions_gy": {"PTV70": 70}}', '{"system": "default", "dataset": "data", "patients": 4}',
                 '{"system": "diffkt3d", "modality": "ct"}', "[]", "{}"],

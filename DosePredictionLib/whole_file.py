@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 import secrets
 import shutil
 import stat
@@ -18,6 +19,7 @@ from DosePredictionLib.errors import InputError
 
 #: Where a file that another program has open can't be replaced or removed, nor a folder with such a file be moved.
 _WINDOWS = sys.platform == "win32"
+_UNUSED_NAME = re.compile(r"\.partial-[0-9a-f]{16}")
 #: So long a virus scanner or a preview may hold a file.
 _HELD_FOR_S = 1.0
 
@@ -114,6 +116,11 @@ def partial_folder(parent: Path) -> Iterator[Path]:
         yield folder
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def is_partial_folder(path: Path) -> bool:
+    """Whether it is a folder of `partial_folder`: still in use, or left when its process was killed."""
+    return _UNUSED_NAME.fullmatch(path.name) is not None and path.is_dir() and not path.is_symlink()
 
 
 def _unused_name(parent: Path, suffix: str = "") -> Path:

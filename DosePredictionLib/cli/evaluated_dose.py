@@ -11,6 +11,8 @@ from DosePredictionLib.cli.progress_bar import predict_with_bar
 from DosePredictionLib.dosimetry.dose_file import check_is_in_gy
 from DosePredictionLib.errors import InputError
 from DosePredictionLib.inference.options import PredictionOptions, Provenance
+from DosePredictionLib.patient.image_file import image_stem
+from DosePredictionLib.patient.made_by_model import check_is_whole
 from DosePredictionLib.patient.patient import Patient
 from DosePredictionLib.patient.reader_openkbp_csv import read_openkbp_dose
 from DosePredictionLib.patient.volume import Volume
@@ -77,6 +79,9 @@ def read_predicted_dose(folder: Path, alone: bool, patient: Patient) -> Evaluate
     for path in doses:
         if path.exists():
             return EvaluatedDose(checked_dose(path, patient, f"{patient.identifier}: "))
+    for path in doses:
+        if image_stem(path) == "dose":
+            check_is_whole(path.parent)
     raise InputError(
         f"There is no prediction for {patient.identifier} in {folder}; expected {table.name} or "
         f"{patient.identifier}/dose.nrrd{', or dose.nrrd' if alone else ''}."

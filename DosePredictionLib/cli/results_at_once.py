@@ -7,9 +7,10 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
-from DosePredictionLib.cli.result_folders import OPENKBP, remove_earlier_prediction
+from DosePredictionLib.cli.result_folders import OPENKBP, is_result, remove_earlier_prediction
 from DosePredictionLib.errors import InputError
-from DosePredictionLib.whole_file import cannot_write, move_onto, partial_folder, whole_file
+from DosePredictionLib.patient.made_by_model import PREDICTED_DOSES
+from DosePredictionLib.whole_file import cannot_write, is_partial_folder, move_onto, partial_folder, whole_file
 
 
 @contextmanager
@@ -26,7 +27,8 @@ def results_at_once(folder: Path, openkbp_table: Path | None = None) -> Iterator
     Raises:
         InputError: something can't be written, or removed.
     """
-    with moved_when_whole(folder) as new, ExitStack() as beside:
+    # The table comes after the folder's files, which say that it is their own; an earlier one is gone before.
+    with ExitStack() as beside, moved_when_whole(folder) as new:
         yield new
         if openkbp_table is not None:
             for table in (new / OPENKBP).glob("*.csv"):
@@ -37,9 +39,11 @@ def results_at_once(folder: Path, openkbp_table: Path | None = None) -> Iterator
 
 @contextmanager
 def moved_when_whole(folder: Path) -> Iterator[Path]:
-    """A temporary folder within one; the files that are in it at the end are moved there, those that say how first.
+    """A temporary folder within one; the files that are in it at the end are moved there.
 
-    Where the block fails, nothing of it is left, nor the folder where it was not there before.
+    Those that say how the others were made come first, and a predicted dose last: it is there when all is there, and
+    never without its origin, by which it is told from a clinical one. Where the block fails, nothing of it is left, nor
+    the folder where it was not there before; what a killed process left of its own goes.
 
     Raises:
         InputError: the folder can't be written to.
@@ -47,13 +51,13 @@ def moved_when_whole(folder: Path) -> Iterator[Path]:
     missing = [place for place in (folder, *folder.parents) if not place.exists()]
     try:
         folder.mkdir(parents=True, exist_ok=True)
+        _remove_left_folders(folder)
         with partial_folder(folder) as new:
             try:
                 yield new
             except InputError as error:  # of a name in a folder that is gone when the user reads it
                 raise InputError(str(error).replace(str(new), str(folder))) from error
-            # By the JSON a folder is known as a prediction's, and an image as a sampled one.
-            for path in sorted((one for one in new.iterdir() if one.is_file()), key=lambda one: one.suffix != ".json"):
+            for path in sorted((one for one in new.iterdir() if one.is_file()), key=_place):
                 move_onto(path, folder / path.name)
     except OSError as error:
         raise cannot_write(folder, error) from error
@@ -61,3 +65,15 @@ def moved_when_whole(folder: Path) -> Iterator[Path]:
         for place in missing:
             with suppress(OSError):  # it is not empty
                 place.rmdir()
+
+
+def _place(result: Path) -> tuple[bool, bool]:
+    """Where a file comes among those that are moved."""
+    return result.name in PREDICTED_DOSES, result.suffix != ".json"
+
+
+def _remove_left_folders(folder: Path) -> None:
+    """Remove the temporary folders of `moved_when_whole` whose process was killed; a result folder has one writer."""
+    for left in filter(is_partial_folder, folder.iterdir()):
+        if all(is_partial_folder(one) or one.name == OPENKBP or is_result(one.name) for one in left.iterdir()):
+            shutil.rmtree(left, ignore_errors=True)

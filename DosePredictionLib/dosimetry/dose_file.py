@@ -11,7 +11,8 @@ from DosePredictionLib.patient.checks import HIGHEST_DOSE_GY, goes_below_zero
 from DosePredictionLib.patient.dicom_dose import read_dose
 from DosePredictionLib.patient.dicom_files import DicomFile, read_dicom_file
 from DosePredictionLib.patient.geometry import Geometry
-from DosePredictionLib.patient.image_file import read_scalar_volume
+from DosePredictionLib.patient.image_file import image_stem, read_scalar_volume
+from DosePredictionLib.patient.made_by_model import check_is_whole
 from DosePredictionLib.patient.volume import Volume
 
 #: Kinds of RTDOSE (DoseSummationType) that are a part of what a plan gives.
@@ -31,10 +32,13 @@ def read_dose_file(
         warnings: what is odd about the dose is appended, one sentence each; None where nobody asks.
 
     Raises:
-        InputError: the file is missing or broken, holds values that are not numbers, look like cGy or are negative,
-            lies beside the patient or in another frame of reference, or is no dose of a whole plan.
+        InputError: the file is missing or broken, its prediction incomplete; it holds values that are not numbers,
+            look like cGy or are negative, lies beside the patient or in another frame of reference, or is no dose of
+            a whole plan.
     """
     path = Path(path)
+    if image_stem(path) == "dose" and not path.exists():
+        check_is_whole(path.parent)
     told: list[str] = []
     header = read_dicom_file(path)
     if header is not None:

@@ -10,11 +10,26 @@ from DosePredictionLib.patient.image_file import image_stem
 
 #: What a prediction leaves with its doses, and by which they are known.
 PREDICTION = "prediction.json"
+#: The dose itself, in the one or the other format; of all that a prediction leaves it comes last.
+PREDICTED_DOSES = ("dose.nrrd", "dose.nii.gz")
 
 
 def holds_prediction(folder: Path) -> bool:
     """Whether a prediction left its ``prediction.json`` in a folder; another program's file of that name is none."""
     return "weights" in _said(folder / PREDICTION)
+
+
+def check_is_whole(folder: Path) -> None:
+    """Refuse a folder whose prediction was broken off between its files, as by a kill: the dose is missing.
+
+    Raises:
+        InputError: ``prediction.json`` is there and the dose is not.
+    """
+    if holds_prediction(folder) and not any((folder / name).exists() for name in PREDICTED_DOSES):
+        raise InputError(
+            f"The prediction in {folder} is incomplete: its {PREDICTION} is there and its dose is not, as when predict "
+            "is ended while it writes; predict again into that folder."
+        )
 
 
 def is_predicted_dose(dose: Path) -> bool:

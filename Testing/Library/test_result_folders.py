@@ -5,15 +5,17 @@ from __future__ import annotations
 import errno
 import json
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from phantom import ball_patient
+from phantom import ball_dose, ball_patient
 from test_cli import refused
 from test_cli_batches import modality_weights
 from tiny import tiny_weights
 
 from DosePredictionLib import whole_file
+from DosePredictionLib.cli import results_at_once as results_at_once_module
 from DosePredictionLib.cli.main import main
 from DosePredictionLib.cli.result_folders import check_openkbp_tables, remove_earlier_prediction
 from DosePredictionLib.cli.results_at_once import moved_when_whole, results_at_once
@@ -117,3 +119,70 @@ def test_a_result_folder_on_another_disk_keeps_its_table_beside_it(tmp_path, mon
         assert (out / "ball.csv").read_text() == table
         assert [path.name for path in disk.iterdir()] == ["prediction.json"]
         assert {path.name for path in out.iterdir()} == {"ball", "ball.csv"}
+
+
+class Killed(BaseException):
+    """Ends the process at once: nothing that follows is done."""
+
+
+def killed_at(number: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The process ends before its move of this number into the results' place, and cleans nothing up."""
+    moved = []
+
+    def move(source, path):
+        if not any(part.startswith(".partial-") for part in Path(path).parent.parts):
+            moved.append(path)
+            if len(moved) > number:
+                raise Killed
+        whole_file.os.replace(source, path)
+
+    monkeypatch.setattr(results_at_once_module, "move_onto", move)
+    monkeypatch.setattr(whole_file.shutil, "rmtree", lambda *args, **options: None)
+
+
+@pytest.mark.parametrize("again", [False, True])
+@pytest.mark.parametrize("number", [0, 1, 2, 3, 4])
+@pytest.mark.usefixtures("worker_thread")
+def test_a_prediction_that_is_killed_between_its_files_is_told_and_goes(number, again, tmp_path, monkeypatch, capsys):
+    """Wherever it is killed there is the whole prediction, or a sentence; the next one finds nothing of it."""
+    write_patient_folder(replace(ball_patient(), reference_dose=ball_dose()), tmp_path / "ball")
+    weights, out = tiny_weights(tmp_path / "tiny.safetensors"), tmp_path / "out"
+    command = ["predict", str(tmp_path / "ball"), "-o", str(out), "--device", "cpu", "--weights", str(weights),
+               "--samples", "2"]  # fmt: skip
+    if again:
+        assert main([*command, "--seed", "4"]) == 0
+    with monkeypatch.context() as patched, pytest.raises(Killed):
+        killed_at(number, patched)
+        main(command)
+    left = {path.name for path in out.iterdir()}
+    assert len([name for name in left if name.startswith(".partial-")]) == 1
+    assert not left & {"dose.nrrd"}, "it comes last"
+    mine = out / ".partial-0123456789abcdef"
+    mine.mkdir()
+    (mine / "notes.txt").write_text("mine")
+    capsys.readouterr()
+    if number or again:
+        doses = ["--dose", str(out / "dose.nrrd")]
+        for reader in (["report", *doses, "-o", str(tmp_path / "page.html")], ["compare", *doses, "-o", str(out)],
+                       ["scorecard", *doses, "-o", str(tmp_path / "card.csv")], ["figures", *doses, "-o", str(out)],
+                       ["scorecard", "--predictions", str(out), "-o", str(tmp_path / "card.csv")],
+                       ["evaluate", "--predictions", str(out), "-o", str(tmp_path / "scores")]):  # fmt: skip
+            told = refused([reader[0], str(tmp_path / "ball"), *reader[1:]], capsys)
+            assert f"The prediction in {out} is incomplete" in told
+    assert main(command) == 0
+    assert {path.name for path in out.iterdir() if path.name.startswith(".")} == {mine.name}
+    assert json.loads((out / "prediction.json").read_text())["seed"] == 0 and (out / "dose_std.nrrd").exists()
+    assert main(["scorecard", str(tmp_path / "ball"), "--predictions", str(out), "-o", str(tmp_path / "c.csv")]) == 0
+
+
+def test_a_table_of_the_challenge_that_is_killed_before_it_stands_can_be_predicted_anew(tmp_path, monkeypatch):
+    out = tmp_path / "out"
+    with monkeypatch.context() as patched, pytest.raises(Killed):
+        killed_at(1, patched)
+        with results_at_once(out / "ball", out / "ball.csv") as new:
+            (new / "openkbp").mkdir()
+            for name in ("openkbp/ball.csv", "dose.nrrd"):
+                (new / name).write_text("new")
+            (new / "prediction.json").write_text('{"format": "openkbp", "weights": "x.safetensors"}')
+    assert not (out / "ball.csv").exists() and (out / "ball" / "prediction.json").exists()
+    check_openkbp_tables([Case(tmp_path / "x", "ball")], [out / "ball"], out)

@@ -12,7 +12,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import replace
-from functools import lru_cache
+from functools import cache, lru_cache
 
 from DosePredictionLib.errors import InputError
 from DosePredictionLib.patient.name_match import NameMatch
@@ -29,6 +29,10 @@ __all__ = [
 
 #: "VB_T5", "Musc_Sclmast_L": words that begin with capitals or numbers, joined by underscores and other signs.
 _WRITTEN_AS_TG263 = re.compile(r"[A-Z][A-Za-z0-9]*(?:[_^~+-][A-Z0-9][A-Za-z0-9]*)*")
+#: "Lungs-GTV", "E-PTV_5000": what of an organ, or of the body, lies outside a target.
+_LESS_A_TARGET = re.compile(r"[A-Z]\w*-[CGIP]TV\w*")
+#: "Bolus_05mm", "IDL_5000".
+_AMOUNT = re.compile(r"_\d+(?:mm)?$")
 #: "zPTV", "z_Cord", "~Ring": TG-263 puts such a mark before structures that serve planning only.
 _PLANNING_MARK = re.compile(r"z(?=[A-Z_ ])|[~_]")
 #: "PTV_7000-03": a target cropped by 3 mm.
@@ -80,13 +84,34 @@ def match_standard_name(spelling: str) -> NameMatch:
         InputError: no name is meant, or it can't be told which; the message says what it is like.
     """
     match = match_structure_name(spelling)
-    if match.standard_name is None and match.confidence == 0.0 and _WRITTEN_AS_TG263.fullmatch(spelling):
-        return replace(match, standard_name=spelling, reason="another TG-263 name")
+    another = _another_name(spelling, match)
+    if another is not None:
+        return NameMatch(another, match.role, None, 0.0, "another TG-263 name")
     if match.standard_name is not None and (match.sure or match.standard_name == spelling):
         return match
     # Without a name and without confidence there is nothing that it is like.
     hint = f" ({match.reason})" if match.standard_name is not None or 0.0 < match.confidence < 0.8 else ""
     raise InputError(f"{spelling!r} is no TG-263 name that is known{hint}; give one, such as Parotid_L, or none.")
+
+
+def _another_name(spelling: str, match: NameMatch) -> str | None:
+    """TG-263's name of something that the table of structures doesn't have; None for anything else."""
+    amount = _AMOUNT.search(spelling)
+    bare, amounts = (spelling, "") if amount is None else (spelling[: amount.start()], amount.group())
+    named = _resembling_names().get(_bare(bare))
+    if named is not None:
+        return f"{named}{amounts}"
+    unknown = match.standard_name is None and match.confidence == 0.0
+    return spelling if _LESS_A_TARGET.fullmatch(spelling) or unknown and _WRITTEN_AS_TG263.fullmatch(spelling) else None
+
+
+@cache
+def _resembling_names() -> dict[str, str]:
+    return {_bare(name): name for name in name_table()["resembling_names"]}
+
+
+def _bare(name: str) -> str:
+    return re.sub(r"[\s_]+", "_", name.strip()).casefold()
 
 
 def match_structure_names(names: Sequence[str]) -> list[NameMatch]:

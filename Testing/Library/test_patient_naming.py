@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
-import pytest
+import json
+from pathlib import Path
 
-from DosePredictionLib.patient.naming import match_structure_name
+import pytest
+from phantom import ball_patient
+
+from DosePredictionLib.errors import InputError
+from DosePredictionLib.patient.naming import match_standard_name, match_structure_name
+from DosePredictionLib.patient.reading import read_patient
 from DosePredictionLib.patient.structure import StructureRole
+from DosePredictionLib.patient.writer_folder import write_patient_folder
 
 
 @pytest.mark.parametrize(
@@ -60,3 +67,38 @@ def test_left_and_right_are_never_mixed_up():
     for name in ("Parotid", "Lung", "Kidney", "Cochlea"):
         left, right = match_structure_name(f"{name}_L").standard_name, match_structure_name(f"{name}_R").standard_name
         assert left.endswith("_L") and right.endswith("_R") and left[:-2] == right[:-2]
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["Skin", "Spc_Bowel", "Spc_Bowel_Small", "A_Femoral_L", "V_Pulmonary", "Bone_Temporal_L", "SpinalCord_Cerv",
+     "SeminalVes_Prox", "ProstateBed", "Glnd_Parathyroid", "Pineal", "Pacemaker", "Bolus_05mm", "IDL_5000", "Lungs-GTV",
+     "Kidney_L-GTV", "Body-PTV", "E-PTV_5000", "E-PTV_Ev05_5000", "VB_T5"],
+)  # fmt: skip
+def test_names_of_tg263_are_standard_names_however_like_another_one_they_are(name):
+    assert match_standard_name(name).standard_name == name
+    assert match_standard_name(name).confidence == 0.0, "nothing tells the role"
+
+
+@pytest.mark.parametrize(
+    ("spelling", "standard"),
+    [("skin", "Skin"), ("Spc Bowel", "Spc_Bowel"), ("parotid left", "Parotid_L"), ("Body", "External"),
+     ("SpinalCord_PRV5", "SpinalCord_PRV05")],
+)  # fmt: skip
+def test_standard_names_may_be_spelt_otherwise(spelling, standard):
+    assert match_standard_name(spelling).standard_name == standard
+
+
+@pytest.mark.parametrize("name", ["Parotid", "Spinl_Cord", "Bowl_Small", "leg skin", "lungs less gtv", "A_Pulmonari"])
+def test_what_is_like_a_name_of_tg263_and_none_is_no_standard_name(name):
+    with pytest.raises(InputError, match="no TG-263 name that is known"):
+        match_standard_name(name)
+
+
+def test_a_structure_is_the_skin_where_its_plan_says_so(tmp_path: Path):
+    write_patient_folder(ball_patient(), tmp_path / "case")
+    plan = json.loads((tmp_path / "case" / "prescription.json").read_text())
+    plan["structures"]["Cord"] = {"role": "other", "standard_name": "Skin"}
+    (tmp_path / "case" / "prescription.json").write_text(json.dumps(plan))
+    skin = next(s for s in read_patient(tmp_path / "case").structures if s.name == "Cord")
+    assert (skin.standard_name, skin.role) == ("Skin", StructureRole.OTHER)

@@ -11,7 +11,7 @@ import qt
 from DosePredictionScene.dicom_source import ct_files, structure_set_file
 from DosePredictionScene.measured import Measured
 from DosePredictionScene.node_geometry import volume_geometry
-from DosePredictionScene.pieces import Pieces, in_background
+from DosePredictionScene.pieces import ChangedMeanwhile, Pieces, in_background
 from DosePredictionScene.prediction_request import Request
 from DosePredictionScene.scored import Scored
 from DosePredictionScene.voxels import volume_in_pieces
@@ -140,6 +140,8 @@ class Exports:
         dose = yield from volume_in_pieces(dose_node)
         try:
             patient = (yield from self._measured()).prediction.patient
+        except ChangedMeanwhile:
+            raise
         except InputError:  # a dose that can't be measured is written without its prescriptions
             patient = None
         self._check_chosen(dose_node)

@@ -10,7 +10,7 @@ from typing import Any
 from DosePredictionScene.contours_state import NOT_READ, UNCERTAIN, Contours, Touched
 from DosePredictionScene.measured import Measured
 from DosePredictionScene.measured_with import MeasuredWith, measured_with, remember_measured_with
-from DosePredictionScene.pieces import Pieces, unless
+from DosePredictionScene.pieces import ChangedMeanwhile, Pieces, unless
 from DosePredictionScene.predicted_plan import lost_structures
 from DosePredictionScene.prediction_request import Request
 from DosePredictionScene.prediction_run import Shown
@@ -143,7 +143,7 @@ class Measurement:
         self._tell(_("Measuring the dose of the scene..."))
         measured = yield from restored_in_pieces(request, goals_of(goals))
         if self._known_dose is dose and self._known is not before:  # which is known, and must stay so
-            raise InputError(_("A new dose has come while the one before was measured; try again."))
+            raise ChangedMeanwhile(_("A new dose has come while the one before was measured; try again."))
         if parameters is not None:
             contours = contours_of_patient(dose, parameters, contours)
         self._know(dose, measured, structures, contours)

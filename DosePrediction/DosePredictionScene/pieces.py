@@ -25,6 +25,10 @@ WAITING = "waiting for a thread"
 NAP_S = 0.001
 
 
+class ChangedMeanwhile(InputError):
+    """What was being read or measured is not there as it was; the text says so, and another try will do."""
+
+
 def in_one_go(pieces: Pieces[T]) -> T:
     """Do all pieces and return their result: for scripts, which wait."""
     while True:

@@ -13,7 +13,7 @@ from vtk.util.numpy_support import vtk_to_numpy
 from DosePredictionLib.errors import InputError
 from DosePredictionLib.patient.geometry import Geometry
 from DosePredictionScene.node_geometry import RAS_TO_LPS, geometry_of_matrix, world_matrix
-from DosePredictionScene.pieces import Pieces
+from DosePredictionScene.pieces import ChangedMeanwhile, Pieces
 from DosePredictionScene.voxels import copy_in_pieces
 
 
@@ -68,13 +68,13 @@ def segment_voxels_in_pieces(segmentation: Any, segment_id: str, name: str) -> P
         name: of the segment, for the message.
 
     Raises:
-        InputError: the segment changed meanwhile.
+        ChangedMeanwhile: the segment did.
     """
     begun = labelmap_of(segmentation, segment_id)
 
     def voxels() -> np.ndarray:
         if begun is None or labelmap_of(segmentation, segment_id) != begun:
-            raise InputError(f"The segment {name} changed while it was read; try again.")
+            raise ChangedMeanwhile(f"The segment {name} changed while it was read; try again.")
         x, y, z = begun.image.GetDimensions()
         return vtk_to_numpy(begun.image.GetPointData().GetScalars()).reshape(z, y, x)
 

@@ -10,10 +10,9 @@ import slicer
 import vtk
 from vtk.util.numpy_support import get_vtk_array_type, vtk_to_numpy
 
-from DosePredictionLib.errors import InputError
 from DosePredictionLib.patient.volume import Volume
 from DosePredictionScene.node_geometry import volume_geometry
-from DosePredictionScene.pieces import Pieces
+from DosePredictionScene.pieces import ChangedMeanwhile, Pieces
 
 #: Copied at a time: a few milliseconds, ten times that where fresh memory is dear (virtual machines under load).
 SLAB_BYTES = 2 * 2**20
@@ -31,7 +30,7 @@ def voxels_in_pieces(volume_node: Any, part: Box = WHOLE, dtype: Any = None) -> 
         dtype: of the copy; None takes the node's own.
 
     Raises:
-        InputError: the node was given other voxels meanwhile.
+        ChangedMeanwhile: the node was given other voxels.
     """
     copy = yield from copy_in_pieces(
         lambda: slicer.util.arrayFromVolume(volume_node)[part], volume_node.GetName(), dtype=dtype
@@ -59,7 +58,7 @@ def copy_in_pieces(
         dtype: of the copy; None takes the array's own.
 
     Raises:
-        InputError: it has another shape or type by now.
+        ChangedMeanwhile: it has another shape or type by now.
     """
     array = source()
     shape, own_type = array.shape, array.dtype
@@ -67,7 +66,7 @@ def copy_in_pieces(
     for start, stop in _slabs(copy):
         array = source()
         if array.shape != shape or array.dtype != own_type:
-            raise InputError(f"{name} changed while it was read; try again.")
+            raise ChangedMeanwhile(f"{name} changed while it was read; try again.")
         copy[start:stop] = array[start:stop] if change is None else change(array[start:stop])
         yield None
     return copy

@@ -8,9 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pydicom
 import pytest
 import slicer
 import vtk
+from ct_series import make_from_dicom
 from DosePredictionScene import prediction_run, voxels
 from DosePredictionScene.contours_state import Contours, contours_in_pieces
 from DosePredictionScene.patient_from_nodes import patient_from_nodes
@@ -305,6 +307,42 @@ def test_a_dose_that_comes_while_an_export_measures_the_one_before_stays_known(
     scored.panel.parameters.scorecard = "head-and-neck"
     scored.settle()
     assert figures_of(scored) == own and own[1] != points
+
+
+def test_a_dose_that_comes_while_an_rt_dose_export_measures_the_one_before_is_told(
+    scored: Session, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An RT Dose of the one before, without its prescriptions, would come of it."""
+    ct, results, logic = scored.panel.parameters.ct, scored.panel.results, scored.panel.logic
+    module = sys.modules["DosePredictionPanel.measurement"]
+    measure: Any = vars(module)["restored_in_pieces"]
+
+    def until_the_new_dose_has_come(*arguments: Any) -> Pieces[Any]:
+        result = yield from measure(*arguments)
+        while logic.busy:
+            yield WAITING
+        return result
+
+    make_from_dicom(ct, tmp_path / "ct", monkeypatch)
+    results.exports.show(ct.GetNodeReference("DosePrediction.Dose"), ct)
+    draw_in_the_target()
+    click(scored.panel.run.ui.predictButton)
+    scored.standin.process_events(until=lambda: scored.predictor.busy)
+    monkeypatch.setattr(module, "restored_in_pieces", until_the_new_dose_has_come)
+    scored.standin.dialogs.answer(str(tmp_path / "rtdose.dcm"))
+    click(results.ui.exportDicomButton)
+    for _ in range(150):
+        scored.panel.jobs.advance(1e-3)
+    assert scored.panel.jobs, "it is being measured"
+    scored.predictor.finish()
+    scored.standin.process_events(until=lambda: not logic.busy)
+    scored.settle()
+    assert scored.status == "A new dose has come while the one before was measured; try again."
+    assert not (tmp_path / "rtdose.dcm").exists()
+    scored.standin.dialogs.answer(str(tmp_path / "rtdose.dcm"))
+    click(results.ui.exportDicomButton)
+    scored.settle()
+    assert pydicom.dcmread(tmp_path / "rtdose.dcm").PlanOverviewSequence
 
 
 def test_a_dose_that_comes_while_an_export_scores_the_one_before_is_scored_itself(

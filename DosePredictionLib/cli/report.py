@@ -18,6 +18,7 @@ from DosePredictionLib.cli.dose_options import (
 from DosePredictionLib.cli.goal_options import goals_file
 from DosePredictionLib.cli.inputs_kept import check_keeps_inputs
 from DosePredictionLib.cli.result_folders import check_writable
+from DosePredictionLib.cli.streams import said_beside
 from DosePredictionLib.dosimetry.dose_file import read_dose_file
 from DosePredictionLib.errors import InputError
 from DosePredictionLib.report.write import with_reference, write_report
@@ -45,6 +46,11 @@ def add_parser(commands: Any) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Carry the command out."""
     output = page_file(arguments.output)
+    with said_beside(output):
+        return _written(arguments, output)
+
+
+def _written(arguments: argparse.Namespace, output: Path) -> int:
     read = (*files_of_dose(arguments.dose), arguments.std, arguments.provenance, goals_file(arguments))
     check_keeps_inputs(output, arguments.case, read)
     patient, taken = case_and_goals(arguments)

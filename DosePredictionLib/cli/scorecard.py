@@ -13,6 +13,7 @@ from DosePredictionLib.cli.each_case import check_all_done, each_case
 from DosePredictionLib.cli.evaluated_dose import EvaluatedDose, prediction_paths, read_predicted_dose
 from DosePredictionLib.cli.inputs_kept import check_keeps_inputs
 from DosePredictionLib.cli.options_apart import check_apart
+from DosePredictionLib.cli.streams import said_beside
 from DosePredictionLib.dosimetry.scorecard import Scorecard
 from DosePredictionLib.dosimetry.scorecard_reading import find_scorecard
 from DosePredictionLib.dosimetry.scorecard_scoring import score_dose
@@ -52,6 +53,11 @@ def add_parser(commands: Any) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Carry the command out."""
+    with said_beside(arguments.output):
+        return _scored(arguments)
+
+
+def _scored(arguments: argparse.Namespace) -> int:
     if arguments.predictions is not None:
         check_apart("--predictions", {"--dose": None}, arguments)
     if arguments.output is not None:

@@ -32,6 +32,7 @@ def add_parser(commands: Any) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Carry the command out."""
     from DosePredictionLib.cli.inputs_kept import check_keeps_inputs
+    from DosePredictionLib.cli.streams import said_beside
     from DosePredictionLib.dosimetry.paired_tests import (
         PLAN_FIGURES_COMPARED,
         SCORE_TABLES,
@@ -59,7 +60,8 @@ def run(arguments: argparse.Namespace) -> int:
         )
     if arguments.output is not None:
         write_paired_tests(tests, arguments.output)
-    print(format_paired_tests(tests, *told_apart(arguments.a, arguments.b), compared))
+    with said_beside(arguments.output):
+        print(format_paired_tests(tests, *told_apart(arguments.a, arguments.b), compared))
     return 0
 
 

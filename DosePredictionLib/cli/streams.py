@@ -6,7 +6,8 @@ import io
 import os
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext, redirect_stdout
+from pathlib import Path
 
 
 def open_streams() -> None:
@@ -42,3 +43,22 @@ def flushed_output() -> Iterator[None]:
                 os.dup2(nothing, stream.fileno())
         os.close(nothing)
         raise
+
+
+@contextmanager
+def said_beside(document: Path | None) -> Iterator[None]:
+    """What a command prints goes to standard error where its document goes to the standard output (``-o /dev/stdout``).
+
+    Args:
+        document: the file that the command writes; None for none.
+    """
+    with redirect_stdout(sys.stderr) if document is not None and _is_standard_output(document) else nullcontext():
+        yield
+
+
+def _is_standard_output(path: Path) -> bool:
+    try:
+        there, output = os.stat(path), os.fstat(1)
+    except OSError:
+        return False
+    return os.path.samestat(there, output) and not os.path.samestat(there, os.stat(os.devnull))

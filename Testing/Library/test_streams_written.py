@@ -96,3 +96,26 @@ def test_a_report_goes_into_a_pipe(pipe, tmp_path):
     assert main([*command, "-o", str(pipe)]) == 0
     reader.join(10.0)
     assert reader.read.startswith(b"<!DOCTYPE html>") and reader.read.endswith(b"</html>\n")
+
+
+@pytest.mark.skipif(not Path("/proc/self/fd/1").exists(), reason="streams have no path in /proc here")
+@pytest.mark.parametrize("command", ["report", "scorecard", "scorecard of many", "significance"])
+def test_a_document_on_the_standard_output_is_alone_there(command, tmp_path):
+    data, dose = tmp_path / "data", tmp_path / "doses" / "a" / "dose.nrrd"
+    write_patient_folder(replace(ball_patient(), reference_dose=ball_dose()), data / "a")
+    ball_dose(2.0).write(dose)
+    for name in "AB" if command == "significance" else "":
+        assert main(["evaluate", str(data), "--predictions", str(tmp_path / "doses"), "-o", str(tmp_path / name)]) == 0
+    arguments, begins, said = {
+        "report": (["report", data / "a", "--dose", dose, "--gamma-points", "0"], "<!DOCTYPE html>", "a: /dev/stdout"),
+        "scorecard": (["scorecard", data / "a", "--dose", dose], "structure,", "Research use, not for"),
+        "scorecard of many": (["scorecard", data, "--predictions", tmp_path / "doses"], "patient,", "not for clinical"),
+        "significance": (["significance", tmp_path / "A", tmp_path / "B"], "", "A lower"),
+    }[command]
+    program = [sys.executable, "-m", "DosePredictionLib", *map(str, arguments)]
+    lines = []
+    for out in (str(tmp_path / "out"), "/dev/stdout"):
+        shown = subprocess.run([*program, "-o", out], cwd=ROOT, capture_output=True, text=True, check=True)
+        lines.append(shown.stdout if out != "/dev/stdout" else shown.stderr)
+    assert shown.stdout == (tmp_path / "out").read_text() and shown.stdout.startswith(begins)
+    assert said.replace("/dev/stdout", str(tmp_path / "out")) in lines[0] and said in lines[1]

@@ -8,11 +8,12 @@ from pathlib import Path
 
 from DosePredictionLib.cli.dose_options import checked_dose
 from DosePredictionLib.cli.progress_bar import predict_with_bar
+from DosePredictionLib.cli.result_folders import RESULT_TABLES
 from DosePredictionLib.dosimetry.dose_file import check_is_in_gy
 from DosePredictionLib.errors import InputError
 from DosePredictionLib.inference.options import PredictionOptions, Provenance
 from DosePredictionLib.patient.image_file import image_stem
-from DosePredictionLib.patient.made_by_model import check_is_whole
+from DosePredictionLib.patient.made_by_model import check_is_whole, holds_prediction
 from DosePredictionLib.patient.patient import Patient
 from DosePredictionLib.patient.reader_openkbp_csv import read_openkbp_dose
 from DosePredictionLib.patient.volume import Volume
@@ -72,7 +73,7 @@ def read_predicted_dose(folder: Path, alone: bool, patient: Patient) -> Evaluate
         InputError: there is none, or it can't be used.
     """
     table, *doses = prediction_paths(folder, patient.identifier, alone)
-    if table.exists():
+    if table.exists() and not (table.name.casefold() in RESULT_TABLES and holds_prediction(folder)):
         dose = read_openkbp_dose(table, patient.geometry)
         check_is_in_gy(dose.array, table)
         return EvaluatedDose(dose)

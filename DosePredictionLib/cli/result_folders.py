@@ -20,8 +20,10 @@ OPENKBP = "openkbp"
 DOSES = tuple(
     f"{name}{suffix}" for name in ("dose", "dose_std", "dose_uncalibrated") for suffix in (".nrrd", ".nii.gz")
 ) + ("dose.dcm",)
+#: Tables in a prediction's folder, whoever the patient is.
+RESULT_TABLES = ("dvh.csv", "goals.csv")
 #: What a prediction leaves beside `PREDICTION`; an earlier one's would be taken for a part of the latest.
-_RESULTS = (*DOSES, "dvh.csv", "goals.csv", "isodoses.dcm", "report.html", "scene.mrb", "views.png", "dvh.png")
+_RESULTS = (*DOSES, *RESULT_TABLES, "isodoses.dcm", "report.html", "scene.mrb", "views.png", "dvh.png")
 
 
 def is_result(name: str) -> bool:
@@ -120,13 +122,19 @@ def _holds_a_patient(folder: Path) -> bool:
 
 
 def check_openkbp_tables(cases: Sequence[Case], folders: Sequence[Path], output: Path) -> None:
-    """Refuse to overwrite a PATIENT.csv that no prediction left: it may be another model's.
+    """Refuse to overwrite a PATIENT.csv that no prediction left, which may be another model's, or a prediction's table.
 
     Raises:
-        InputError: there is one, or another program has one open.
+        InputError: there is one, or another program has one open, or a single case is called as a table beside its own
+            (`RESULT_TABLES`).
     """
     for case, folder in zip(cases, folders, strict=True):
         table = output / f"{case.identifier}.csv"
+        if folder == output and table.name.casefold() in RESULT_TABLES:
+            raise InputError(
+                f"The case {case.identifier} would give its table the name of another one, {table.name.casefold()}, in "
+                f"{output}; rename the case, or choose another format."
+            )
         if table.exists() and not _wrote_a_table(folder):
             raise InputError(
                 f"{table} was left by no prediction and would be overwritten; give another folder with -o, or take it "

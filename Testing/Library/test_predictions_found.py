@@ -56,3 +56,17 @@ def test_a_data_set_has_the_name_of_its_folder(given, tmp_path, monkeypatch):
     ball_dose(2.0).write(tmp_path / "doses" / "a" / "dose.nrrd")
     assert main(["evaluate", given, "--predictions", str(tmp_path / "doses"), "-o", str(tmp_path / "out")]) == 0
     assert json.loads((tmp_path / "out" / "summary.json").read_text())["dataset"] == "data"
+
+
+@pytest.mark.parametrize("name", ["dvh", "Goals"])
+def test_a_case_called_as_a_table_of_a_prediction(name, tmp_path, capsys):
+    """By itself its PATIENT.csv would be that table."""
+    data, doses = cases(tmp_path / "data", name), tmp_path / "doses"
+    weights = str(tiny_weights(tmp_path / "tiny.safetensors"))
+    predict = ["predict", str(data), "-o", str(doses), "--device", "cpu", "--samples", "1"]
+    told = refused([*predict, "--format", "openkbp", "--weights", str(tmp_path / "none.safetensors")], capsys)
+    assert f"The case {name} would give its table the name of another one, {name.lower()}.csv" in told
+    assert not doses.exists()
+    assert main([*predict, "--weights", weights]) == 0
+    scores = tmp_path / "scores.csv"
+    assert main(["scorecard", str(data), "--predictions", str(doses), "-o", str(scores)]) == 0

@@ -36,8 +36,14 @@ class Case:
 
     @property
     def is_dicom(self) -> bool:
-        """Whether the patient is read from DICOM, so that DICOM objects can be written for it."""
-        return is_read_as_dicom(self.path)
+        """Whether the patient is read from DICOM, so that DICOM objects can be written for it.
+
+        Of what can't be read nothing speaks against it; reading it says why.
+        """
+        try:
+            return is_read_as_dicom(self.path)
+        except InputError:
+            return True
 
 
 def named_cases(given: Iterable[str | Path]) -> list[Case]:

@@ -12,6 +12,7 @@ from DosePredictionLib.errors import InputError
 from DosePredictionLib.patient.checks import check_units
 from DosePredictionLib.patient.dicom_files import check_all_open
 from DosePredictionLib.patient.patient import Patient
+from DosePredictionLib.patient.readable import check_opens, is_of_the_system
 from DosePredictionLib.patient.reader_dicom import find_dicom_cases, holds_dicom_case, is_dicom, read_dicom
 from DosePredictionLib.patient.reader_folder import (
     holds_ct_image,
@@ -80,6 +81,7 @@ def find_cases(path: str | Path) -> list[Path]:
     """The path itself when it is a patient, or else all patients right inside the folder (pt_2 before pt_10).
 
     DICOM is searched for in all folders below; a case there is a folder or, where one folder holds several, a file.
+    A folder beside the patients that the user may not read counts as one.
 
     Raises:
         InputError: there is none.
@@ -101,7 +103,11 @@ def _found(path: Path) -> list[Path]:
         places = [entry for entry in entries if entry not in cases and _may_be_read(entry) and entry.is_dir()]
         places = places if cases else [path]
         cases.extend(case for place in places if is_dicom(place) for case in find_dicom_cases(place))
+        if cases == [path]:
+            return cases
         if cases:
+            # Reading one says why that can't be, and costs the others nothing.
+            cases.extend(entry for entry in entries if _is_kept_from_the_user(entry))
             return sorted(cases, key=_natural)
     elif path.exists() and is_dicom(path):
         return [path]
@@ -116,6 +122,11 @@ def is_read_as_dicom(path: str | Path) -> bool:
         InputError: there is no patient.
     """
     return _format_of(Path(path)).read is read_dicom
+
+
+def _is_kept_from_the_user(entry: Path) -> bool:
+    """Whether a folder may hold a patient, but not for this user's eyes."""
+    return not _may_be_read(entry) and not is_of_the_system(entry.name)
 
 
 def _may_be_read(entry: Path) -> bool:
@@ -152,6 +163,8 @@ def _natural(case: Path) -> list[int | str]:
 def _format_of(path: Path, where: str = "") -> PatientFormat:
     if not path.exists():
         raise InputError(f"There is no {path}; check the path.")
+    if path.is_dir():
+        check_opens(path)
     for known in FORMATS:
         if known.detect(path):
             return known

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import builtins
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from dicom_phantom import Study
-from phantom import ball_patient
+from phantom import ball_dose, ball_patient
 from test_dicom_case import write_study
+from tiny import tiny_weights
 
+from DosePredictionLib.cli.main import main
 from DosePredictionLib.dosimetry.dose_file import read_dose_file
 from DosePredictionLib.errors import InputError
 from DosePredictionLib.patient.reading import find_cases, read_patient
+from DosePredictionLib.patient.writer_folder import write_patient_folder
 
 
 @pytest.fixture
@@ -88,3 +92,40 @@ def test_a_structure_set_that_is_named_needs_no_right_to_read_its_neighbours(cas
     patient = read_patient(case / "RS.dcm")
     assert patient.beams is not None and patient.reference_dose is not None
     assert f"{case / 'private'} cannot be read" in refused(case), "of a folder, anything in it may be the case's"
+
+
+@pytest.mark.usefixtures("worker_thread")
+@pytest.mark.parametrize("command", ["predict", "evaluate", "scorecard"])
+def test_a_case_that_may_not_be_read_is_told_and_costs_the_others_nothing(command, tmp_path, forbid, capsys):
+    data, doses, out = tmp_path / "data", tmp_path / "doses", tmp_path / "out"
+    for name in ("a", "b"):
+        write_patient_folder(replace(ball_patient(), reference_dose=ball_dose()), data / name)
+        ball_dose(2.0).write(doses / name / "dose.nrrd")
+    forbid(data / "b")
+    weights = str(tiny_weights(tmp_path / "tiny.safetensors"))
+    arguments = {
+        "predict": ["-o", str(out), "--weights", weights, "--device", "cpu", "--samples", "1"],
+        "evaluate": ["-o", str(out), "--predictions", str(doses)],
+        "scorecard": ["-o", str(out / "scores.csv"), "--predictions", str(doses)],
+    }[command]
+    assert main([command, str(data), *arguments]) == 2
+    told = capsys.readouterr().err
+    assert f"b: {data / 'b'} cannot be read (Permission denied); ask for the right to read it" in told
+    assert "1 of 2 cases could not be" in told
+    assert (out / {"predict": "a/dose.nrrd"}.get(command, "scores.csv")).is_file()
+
+
+def test_a_folder_of_the_system_is_no_case(tmp_path, forbid):
+    write_patient_folder(ball_patient(), tmp_path / "a")
+    for name in ("lost+found", "System Volume Information"):
+        (tmp_path / name).mkdir()
+        forbid(tmp_path / name)
+        assert find_cases(tmp_path) == [tmp_path / "a"]
+
+
+def test_of_dicom_a_folder_that_may_not_be_read_is_a_case_beside_others(tmp_path, forbid):
+    for name in ("p1", "p2", "p3"):
+        write_study(tmp_path / name, Study())
+    forbid(tmp_path / "p2")
+    assert [found.name for found in find_cases(tmp_path)] == ["p1", "p2", "p3"]
+    assert f"{tmp_path / 'p2'} cannot be read" in refused(tmp_path)

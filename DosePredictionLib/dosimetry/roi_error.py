@@ -9,6 +9,7 @@ import numpy as np
 from DosePredictionLib.dosimetry.dvh import Dvh, compute_dvhs
 from DosePredictionLib.dosimetry.metric import Metric
 from DosePredictionLib.dosimetry.part_on_dose import part_on_dose
+from DosePredictionLib.dosimetry.sampling import sample_doses
 from DosePredictionLib.patient.patient import Patient
 from DosePredictionLib.patient.structure import Structure, StructureRole
 from DosePredictionLib.patient.volume import Volume
@@ -40,8 +41,8 @@ class RoiError:
         structure: TG-263 name or, without one, the user's; targets by their prescription.
         is_target: a target or an organ.
         volume_cc: its volume, as its DVHs have it.
-        mae_gy: mean absolute error over its voxels.
-        mean_difference_gy: mean of predicted minus clinical over its voxels.
+        mae_gy: mean absolute error over its voxels, or where its DVHs are read (see `roi_errors`).
+        mean_difference_gy: mean of predicted minus clinical over the same.
         criteria: the DVH criteria of a target (D99%, D95%, D1%) or an organ (D0.1cc, Dmean), interpolated as in `Dvh`.
     """
 
@@ -54,9 +55,10 @@ class RoiError:
 
 
 def roi_errors(patient: Patient, dose: Volume, reference: Volume) -> list[RoiError]:
-    """Errors in every target and organ that has voxels on the clinical dose's grid, in the patient's order.
+    """Errors in every target and organ that lies on the clinical dose's grid, in the patient's order.
 
-    Of structures that reach beyond that grid the part on it counts: outside there is nothing to compare with.
+    Of structures that reach beyond that grid the part on it counts: outside there is nothing to compare with. One that
+    holds no voxel's centre of the patient's grid, as a lens or a nerve on thick slices may, is read where its DVHs are.
 
     Args:
         patient: whose structures are looked at.
@@ -73,10 +75,11 @@ def roi_errors(patient: Patient, dose: Volume, reference: Volume) -> list[RoiErr
         if structure.role not in (StructureRole.TARGET, StructureRole.OAR):
             continue
         inside = (structure.mask.on_grid(patient.geometry, nearest=True).array != 0) & known
-        if not inside.any():
+        part = part_on_dose(structure, reference)
+        errors = difference[inside] if inside.any() else _between_voxels(part, dose, reference)
+        if not errors.size:
             continue
-        errors = difference[inside]
-        both = compute_dvhs([dose, reference], part_on_dose(structure, reference))
+        both = compute_dvhs([dose, reference], part)
         is_target = structure.role is StructureRole.TARGET
         found.append(RoiError(
             structure=_label(structure),
@@ -90,6 +93,12 @@ def roi_errors(patient: Patient, dose: Volume, reference: Volume) -> list[RoiErr
             ),
         ))  # fmt: skip
     return found
+
+
+def _between_voxels(part: Structure, dose: Volume, reference: Volume) -> np.ndarray:
+    """Predicted minus clinical at the points where a structure's DVHs are read, Gy; none where it is empty."""
+    predicted, clinical = (samples.dose_gy for samples in sample_doses([dose, reference], part.measured, part.name))
+    return predicted.astype(np.float64) - clinical
 
 
 def _label(structure: Structure) -> str:

@@ -12,6 +12,8 @@ from DosePredictionLib.dosimetry.dvh import compute_dvh
 from DosePredictionLib.dosimetry.roi_error import roi_errors
 from DosePredictionLib.dosimetry.slice_smoothness import roughness_gy, slice_smoothness
 from DosePredictionLib.errors import InputError
+from DosePredictionLib.patient.geometry import Geometry
+from DosePredictionLib.patient.structure import Structure, StructureRole
 from DosePredictionLib.patient.volume import Volume
 
 
@@ -91,3 +93,22 @@ def test_only_what_lies_in_the_region_counts():
     assert np.isnan(roughness_gy(dose, np.zeros_like(region)))
     with pytest.raises(InputError, match="same grid"):
         slice_smoothness(dose, dose[:-1], region)
+
+
+def test_an_organ_between_the_centres_of_voxels_is_judged_too():
+    """Half a voxel's width of tissue, drawn on a grid four times as fine."""
+    fine = Geometry((160, 176, 192), tuple(edge / 4 for edge in AXIAL.spacing_mm), AXIAL.origin_mm)
+    drawn = Volume(np.zeros(fine.shape, np.uint8), fine)
+    drawn.array[80:84, 90:91, 97:99] = 1
+    lens = Structure("Lens L", drawn, StructureRole.OAR, "Lens_L")
+    assert not drawn.on_grid(AXIAL, nearest=True).array.any()
+    patient = ball_patient().with_structures((*ball_patient().structures, lens))
+    reference = Volume(np.random.default_rng(0).uniform(0, 70, AXIAL.shape).astype(np.float32), AXIAL)
+    colder = replace(reference, array=reference.array - 2.0)
+    errors = {one.structure: one for one in roi_errors(patient, colder, reference)}
+    lens_error = errors["Lens_L"]
+    assert lens_error.volume_cc == pytest.approx(8 * 4 * 4 * 3 / 64 / 1000)
+    assert (lens_error.mae_gy, lens_error.mean_difference_gy) == pytest.approx((2.0, -2.0), abs=1e-4)
+    assert lens_error.criteria[1].difference_gy == pytest.approx(-2.0, abs=1e-3)
+    beyond = Volume(reference.array[:10], AXIAL.cropped((0, 0, 0), (10, 44, 48)))
+    assert "Lens_L" not in [one.structure for one in roi_errors(patient, beyond, beyond)], "nothing to compare with"

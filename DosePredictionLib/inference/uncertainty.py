@@ -58,7 +58,7 @@ class UncertaintyCalibration:
     """How a spread becomes a standard deviation; kept in the weights' header.
 
     Attributes:
-        spread_knots_gy: the table's columns.
+        spread_knots_gy: the table's columns; 0 alone where no spread was seen.
         sigma_gy: rows `DOSE_KNOTS`, columns ``spread_knots_gy``; half-width of the 68 % interval of a voxel's dose.
         voxel_95: the 95 % interval is this many of those half-widths.
         dvh_68, dvh_95: the same for a point of a dose-volume curve, in units of half the distance between the curves of
@@ -88,7 +88,8 @@ class UncertaintyCalibration:
         """The calibrated standard deviation in Gy, float32, of the shape of ``mean_gy``.
 
         It grows with the spread: where the table falls (few voxels of a patient differ so much between samples), its
-        row is made to grow; beyond its last column the standard deviation is proportional to the spread.
+        row is made to grow; beyond its last column the standard deviation is proportional to the spread. Of weights
+        whose samples never differed it is the same whatever the spread, of which nothing is known.
 
         Args:
             mean_gy, spread_gy: mean and standard deviation over the samples.
@@ -99,7 +100,8 @@ class UncertaintyCalibration:
         scale = self.prescription_gy / prescription_gy
         spread = np.asarray(spread_gy, dtype=float).reshape(-1) * scale
         tabled = np.clip(spread, self.spread_knots_gy[0], self.spread_knots_gy[-1])
-        beyond = np.maximum(spread / self.spread_knots_gy[-1], 1.0)
+        last = self.spread_knots_gy[-1]
+        beyond = np.maximum(spread / last, 1.0) if last > 0.0 else 1.0
         points = np.stack([relative, tabled], axis=-1)
         return (self._table(points) * beyond / scale).reshape(np.shape(mean_gy)).astype(np.float32)
 
@@ -108,8 +110,10 @@ class UncertaintyCalibration:
         from scipy.interpolate import RegularGridInterpolator
 
         # Weights from before tables were made to grow where they are fitted hold some that fall.
-        growing = non_decreasing(np.array(self.sigma_gy))
-        return RegularGridInterpolator((DOSE_KNOTS, self.spread_knots_gy), growing)
+        knots, growing = self.spread_knots_gy, non_decreasing(np.array(self.sigma_gy))
+        if len(knots) == 1:  # between which there is something to interpolate
+            knots, growing = (knots[0], knots[0] + 1.0), np.hstack([growing, growing])
+        return RegularGridInterpolator((DOSE_KNOTS, knots), growing)
 
 
 @dataclass(frozen=True)
@@ -141,8 +145,8 @@ def fit_calibration(cases: Sequence[ValidationCase], seed: int = 0) -> Uncertain
         raise ValueError("an uncertainty can't be calibrated without validation cases")
     relative, spread, error = _voxels(cases, np.random.default_rng(seed))
     knots = np.unique(np.round(np.quantile(spread, np.linspace(0.0, 0.99, SPREAD_COLUMNS)), 4))
-    if len(knots) < 2:  # the samples don't differ at all
-        knots = np.array([knots[0], knots[0] + 0.1])
+    if knots[-1] < SMALLEST_GY:  # the samples don't differ at all, but for rounding
+        knots = np.zeros(1)
     row = np.abs(relative[:, None] - np.array(DOSE_KNOTS)).argmin(axis=1)
     column = np.abs(spread[:, None] - knots).argmin(axis=1)
     table, counts = (np.zeros((len(DOSE_KNOTS), len(knots))) for _ in range(2))

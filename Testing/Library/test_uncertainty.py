@@ -62,6 +62,22 @@ def test_the_deviation_grows_with_dose_and_with_spread(fitted):
     assert wild > 1.5 * calm
 
 
+@pytest.mark.parametrize("rounding_gy", [0.0, 1e-3])
+def test_weights_whose_samples_never_differ_get_one_standard_deviation(rounding_gy: float) -> None:
+    """The error is 2 Gy everywhere: whatever a later patient's samples differ by, nothing says more than that."""
+    random = np.random.default_rng(0)
+    clinical = random.uniform(0.0, 75.0, 12_000)
+    mean = clinical + 2.0 * random.choice((-1.0, 1.0), clinical.size)
+    spread = rounding_gy * random.random(clinical.size)
+    case = ValidationCase(mean, spread, clinical, 70.0, [np.flatnonzero(clinical > 66)], [], (4.0, 4.0, 2.5))
+    fitted = fit_calibration([case])
+    for spread_gy in (0.0, 0.05, 0.5, 5.0):
+        stated = fitted.standard_deviation(np.linspace(0.0, 75.0, 16), np.full(16, spread_gy), 70.0)
+        assert stated == pytest.approx(np.full(16, 2.0), abs=0.01)
+    again = UncertaintyCalibration(**json.loads(json.dumps(asdict(fitted))))
+    assert again.standard_deviation(np.array([35.0]), np.array([5.0]), 60.0) == pytest.approx(2.0 * 60 / 70, abs=0.01)
+
+
 def falling_case(seed: int) -> ValidationCase:
     """A patient whose errors are the smaller the more the samples differ, at every dose."""
     random = np.random.default_rng(seed)

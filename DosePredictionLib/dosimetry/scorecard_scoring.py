@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from DosePredictionLib.dosimetry.dvh import Dvh, compute_dvh
 from DosePredictionLib.dosimetry.indices import isodose_volume_cc
@@ -68,6 +68,11 @@ class ScorecardResult:
     def percent(self) -> float:
         """Points in % of the most that could have been earned; NaN when nothing was scored."""
         return 100.0 * self.score / self.maximum if self.maximum > 0 else float("nan")
+
+    def in_rows_of(self, other: ScorecardResult) -> ScorecardResult:
+        """The same without the rows that another dose of the patient on this card was not scored in."""
+        rows = (mine if theirs.counts else theirs for mine, theirs in zip(self.rows, other.rows, strict=True))
+        return replace(self, rows=tuple(rows))
 
 
 def score_dose(

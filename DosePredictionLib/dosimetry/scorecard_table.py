@@ -23,11 +23,12 @@ PATIENT_COLUMNS = ("patient", "score", "maximum", PERCENT, "reference_percent")
 
 @dataclass(frozen=True)
 class PatientTotal:
-    """What a patient's dose earns on a scorecard, and what the patient's own (clinical) dose does.
+    """What a patient's dose earns on a scorecard, and what the patient's own (clinical) dose does in the same rows.
 
     Attributes:
         identifier: of the patient.
-        score, maximum: points earned, and the most that could have been.
+        score, maximum: points earned, and the most that could have been, in the rows that both doses were scored in:
+            one grid may end where the other's doesn't.
         percent: the one in % of the other; NaN when nothing was scored.
         reference_percent: the same of the patient's reference dose; NaN without one.
     """
@@ -41,10 +42,12 @@ class PatientTotal:
     @classmethod
     def of(cls, card: Scorecard, patient: Patient, dose: Volume) -> PatientTotal:
         """Score a patient's dose."""
-        result = score_dose(card, patient, dose)
-        own = patient.reference_dose
-        reference = math.nan if own is None else score_dose(card, patient, own).percent
-        return cls(patient.identifier, result.score, result.maximum, result.percent, reference)
+        result, own = score_dose(card, patient, dose), patient.reference_dose
+        if own is None:
+            return cls(patient.identifier, result.score, result.maximum, result.percent, math.nan)
+        reference = score_dose(card, patient, own)
+        result, reference = result.in_rows_of(reference), reference.in_rows_of(result)
+        return cls(patient.identifier, result.score, result.maximum, result.percent, reference.percent)
 
 
 def means_of(totals: Sequence[PatientTotal]) -> tuple[float, float]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import math
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from DosePredictionLib.dosimetry.scorecard import ScorePoint, ScoreTemplate
 from DosePredictionLib.dosimetry.scorecard_reading import bundled_scorecards, find_scorecard, read_scorecard
 from DosePredictionLib.dosimetry.scorecard_scoring import score_dose
 from DosePredictionLib.dosimetry.scorecard_structure import structure_of
+from DosePredictionLib.dosimetry.scorecard_table import PatientTotal
 from DosePredictionLib.dosimetry.structure_expression import NotThereError
 from DosePredictionLib.errors import InputError
 from DosePredictionLib.patient.geometry import Geometry
@@ -312,6 +314,18 @@ def test_evaluate_scores_on_a_card_and_significance_compares_two(tmp_path, capsy
     assert "scorecard_percent" in capsys.readouterr().out
     assert main([*arguments, "--scorecard", "neck", "-o", str(tmp_path / "nothing")]) == 2
     assert not (tmp_path / "nothing").exists()
+
+
+def test_a_patients_percents_are_of_the_same_rows(tmp_path):
+    """The reference's grid ends before the cord: its percent is of the target alone, and so is the dose's."""
+    two = card(tmp_path, template("PTV70", "MeanDose"), template("Cord", "MeanDose"))
+    who, whole = patient(), dose()
+    short = Volume(whole.array[:8], GRID.cropped((0, 0, 0), (8, 100, 100)))
+    alone = PatientTotal.of(two, who, whole)
+    assert math.isnan(alone.reference_percent) and (alone.percent, alone.maximum) == (pytest.approx(58.5), 200)
+    for predicted, reference in ((whole, short), (short, whole)):
+        total = PatientTotal.of(two, replace(who, reference_dose=reference), predicted)
+        assert (total.percent, total.reference_percent) == pytest.approx((70.0, 70.0)) and total.maximum == 100
 
 
 def test_an_ignored_structure_is_missing(tmp_path):

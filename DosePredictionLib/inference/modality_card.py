@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from DosePredictionLib.inference.model_card import seen_in_training, went_on_from
+from DosePredictionLib.inference.model_card import seen_in_training, voxel_size_limit, went_on_from
 from DosePredictionLib.inference.weights_header import WeightsHeader
 
 
@@ -40,4 +40,4 @@ the mean of {validation.get("samples", "?")} samples of {validation.get("steps",
 - A mean of samples is blurred: bone is too soft, airways are too dense. A single sample of many steps has a grain that
   is made up.
 - Organs that are asked for come out empty where no voxel is more likely an organ than not.
-"""
+{voxel_size_limit(header)}"""

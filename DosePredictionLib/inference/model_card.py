@@ -77,7 +77,7 @@ Where it fails (the patients with the highest dose scores):
 {_OPENKBP_LIMIT if of_openkbp else ""}- {_uncertainty(header)}
 - Without a CT or without beam angles it predicts too; what that costs was measured of the default system only
   (`Testing/Benchmarks`).
-{_voxel_size(header)}"""
+{voxel_size_limit(header)}"""
 
 
 def seen_in_training(header: WeightsHeader) -> str:
@@ -112,7 +112,7 @@ def _companions(header: WeightsHeader) -> str:
     return f"\n- Every other sample is drawn by {' and '.join(one['name'] for one in header.companions)}"
 
 
-def _voxel_size(header: WeightsHeader) -> str:
+def voxel_size_limit(header: WeightsHeader) -> str:
     """A line for systems that aren't told the size of the voxels."""
     if header.system not in _NOT_TOLD_VOXEL_SIZE:
         return ""

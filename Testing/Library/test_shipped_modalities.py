@@ -8,6 +8,7 @@ import pytest
 from DosePredictionLib import read_patient
 from DosePredictionLib.cli.main import main
 from DosePredictionLib.inference.modality import modality_warning, modality_weights
+from DosePredictionLib.inference.modality_card import modality_card
 from DosePredictionLib.inference.weights import load_weights
 from DosePredictionLib.patient.image_file import read_scalar_volume
 from DosePredictionLib.patient.structure import StructureRole
@@ -49,6 +50,9 @@ def test_the_weights_are_of_every_modality_and_measured():
     assert figures["CT: mean in the mandible, HU"] > 500 and figures["CT: mean around the spinal cord, HU"] > 180
     card = loaded.path.with_suffix(".md").read_text(encoding="utf-8")
     assert f"{figures['CT: mean absolute error, HU']:.2f}" in card and "nobody's anatomy" in card
+    assert "It isn't told the size of the voxels" in card
+    limits, own = "\n## Limits\n", modality_card(header)
+    assert card.partition(limits)[2] == own.partition(limits)[2] != ""
 
 
 def test_the_ct_has_bone_air_and_soft_tissue_where_this_patient_has_them(made):

@@ -88,6 +88,7 @@ test: venv test-packages lint ## everything that CI runs
 
 lint: venv ## style and types
 	@$(PY) -m ruff check --output-format concise .
+	@$(PY) -m ruff format --check .
 	@$(PY) -m mypy
 
 bench: venv ## seconds and memory of prediction and DVH

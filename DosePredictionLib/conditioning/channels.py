@@ -250,6 +250,4 @@ def model_input(patient: Patient, names: Sequence[str] = CHANNELS) -> ModelInput
             channels[index] = made[name]
     spacing = np.asarray(geometry.spacing_mm) / np.asarray(NOMINAL_SPACING_MM) - 1.0
     scalars = np.array([*spacing, patient.ct is not None, patient.beams is not None], dtype=np.float32)
-    return ModelInput(
-        tuple(names), channels, scalars, region, geometry, highest_gy, patient.technique, patient.site
-    )
+    return ModelInput(tuple(names), channels, scalars, region, geometry, highest_gy, patient.technique, patient.site)

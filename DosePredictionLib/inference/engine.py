@@ -214,9 +214,7 @@ class PredictionEngine:
         self._networks_to_device()
         return self._with_enough_memory(work)
 
-    def _provenance(
-        self, patient: Patient, draws: Sequence[Draw], seed: int, seconds: dict[str, float]
-    ) -> Provenance:
+    def _provenance(self, patient: Patient, draws: Sequence[Draw], seed: int, seconds: dict[str, float]) -> Provenance:
         samples, steps = len(draws), draws[0].steps
         return Provenance(
             system=self.loaded.header.system,

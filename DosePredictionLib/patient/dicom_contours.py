@@ -273,9 +273,7 @@ def _contour_spacing(steps_mm: np.ndarray, over: np.ndarray, slice_mm: float) ->
     return slice_mm
 
 
-def _joined(
-    shapes: list[np.ndarray], heights: np.ndarray, own: float, coarse: bool
-) -> tuple[list[bool], int, float]:
+def _joined(shapes: list[np.ndarray], heights: np.ndarray, own: float, coarse: bool) -> tuple[list[bool], int, float]:
     """Which neighbouring planes belong to one part, how many planes are missing between those, and the widest open gap.
 
     Planes that are ``coarse``, and those on both sides of a missing one, belong together only if they overlap.

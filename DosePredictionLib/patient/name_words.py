@@ -14,9 +14,7 @@ WORD = re.compile(r"\d+(?:[.,p]\d+)?|[cC]G[yY]|cgy|[A-Z]+(?=[A-Z][a-z])|[A-Z]?[a
 #: Letters that are no accented ones.
 _LIGATURES = str.maketrans({"ß": "ss", "œ": "oe", "Œ": "Oe", "æ": "ae", "Æ": "Ae", "ø": "o", "Ø": "O"})
 #: "-3mm", "- 0.5 cm": a structure from whose surface that much was taken.
-MADE_SMALLER = re.compile(
-    r"[-\u2013\u2212]\s*(?P<amount>\d+(?:[.,]\d+)?)\s*(?P<unit>[cm]m)(?![A-Za-z])", re.IGNORECASE
-)
+MADE_SMALLER = re.compile(r"[-\u2013\u2212]\s*(?P<amount>\d+(?:[.,]\d+)?)\s*(?P<unit>[cm]m)(?![A-Za-z])", re.IGNORECASE)
 
 
 @cache

@@ -243,6 +243,4 @@ def _with_margin(organ: NameMatch, words: list[str]) -> NameMatch:
 def _made_smaller(organ: NameMatch) -> NameMatch:
     """An organ from whose surface a margin was taken: neither the organ nor its planning risk volume."""
     of_what = organ.standard_name or "an organ"
-    return NameMatch(
-        None, StructureRole.OTHER, None, 0.9, f"{of_what} made smaller: measured, not seen by the model"
-    )
+    return NameMatch(None, StructureRole.OTHER, None, 0.9, f"{of_what} made smaller: measured, not seen by the model")

@@ -398,7 +398,7 @@ def test_the_run_ends_when_compliance_stalls(tmp_path, trained, cases, capsys):
 
 
 def test_the_papers_configuration_validates_on_every_patient(tmp_path, trained, cases):
-    """"Each training cycle fully traverses the training set and validation set": the default, 10, is too few."""
+    """By it "each training cycle fully traverses the training set and validation set": the default, 10, is too few."""
     folder, *_ = trained
     told = TrainingConfig.read(Path(__file__).parents[1] / "Benchmarks" / "addiff_dose-paper.json")
     small = stage_config(folder, "dose", output=str(tmp_path), validation_cases=told.validation_cases)

@@ -158,6 +158,7 @@ def test_one_beam_follows_depth_and_distance():
     inner = slice(5, -5)
     ratio = axis[inner] / wanted[inner]
     assert ratio.std() / ratio.mean() < 0.01
+
     # The field diverges: its half width grows with the distance from the source.
     def half_width_mm(row: int) -> float:
         profile = dose[10, row]

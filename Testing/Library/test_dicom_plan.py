@@ -220,9 +220,7 @@ def test_a_site_prescription_goes_to_the_structure_of_that_name_or_the_highest_t
     assert "the plan prescribes" in highest["PTV_7000"].reason
 
 
-@pytest.mark.parametrize(
-    ("organ", "site"), [("Lung_R", "Lung R"), ("Prostate", "Prostate"), ("Breast_L", "Mamma li")]
-)
+@pytest.mark.parametrize(("organ", "site"), [("Lung_R", "Lung R"), ("Prostate", "Prostate"), ("Breast_L", "Mamma li")])
 def test_a_site_prescription_makes_no_target_of_an_organ_where_there_is_one(organ, site):
     matched, warnings = roles(regions(("PTV", "PTV"), (organ, "ORGAN")), DicomPlan(prescriptions_by_name={site: 54.0}))
     assert matched["PTV"].role is StructureRole.TARGET and matched["PTV"].prescription_gy == 54.0

@@ -23,7 +23,8 @@ def changed(name: str, **changes: object) -> Patient:
     """The ball with one structure changed."""
     patient = ball_patient()
     return patient.with_structures(
-        replace(s, **changes) if s.name == name else s for s in patient.structures  # type: ignore[arg-type]
+        replace(s, **changes) if s.name == name else s
+        for s in patient.structures  # type: ignore[arg-type]
     )
 
 

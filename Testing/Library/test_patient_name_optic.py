@@ -1,4 +1,4 @@
-""""opt" in structure names: optic beside nerve and chiasm, optimisation elsewhere."""
+"""Structure names with "opt": optic beside nerve and chiasm, optimisation elsewhere."""
 
 from __future__ import annotations
 

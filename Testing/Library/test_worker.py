@@ -145,7 +145,7 @@ def test_cancel_takes_effect_at_once_and_the_next_prediction_works(client, own_t
 
 def test_a_process_that_does_not_listen_is_ended(tmp_path, own_temporary_folder):
     deaf = tmp_path / "deaf.py"
-    deaf.write_text("import time\nprint('{\"type\": \"ready\", \"device\": \"cpu\"}', flush=True)\ntime.sleep(600)\n")
+    deaf.write_text('import time\nprint(\'{"type": "ready", "device": "cpu"}\', flush=True)\ntime.sleep(600)\n')
     client = WorkerClient(entry_script=deaf)
     client.submit(ball_patient(), LONG)
     client.wait(WAIT_S)

@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from DosePredictionScene.contours_state import NOT_READ, UNCERTAIN, Contours, Touched
+from DosePredictionScene.contours_state import NOT_READ, Contours, Touched
 from DosePredictionScene.measured import Measured
 from DosePredictionScene.measured_with import MeasuredWith, measured_with, remember_measured_with
 from DosePredictionScene.pieces import ChangedMeanwhile, Pieces, unless
@@ -22,6 +22,7 @@ from DosePredictionLib.dosimetry.goal_reading import goals_of, is_goals_file
 from DosePredictionLib.errors import InputError
 from DosePredictionPanel.comparison import compared_dose
 from DosePredictionPanel.jobs import Jobs
+from DosePredictionPanel.known_dose import ContoursOfDose, KnownDose
 from DosePredictionPanel.measured_structures import (
     contours_of_patient,
     measured_contours_in_pieces,
@@ -50,45 +51,39 @@ class Measurement:
         self._jobs, self._tell, self._changed = jobs, tell, changed
         self._request, self._goals, self._busy = request, goals, busy
         self._dose: Any = None
-        self._known: Measured | None = None
-        self._known_dose: Any = None
-        self._known_structures = ""
-        #: What was drawn when the known dose was measured.
-        self.contours = NOT_READ
-        #: What was drawn when chart and tables were made, by the ID of their dose.
-        self._shown: dict[str, Contours] = {}
-        #: What was drawn when a dose came, and how it was touched then: what comes with a scene fits these.
-        self._came: dict[str, Contours] = {}
-        self._came_touched: dict[str, Touched] = {}
+        self._known = KnownDose()
+        #: By the ID of a dose.
+        self._drawn: dict[str, ContoursOfDose] = {}
         #: What is being measured, or could not be: not to be tried again and again.
         self._asked: tuple[Any, MeasuredWith, Touched] | None = None
         self._parameters: Parameters | None = None
 
     def take(self, shown: Shown) -> None:
         """A prediction has come, measured."""
-        measured = measured_with(shown.nodes.dose)
-        self._know(shown.nodes.dose, shown, "" if measured is None else measured.structures, shown.contours)
-        self._shown[shown.nodes.dose.GetID()] = self._came[shown.nodes.dose.GetID()] = shown.contours
+        dose = shown.nodes.dose
+        before = measured_with(dose)
+        self._known = KnownDose(dose, shown, "" if before is None else before.structures, shown.contours)
+        self._drawn[dose.GetID()] = ContoursOfDose.of_prediction(shown.contours)
         self._asked = None
 
     def forget(self) -> None:
         """The scene is gone."""
-        self._know(None, None)
-        for known in (self._shown, self._came, self._came_touched):
-            known.clear()
+        self._known = KnownDose()
+        self._drawn.clear()
         self._dose = self._asked = self._parameters = None
 
-    def shown_contours(self, dose: Any) -> Contours | None:
-        """What was drawn when chart and tables of a dose were measured; None where that is not known (yet)."""
-        return self._shown.get(dose.GetID())
+    @property
+    def contours(self) -> Contours:
+        """What was drawn when the dose that is known was measured."""
+        return self._known.contours
 
     def knows(self, measured: Measured) -> bool:
         """Whether this is still what is known: no new dose has come since it was given."""
-        return measured is self._known
+        return measured is self._known.measured
 
-    def came_contours(self, dose: Any) -> Contours | None:
-        """What was drawn when a dose came, with a scene or as a prediction; None where that is not known yet."""
-        return self._came.get(dose.GetID())
+    def contours_of(self, dose: Any) -> ContoursOfDose:
+        """What was drawn when a dose came, and when its chart and tables were made, as far as that is known."""
+        return self._drawn.get(dose.GetID()) or ContoursOfDose()
 
     def follow(self, parameters: Parameters, dose: Any) -> None:
         """Measure a dose anew if what it was measured with is not what is chosen."""
@@ -96,9 +91,10 @@ class Measurement:
         goals = self._goals()
         if lost_structures(dose):
             return  # its figures stay as they were
-        if dose is not None:
-            self._came_touched.setdefault(dose.GetID(), measured_contours_touched(dose, parameters))
-        if dose is None or self._busy() or not goals or (is_goals_file(goals) and not Path(goals).is_file()):
+        if dose is None:
+            return
+        drawn = self._drawn_for(dose, parameters)
+        if self._busy() or not goals or (is_goals_file(goals) and not Path(goals).is_file()):
             return
         wanted = self._wanted(parameters)
         before = measured_with(dose)
@@ -110,7 +106,7 @@ class Measurement:
         if not before.file_time:
             before = replace(before, file_time=wanted.file_time)
         touched = measured_contours_touched(dose, parameters)
-        touched_since = touched != (self.shown_contours(dose) or NOT_READ).touched
+        touched_since = touched != (drawn.shown or NOT_READ).touched
         if (before != wanted or touched_since) and self._asked != (dose, wanted, touched):
             self._begin(dose, wanted, touched, if_drawn=before == wanted)
 
@@ -122,7 +118,7 @@ class Measurement:
     def in_pieces(self) -> Pieces[Measured]:
         """The dose as it was measured; after a scene was loaded or a contour changed, it is measured first."""
         dose, parameters = self._dose, self._parameters
-        known = None if self._known_dose is not dose else self._known
+        known = None if self._known.node is not dose else self._known.measured
         touched = Touched() if parameters is None else measured_contours_touched(dose, parameters)
         if known is not None and touched == self.contours.touched:
             return known
@@ -133,22 +129,27 @@ class Measurement:
             )
             raise InputError(text.format(name=name))
         # Before the first piece: another patient may be chosen meanwhile.
-        request, goals, contours, before = self._request(), self._goals(), NOT_READ, self._known
+        request, goals, contours, before = self._request(), self._goals(), NOT_READ, self._known.measured
         structures = "" if parameters is None else self._wanted(parameters).structures
         if parameters is not None:
             contours = yield from measured_contours_in_pieces(dose, parameters, self.contours)
-        if known is not None and known is self._known and contours.are_drawn_as(self.contours):
-            self.contours = contours
+        if known is not None and self.knows(known) and contours.are_drawn_as(self.contours):
+            self._known = replace(self._known, contours=contours)
             return known
         self._tell(_("Measuring the dose of the scene..."))
         measured = yield from restored_in_pieces(request, goals_of(goals))
-        if self._known_dose is dose and self._known is not before:  # which is known, and must stay so
+        if self._known.node is dose and self._known.measured is not before:  # which is known, and must stay so
             raise ChangedMeanwhile(_("A new dose has come while the one before was measured; try again."))
         if parameters is not None:
             contours = contours_of_patient(dose, parameters, contours)
-        self._know(dose, measured, structures, contours)
+        self._known = KnownDose(dose, measured, structures, contours)
         self._tell(_("The dose of the scene is measured."))
         return measured
+
+    def _drawn_for(self, dose: Any, parameters: Parameters) -> ContoursOfDose:
+        if dose.GetID() not in self._drawn:
+            self._drawn[dose.GetID()] = ContoursOfDose(measured_contours_touched(dose, parameters))
+        return self._drawn[dose.GetID()]
 
     def _wanted(self, parameters: Parameters) -> MeasuredWith:
         digest = structures_digest(self._dose, parameters)
@@ -172,25 +173,21 @@ class Measurement:
     ) -> Pieces[bool]:
         """Measure and show; with ``if_drawn`` only what was drawn since: saving a scene touches contours, too."""
         request, goals = self._request(), goals_of(wanted.goals)
-        of_dose, shown = self._known is not None and self._known_dose is dose, self.shown_contours(dose)
-        read = self.contours if of_dose else shown or NOT_READ
+        known, drawn = self._known.measured if self._known.node is dose else None, self._drawn_for(dose, parameters)
+        read = self.contours if known is not None else drawn.shown or NOT_READ
         contours = yield from measured_contours_in_pieces(dose, parameters, read)
         if not self._is_chosen(dose, wanted):
             return False
-        as_known = of_dose and contours.are_drawn_as(self.contours)
-        if shown is None:  # a scene was loaded: these came with it, unless they were drawn on since
-            now = measured_contours_touched(dose, parameters)
-            as_shown = contours.touched == now == self._came_touched.get(dose.GetID())
-            self._came[dose.GetID()] = contours if as_shown else UNCERTAIN
-        else:
-            as_shown = contours.are_drawn_as(shown)
-        if if_drawn and as_shown:
-            self._shown[dose.GetID()] = contours
-            self.contours = contours if as_known else self.contours
+        as_known = known is not None and contours.are_drawn_as(self.contours)
+        if drawn.shown is None:
+            drawn.came_as(contours, measured_contours_touched(dose, parameters))
+        if if_drawn and drawn.are_drawn_as(contours):
+            drawn.shown = contours
+            self._known = replace(self._known, contours=contours) if as_known else self._known
             return False
-        if as_known and self._known_structures == wanted.structures:
-            assert self._known is not None
-            measured = yield from measured_again_in_pieces(self._known, request, goals)
+        if as_known and self._known.structures == wanted.structures:
+            assert self._known.measured is not None
+            measured = yield from measured_again_in_pieces(self._known.measured, request, goals)
         else:
             measured = yield from restored_in_pieces(request, goals)
             contours = contours_of_patient(dose, parameters, contours)
@@ -198,8 +195,8 @@ class Measurement:
             return False
         yield from measures_updated_in_pieces(dose, measured)
         remember_measured_with(dose, wanted)
-        self._know(dose, measured, wanted.structures, contours)
-        self._shown[dose.GetID()] = contours
+        self._known = KnownDose(dose, measured, wanted.structures, contours)
+        drawn.shown = contours
         return True
 
     def _on_done(self, done: bool) -> None:
@@ -212,7 +209,3 @@ class Measurement:
     def _is_chosen(self, dose: Any, wanted: MeasuredWith) -> bool:
         """Whether the choice is still the one that the work began for."""
         return dose is self._dose and self._parameters is not None and self._wanted(self._parameters) == wanted
-
-    def _know(self, dose: Any, measured: Measured | None, structures: str = "", contours: Contours = NOT_READ) -> None:
-        self._known_dose, self._known = dose, measured
-        self._known_structures, self.contours = structures, contours

@@ -38,6 +38,7 @@ class Exports:
         jobs: does it.
         tell: shows a sentence to the user.
         request, goals: give what is chosen.
+        plan_note: gives the sentence that the dose is of an earlier plan (`plan_note`); "" where it isn't.
         measured: gives the dose with what was found in it.
         scored: gives it on the chosen scorecard; None where none is chosen.
     """
@@ -49,11 +50,13 @@ class Exports:
         tell: Callable[[str], None],
         request: Callable[[], Request],
         goals: Callable[[], str],
+        plan_note: Callable[[], str],
         measured: Callable[[], Pieces[Measured]],
         scored: Callable[[], Pieces[Scored | None]],
     ) -> None:
         self._ui, self._jobs, self._tell = ui, jobs, tell
         self._request, self._goals, self._measured, self._scored = request, goals, measured, scored
+        self._plan_note = plan_note
         self._dose: Any = None
         self._dicom_tip = ui.exportDicomButton.toolTip
         ui.exportReportButton.connect("clicked(bool)", self._on_report)
@@ -102,13 +105,14 @@ class Exports:
 
     def _report(self, path: str, dose_node: Any) -> Pieces[None]:
         self._check_chosen(dose_node)
-        goals = goals_of(self._goals())
+        goals, note = goals_of(self._goals()), self._plan_note()
         measured = yield from self._measured()
         self._check_chosen(dose_node)
         prediction = measured.prediction
         dose = NamedDose(
-            PREDICTED_NAME, prediction.dose, std=prediction.dose_std, provenance=asdict(prediction.provenance)
-        )
+            PREDICTED_NAME, prediction.dose, std=prediction.dose_std, provenance=asdict(prediction.provenance),
+            warnings=(note,) if note else (),
+        )  # fmt: skip
         yield from in_background(write_report, path, prediction.patient, [dose], goals)
 
     def _tables(self, folder: Path, dose_node: Any) -> Pieces[None]:

@@ -85,6 +85,7 @@ class ResultsSection(Section):
         self._jobs, self._tell, self._request = jobs, tell, request
         self._parameters: Parameters | None = None
         self._dose: Any = None
+        self._plan_note = ""
         self._ct: Any = None
         self._applied: dict[str, Any] = {}
         self._filling = False
@@ -114,7 +115,8 @@ class ResultsSection(Section):
         self.scorecard = ScorecardView(ui.scorecardTable, ui.scorecardTotalLabel, ui.scorecardRemarksEdit)
         self.scoring = Scoring(jobs, self.measurement, busy, self._on_scored)
         self.exports = Exports(
-            ui, jobs, tell, self._request_of_dose, goals, self.measurement.in_pieces, self.scoring.in_pieces
+            ui, jobs, tell, self._request_of_dose, goals, lambda: self._plan_note, self.measurement.in_pieces,
+            self.scoring.in_pieces,
         )  # fmt: skip
 
     def show(self, parameters: Parameters, rows: Sequence[StructureRow]) -> None:
@@ -136,7 +138,7 @@ class ResultsSection(Section):
             self._show_nodes()
             if plan is not None and says_nothing(parameters):
                 take_plan(plan.context, parameters)
-        note = plan_note(dose, parameters, rows)
+        self._plan_note = note = plan_note(dose, parameters, rows)
         self.ui.planNote.text, self.ui.planNote.visible = f"\N{WARNING SIGN} {note}", bool(note)
         self._bindings.show(parameters)
         self.comparing.show(parameters)

@@ -32,7 +32,7 @@ class NamedDose:
         std: its uncertainty in Gy, on any grid; of which kind, the provenance says (`is_calibrated`). None when there
             is none.
         provenance: the content of its prediction.json; None for a dose that wasn't predicted.
-        warnings: what was odd about its file, one sentence each.
+        warnings: what is odd about it or its file, one sentence each.
     """
 
     name: str

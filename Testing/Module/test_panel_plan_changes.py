@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from html import unescape
 from pathlib import Path
 from typing import Any
 
@@ -94,6 +95,21 @@ def test_a_changed_prescription_technique_or_beam_is_said_until_the_next_predict
     choose(ui.techniqueSelector, "not known")
     predicted.settle()
     assert note(predicted) == "", "what is not known contradicts nothing"
+
+
+@pytest.mark.usefixtures("brief_gamma")
+def test_the_report_says_that_the_dose_is_of_an_earlier_plan(predicted: Session, tmp_path: Path) -> None:
+    def report(name: str) -> str:
+        predicted.standin.dialogs.answer(str(tmp_path / name))
+        click(predicted.panel.results.ui.exportReportButton)
+        predicted.settle(seconds=120)
+        return unescape((tmp_path / name).read_text(encoding="utf-8"))
+
+    assert "another plan" not in report("before.html")
+    choose(predicted.panel.prescription.ui.techniqueSelector, "VMAT")
+    predicted.settle()
+    said = note(predicted).removeprefix("\N{WARNING SIGN} ")
+    assert "IMRT, now VMAT" in said and said in report("after.html")
 
 
 def test_a_saved_scene_knows_the_plan_of_its_dose(predicted: Session, tmp_path: Path) -> None:

@@ -108,7 +108,7 @@ class Measurement:
         touched = measured_contours_touched(dose, parameters)
         touched_since = touched != (drawn.shown or NOT_READ).touched
         if (before != wanted or touched_since) and self._asked != (dose, wanted, touched):
-            self._begin(dose, wanted, touched, if_drawn=before == wanted)
+            self._begin(dose, wanted, touched, if_drawn=before == wanted, name="measuring")
 
     def again(self, parameters: Parameters) -> None:
         """Measure anew though the goals' name is the same: what they ask for has changed."""
@@ -155,10 +155,13 @@ class Measurement:
         digest = structures_digest(self._dose, parameters)
         return MeasuredWith.of(self._goals(), compared_dose(parameters), parameters.fractions, digest)
 
-    def _begin(self, dose: Any, wanted: MeasuredWith, touched: Touched, *, if_drawn: bool = False) -> None:
+    def _begin(
+        self, dose: Any, wanted: MeasuredWith, touched: Touched, *, if_drawn: bool = False, name: str = ""
+    ) -> None:
         self._asked = (dose, wanted, touched)
         # A prediction that begins meanwhile would write to the same chart and table: it does the measuring itself.
-        self._jobs.add(unless(self._busy, self._measured_anew(dose, wanted, if_drawn)), self._on_done)
+        work = unless(self._busy, self._measured_anew(dose, wanted, if_drawn))
+        self._jobs.add(work, self._on_done, name=name)
 
     def _measured_anew(self, dose: Any, wanted: MeasuredWith, if_drawn: bool) -> Pieces[bool]:
         if not self._is_chosen(dose, wanted):

@@ -35,6 +35,8 @@ from DosePredictionPanel.shortcuts import add_shortcuts
 from DosePredictionPanel.structures_section import StructuresSection
 
 TICK_MS = 20
+#: Structures that are dragged with a transform are looked at when they have lain still for so long.
+STILL_MS = 250
 SEGMENT_EVENTS = (
     "SegmentAdded", "SegmentRemoved", "SegmentModified", "SegmentsOrderModified", "SourceRepresentationModified",
 )  # fmt: skip
@@ -170,11 +172,23 @@ class Panel(VTKObservationMixin):
                 self._segmentation.RemoveObserver(tag)
         self._segmentation = node
         events = [getattr(slicer.vtkSegmentation, name) for name in SEGMENT_EVENTS]
-        events.append(slicer.vtkMRMLTransformableNode.TransformModifiedEvent)
-        self._segment_tags = [] if node is None else [node.AddObserver(event, self.refresh_soon) for event in events]
+        moved = slicer.vtkMRMLTransformableNode.TransformModifiedEvent
+        self._segment_tags = [] if node is None else [
+            *(node.AddObserver(event, self.refresh_soon) for event in events),
+            node.AddObserver(moved, self._refresh_when_still),
+        ]  # fmt: skip
 
     def refresh_soon(self, *_arguments: Any) -> None:
         """Show everything anew when the events of now are over: many come at once."""
+        self._refresh_after(0)
+
+    def _refresh_when_still(self, *_arguments: Any) -> None:
+        """Show everything anew when structures are not moved any more, unless that is done sooner."""
+        if not self._refresh_timer.active or self._refresh_timer.interval:
+            self._refresh_after(STILL_MS)
+
+    def _refresh_after(self, interval_ms: int) -> None:
+        self._refresh_timer.setInterval(interval_ms)
         self._refresh_timer.start()
 
     def refresh(self, *_arguments: Any) -> None:

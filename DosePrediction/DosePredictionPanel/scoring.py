@@ -90,7 +90,8 @@ class Scoring:
         touched_since = dose.GetID() in self._shown and self._shown[dose.GetID()].touched != touched
         if (before != wanted or touched_since) and self._asked != (dose, wanted, touched):
             self._asked = (dose, wanted, touched)
-            self._jobs.add(unless(self._busy, self._scored_anew(dose, wanted, before == wanted)), self._on_done)
+            work = unless(self._busy, self._scored_anew(dose, wanted, before == wanted))
+            self._jobs.add(work, self._on_done, name="scoring")
 
     def in_pieces(self) -> Pieces[Scored | None]:
         """The dose on the chosen scorecard; None where none is chosen.

@@ -193,6 +193,30 @@ def test_goals_and_scorecard_follow_structures_that_are_moved(scored: Session) -
     assert figures_of(scored) == before
 
 
+def test_structures_that_are_dragged_are_measured_where_they_come_to_lie(
+    scored: Session, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = figures_of(scored)
+    structures, transform = slicer.util.getNode("Phantom structures"), transform_node(np.eye(4))
+    structures.SetAndObserveTransformNodeID(transform.GetID())
+    scored.settle()
+    jobs, added = scored.panel.jobs, []
+    add = jobs.add
+    monkeypatch.setattr(jobs, "add", lambda *job, **named: (added.append(named.get("name")), add(*job, **named)))
+    moved = np.eye(4)
+    for step in range(1, 51):
+        moved[1, 3] = 0.8 * step
+        transform.SetMatrixTransformToParent(slicer.util.vtkMatrixFromArray(moved))
+        scored.standin.process_events()
+    scored.settle()
+    assert_followed(scored, before)
+    assert max(map(added.count, added)) <= 2, "measuring and scoring, each once or, where the computer halts, twice"
+    dvhs = patient_dvhs(
+        patient_from_nodes(slicer.util.getNode("Phantom CT"), structures), scored.panel.logic.shown.prediction.dose
+    )
+    assert float(figures_of(scored)[0]) == pytest.approx(dvhs["SpinalCord"].dose_at_volume_cc(0.03), abs=0.01)
+
+
 def test_what_is_undone_after_the_patient_was_read_is_measured_as_it_is_then(
     scored: Session, monkeypatch: pytest.MonkeyPatch
 ) -> None:

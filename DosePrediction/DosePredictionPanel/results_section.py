@@ -15,6 +15,7 @@ from DosePredictionScene.dvh_chart import BAND_SUFFIXES, CHART_ROLE, REFERENCE_S
 from DosePredictionScene.goals_table import TABLE_ROLE as GOALS_ROLE
 from DosePredictionScene.isodose_lines import ISODOSE_ROLE, LEVELS_ATTRIBUTE, isodose_lines_in_pieces
 from DosePredictionScene.layout import lay_out_3d_view, show_chart_and_table
+from DosePredictionScene.lost_displays import restore_displays
 from DosePredictionScene.overlay import (
     WINDOWS,
     show_ct,
@@ -243,6 +244,9 @@ class ResultsSection(Section):
         self._offer_overlays(parameters)
         prescription = prescription_of(self._dose)
         other = compared_dose(parameters)
+        if restore_displays(parameters.ct, self._dose, other if parameters.overlay == CLINICAL else None):
+            for name in ("threshold", "overlay", "opacity", "difference"):
+                self._applied.pop(name, None)
         scale_text = (parameters.isodose_levels, parameters.isodose_unit)
         self._once("levels", scale_text, lambda: self._use_levels(*scale_text, prescription))
         gray = parameters.threshold_percent / 100.0 * prescription

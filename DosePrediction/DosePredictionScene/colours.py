@@ -75,6 +75,7 @@ def show_between(display: Any, lowest_gy: float, highest_gy: float = ABOVE_ALL_D
 
 def update_legend(dose_node: Any) -> Any:
     """The colour legend of a dose, in Gy."""
+    default_display_node(dose_node)  # without one, there is no legend
     logic = slicer.modules.colors.logic()
     legend = logic.GetColorLegendDisplayNode(dose_node) or logic.AddDefaultColorLegendDisplayNode(dose_node)
     undone_with(dose_node, legend)

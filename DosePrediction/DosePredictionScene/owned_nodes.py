@@ -45,7 +45,13 @@ def undone_with(owner: Any, node: Any) -> None:
 
 
 def default_display_node(node: Any) -> Any:
-    """A displayable node's display node, made when there is none."""
+    """A displayable node's display node, made when there is none.
+
+    Its colour legend is among its display nodes, too, and the first one where the user has deleted the other. Slicer
+    would put the new one in the legend's place and leave the legend without a node.
+    """
+    while node.GetDisplayNode() is not None and node.GetDisplayNode().IsA("vtkMRMLColorLegendDisplayNode"):
+        slicer.mrmlScene.RemoveNode(node.GetDisplayNode())
     if node.GetDisplayNode() is None:
         node.CreateDefaultDisplayNodes()
         undone_with(node, node.GetDisplayNode())

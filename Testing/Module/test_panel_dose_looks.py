@@ -92,3 +92,26 @@ def test_the_legend_of_a_difference_says_what_was_subtracted(session: Session) -
         session.settle()
         legend = logic.GetColorLegendDisplayNode(ct.GetNodeReference(DIFFERENCE_ROLE))
         assert legend.GetVisibility() and legend.GetTitleText() == title
+
+
+@pytest.mark.parametrize(
+    "title", ["Predicted dose", "Clinical dose", "Difference, predicted - clinical", "Uncertainty"]
+)
+def test_a_display_node_that_was_deleted_is_made_anew(session: Session, title: str) -> None:
+    """Slicer counts a volume's legend among its display nodes, which is the first one then."""
+    ct, _ = session.phantom()
+    session.predictor.std_part = 0.03
+    session.predict()
+    clinical, ui = session.add_clinical_dose(), session.panel.results.ui
+    type_into(ui.levelsEdit, "50, 95")
+    choose(ui.overlaySelector, title)
+    session.settle()
+    shown = slicer.util.getNode("vtkMRMLSliceCompositeNode*").GetForegroundVolumeID()
+    volume = slicer.mrmlScene.GetNodeByID(shown)
+    assert (volume is clinical) == (title == "Clinical dose")
+    before, count = look(volume), slicer.mrmlScene.GetNumberOfNodes()
+    slicer.mrmlScene.RemoveNode(volume.GetVolumeDisplayNode())
+    session.settle()
+    legend = slicer.modules.colors.logic().GetColorLegendDisplayNode(volume)
+    assert look(volume) == before and legend.GetVisibility()
+    assert slicer.mrmlScene.GetNumberOfNodes() == count, "no legend is left over"

@@ -7,6 +7,7 @@ from typing import Any
 
 from DosePredictionScene.contours_state import NOT_READ, UNCERTAIN, Contours, Touched
 from DosePredictionScene.measured import Measured
+from DosePredictionScene.measured_contours import KeptContours, completed
 
 
 @dataclass(frozen=True)
@@ -32,27 +33,35 @@ class ContoursOfDose:
 
     Attributes:
         touched: how it was touched when the dose was seen first.
+        kept: what the scene says of it (`measured_contours`); None where it says nothing.
         came: what was drawn when it came; None where it has not been read yet.
         shown: what its chart and tables are of; None where that is not known (yet).
     """
 
     touched: Touched = Touched()
+    kept: KeptContours | None = None
     came: Contours | None = None
     shown: Contours | None = None
 
     @classmethod
     def of_prediction(cls, contours: Contours) -> ContoursOfDose:
         """Of a dose that was measured in these before it came."""
-        return cls(contours.touched, contours, contours)
+        return cls(contours.touched, came=contours, shown=contours)
 
     def came_as(self, contours: Contours, now: Touched) -> None:
-        """These are the ones that came with the dose's scene, unless they were drawn on since it was seen.
+        """These are the ones that came with the dose's scene, unless that says otherwise.
+
+        Where it says nothing, they are unless they were drawn on since the dose was seen.
 
         Args:
             contours: as they were read first.
             now: their touch after that.
         """
-        self.came = contours if contours.touched == now == self.touched else UNCERTAIN
+        came = contours if contours.touched == now == self.touched else UNCERTAIN
+        if self.kept is not None:
+            kept = completed(self.kept, came)
+            came = contours if contours.are_drawn_as(kept) else kept
+        self.came = came
 
     def are_drawn_as(self, contours: Contours) -> bool:
         """Whether chart and tables are of these: those of a dose that came with a scene fit what came with it."""

@@ -9,6 +9,7 @@ from typing import Any
 
 from DosePredictionScene.contours_state import NOT_READ, Contours, Touched
 from DosePredictionScene.measured import Measured
+from DosePredictionScene.measured_contours import measured_contours, remember_measured_contours
 from DosePredictionScene.measured_with import MeasuredWith, measured_with, remember_measured_with
 from DosePredictionScene.pieces import ChangedMeanwhile, Pieces, unless
 from DosePredictionScene.predicted_plan import lost_structures
@@ -148,7 +149,8 @@ class Measurement:
 
     def _drawn_for(self, dose: Any, parameters: Parameters) -> ContoursOfDose:
         if dose.GetID() not in self._drawn:
-            self._drawn[dose.GetID()] = ContoursOfDose(measured_contours_touched(dose, parameters))
+            touched = measured_contours_touched(dose, parameters)
+            self._drawn[dose.GetID()] = ContoursOfDose(touched, measured_contours(dose))
         return self._drawn[dose.GetID()]
 
     def _wanted(self, parameters: Parameters) -> MeasuredWith:
@@ -186,6 +188,8 @@ class Measurement:
             drawn.came_as(contours, measured_contours_touched(dose, parameters))
         if if_drawn and drawn.are_drawn_as(contours):
             drawn.shown = contours
+            if measured_contours(dose) is None:  # an older scene: the next time it is loaded, this is known
+                remember_measured_contours(dose, contours)
             self._known = replace(self._known, contours=contours) if as_known else self._known
             return False
         if as_known and self._known.structures == wanted.structures:
@@ -198,6 +202,7 @@ class Measurement:
             return False
         yield from measures_updated_in_pieces(dose, measured)
         remember_measured_with(dose, wanted)
+        remember_measured_contours(dose, contours)
         self._known = KnownDose(dose, measured, wanted.structures, contours)
         drawn.shown = contours
         return True

@@ -1,6 +1,6 @@
 """Whether contours are still the ones that a dose was measured in.
 
-It is known in this session: a scene does not keep it.
+When they were touched is known in this session only; what a scene keeps is in `measured_contours`.
 """
 
 from __future__ import annotations
@@ -159,4 +159,4 @@ def _state_of_voxels(voxels: Volume) -> SegmentState:
     mask = voxels.cropped_to_nonzero()
     if not mask.array.any():
         return SegmentState("")
-    return SegmentState(hashlib.blake2b(np.packbits(mask.array).tobytes()).hexdigest(), mask.geometry)
+    return SegmentState(hashlib.blake2b(np.packbits(mask.array).tobytes(), digest_size=16).hexdigest(), mask.geometry)

@@ -28,6 +28,7 @@ from DosePredictionLib.worker.predictor import (
 from DosePredictionScene.contours_state import NOT_READ, Contours, contours_in_pieces, unless_touched_since
 from DosePredictionScene.known_outlines import with_known_outlines
 from DosePredictionScene.measured import Measured, measured_in_pieces
+from DosePredictionScene.measured_contours import remember_measured_contours
 from DosePredictionScene.measured_with import MeasuredWith, remember_measured_with
 from DosePredictionScene.node_geometry import volume_geometry
 from DosePredictionScene.pieces import NAP_S, WAITING, Pieces, in_background
@@ -326,6 +327,7 @@ class PredictionRun:
         self._showing = True
         nodes = yield from measured_shown_in_pieces(request.ct_node, measured)
         remember_measured_with(nodes.dose, measured_for)
+        remember_measured_contours(nodes.dose, self._contours)
         if self._plan is not None:
             remember_predicted_plan(nodes.dose, self._plan, request.segmentation_node)
         return Shown(

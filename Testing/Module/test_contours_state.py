@@ -8,6 +8,7 @@ import numpy as np
 import slicer
 import vtk
 from DosePredictionScene.contours_state import NOT_READ, Contours, contours_in_pieces, contours_touched
+from DosePredictionScene.measured_contours import completed, measured_contours, remember_measured_contours
 from DosePredictionScene.pieces import in_one_go
 from phantom_scene import rotation, segmentation_node, transform_node, volume_node
 
@@ -110,3 +111,21 @@ def test_a_fractional_labelmap_that_is_drawn_on_is_another_drawing() -> None:
     assert read(node).are_drawn_as(known)
     segmentation.GetSegment(segment_id(node, "Organ")).GetRepresentation(fractional).Modified()
     assert not read(node, known).are_drawn_as(known)
+
+
+def test_a_dose_keeps_which_voxels_were_measured_and_of_surfaces_that_there_were_some() -> None:
+    ct, node = drawn()
+    known = read(node)
+    assert measured_contours(ct) is None
+    remember_measured_contours(ct, known)
+    kept = measured_contours(ct)
+    assert kept is not None and known.are_drawn_as(completed(kept, NOT_READ))
+    assert node.GetSegmentation().CreateRepresentation("Closed surface")
+    node.GetSegmentation().SetSourceRepresentationName("Closed surface")
+    surfaces = read(node)
+    remember_measured_contours(ct, surfaces)
+    kept = measured_contours(ct)
+    assert kept is not None and surfaces.are_drawn_as(completed(kept, surfaces)), "a touch's time says nothing later"
+    assert not surfaces.are_drawn_as(completed(kept, known)) and not surfaces.are_drawn_as(completed(kept, NOT_READ))
+    remember_measured_contours(ct, NOT_READ)
+    assert measured_contours(ct) is None

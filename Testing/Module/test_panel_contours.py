@@ -15,6 +15,7 @@ import vtk
 from ct_series import make_from_dicom
 from DosePredictionScene import prediction_run, voxels
 from DosePredictionScene.contours_state import Contours, contours_in_pieces
+from DosePredictionScene.measured_contours import CONTOURS_ATTRIBUTE, measured_contours
 from DosePredictionScene.patient_from_nodes import patient_from_nodes
 from DosePredictionScene.pieces import WAITING, Pieces, in_one_go
 from DosePredictionScene.self_test import phantom_nodes
@@ -266,6 +267,45 @@ def test_a_contour_drawn_at_once_after_loading_is_measured(
     scored.standin.process_events(until=lambda: bool(scored.panel.jobs))
     draw_after(turns, scored)
     assert_followed(scored, before)
+
+
+def test_a_contour_drawn_in_a_loaded_scene_before_the_module_is_opened_is_measured(
+    scored: Session, tmp_path: Path
+) -> None:
+    before = figures_of(scored)
+    scored.host.leave()
+    save_and_load(scored, tmp_path)
+    draw_in_the_target()
+    scored.host.enter()
+    scored.settle()
+    assert_followed(scored, before)
+
+
+def test_a_loaded_scene_is_not_measured_anew_when_the_module_is_opened(scored: Session, tmp_path: Path) -> None:
+    before = figures_of(scored)
+    draw_in_the_target()
+    scored.settle()
+    assert_followed(scored, before)
+    after, said = figures_of(scored), scored.status
+    scored.host.leave()
+    save_and_load(scored, tmp_path)
+    scored.host.enter()
+    scored.settle()
+    assert figures_of(scored) == after and unsaved() == [] and scored.status == said
+
+
+@pytest.mark.parametrize("said", [None, "{edited by hand", "[]", '{"Cord": [1, 2]}'])
+def test_a_scene_that_does_not_say_its_contours_is_taken_as_it_comes(
+    scored: Session, tmp_path: Path, said: str | None
+) -> None:
+    """As scenes from before this was kept; the next time it is loaded, it says them."""
+    before, dose = figures_of(scored), slicer.util.getNode("Phantom CT predicted dose")
+    assert measured_contours(dose)
+    dose.RemoveAttribute(CONTOURS_ATTRIBUTE) if said is None else dose.SetAttribute(CONTOURS_ATTRIBUTE, said)
+    save_and_load(scored, tmp_path)
+    scored.settle()
+    assert figures_of(scored) == before and unsaved() == []
+    assert measured_contours(slicer.util.getNode("Phantom CT predicted dose"))
 
 
 def test_each_of_two_patients_is_followed(scored: Session, tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ import slicer
 from DosePredictionLib.errors import InputError
 from DosePredictionLib.patient.geometry import Geometry, index3
 from DosePredictionLib.patient.volume import Volume
-from DosePredictionScene.converted_segment import converted_segment
+from DosePredictionScene.converted_segment import converted_segment, exported_voxels
 from DosePredictionScene.node_geometry import volume_geometry
 from DosePredictionScene.pieces import Pieces, in_background
 from DosePredictionScene.segment_labelmap import labelmap_geometry, labelmap_of, segment_voxels_in_pieces
@@ -29,7 +29,7 @@ def mask_in_pieces(
         segment_id: of one of its segments.
         reference_node: the volume.
         beyond: whether what lies beyond its grid is read, too, on the grid's continuation. Of segments under a
-            transform that shears, which Slicer exports, nothing beyond is ever read.
+            transform that shears, which Slicer exports (`exported_voxels`), nothing beyond is ever read.
 
     Returns:
         A volume of one voxel, zero, for an empty segment.
@@ -55,13 +55,12 @@ def mask_in_pieces(
     own_geometry = labelmap_geometry(labelmap, segmentation_node)
     if own_geometry is None:
         try:
-            array = slicer.util.arrayFromSegmentBinaryLabelmap(segmentation_node, segment_id, reference_node)
+            array = exported_voxels(segmentation_node, segment_id, reference_node)
         except RuntimeError as error:
             raise InputError(
                 f"The segment {name} can't be turned into voxels ({error}); redraw or remove it."
             ) from error
-        # A copy: the array's memory belongs to a node that is gone by now.
-        whole = Volume(array.astype(np.uint8), geometry)
+        whole = Volume(array, geometry)
         mask = yield from in_background(_cropped, whole)
         return mask
     array = yield from segment_voxels_in_pieces(segmentation, segment_id, name)

@@ -84,10 +84,12 @@ def test_each_has_the_voxels_that_slicer_gives_it_when_it_converts_all(
     assert labelmaps(slicers) == list(BALLS) and labelmaps(node) == []
 
 
-def test_transforms_move_what_is_converted() -> None:
+@pytest.mark.parametrize("shear", [0.0, 0.2])
+def test_transforms_move_what_is_converted(shear: float) -> None:
     ct, node, slicers = ct_node(), balls(ct_node()), balls(ct_node())
     matrix = np.eye(4)
     matrix[:3, 3] = (4.0, -6.0, 5.0)
+    matrix[1, 2] = shear
     for one in (node, slicers):
         one.SetAndObserveTransformNodeID(transform_node(matrix).GetID())
     for name in BALLS:
@@ -95,9 +97,13 @@ def test_transforms_move_what_is_converted() -> None:
         assert np.array_equal(on_ct(in_one_go(mask_in_pieces(node, name, ct)), ct), expected), name
 
 
-def test_reading_a_patient_leaves_surfaces_and_their_node_as_they_were() -> None:
+@pytest.mark.parametrize("shear", [0.0, 0.2])
+def test_reading_a_patient_leaves_surfaces_and_their_node_as_they_were(shear: float) -> None:
     ct = ct_node()
     node = balls(ct)
+    matrix = np.eye(4)
+    matrix[1, 2] = shear
+    node.SetAndObserveTransformNodeID(transform_node(matrix).GetID())
     before, time = scene_nodes(), node.GetSegmentation().GetMTime()
     patient = patient_from_nodes(ct, node)
     assert [structure.name for structure in patient.structures] == list(BALLS)

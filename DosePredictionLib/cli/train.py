@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import math
 import signal
 import threading
 from collections.abc import Iterator
@@ -38,6 +39,9 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     """The options of every command that trains."""
     parser.add_argument("config", type=Path, metavar="CONFIG", help="JSON file; Testing/Benchmarks holds those used")
     parser.add_argument("--until", type=int, metavar="STEP", help="stop at this step (1 or more) and keep a checkpoint")
+    parser.add_argument("--minutes", type=float, metavar="M",
+                        help="end with a checkpoint before so many minutes are over, as a borrowed computer or a "
+                        "cluster's queue asks for; the same command goes on from there")  # fmt: skip
     parser.add_argument("--devices", type=int, metavar="N", help="train on this many devices, whatever CONFIG says")
     parser.add_argument("--strategy", metavar="NAME", help="how Lightning Fabric joins them, such as ddp")
 
@@ -70,9 +74,14 @@ def run(arguments: argparse.Namespace) -> int:
     from DosePredictionLib.training.curves import draw_curves
     from DosePredictionLib.training.export import export_weights
     from DosePredictionLib.training.post_training_run import run_of
+    from DosePredictionLib.training.time_left import TimeLeft
 
     if arguments.until is not None and arguments.until < 1:
         raise InputError(f"--until is {arguments.until}, so nothing would be trained; give a step from 1 on.")
+    minutes = math.inf if arguments.minutes is None else arguments.minutes
+    if not minutes > 0:
+        raise InputError(f"--minutes is {minutes:g}, so nothing would be trained; give the minutes that there are.")
+    time_left = TimeLeft(60 * minutes)  # conditioning the cases takes of it, too
     config = TrainingConfig.read(arguments.config)
     if getattr(arguments, "backbone", None) is not None:
         from DosePredictionLib.training.backbone_weights import with_backbone
@@ -80,11 +89,16 @@ def run(arguments: argparse.Namespace) -> int:
         config = with_backbone(config, arguments.backbone)
     told = {"devices": arguments.devices, "strategy": arguments.strategy}
     training = run_of(replace(config, **{name: value for name, value in told.items() if value is not None}))
+    training.time_left = time_left
     with between_steps(training):
         training.run(arguments.until)
     if training.stop_requested:
         raise KeyboardInterrupt
     if not training.fabric.is_global_zero:
+        return 0
+    if training.out_of_time:
+        print(f"Step {training.step} of {training.config.steps}: the {minutes:g} minutes are nearly over; the same "
+              "command goes on from here.")  # fmt: skip
         return 0
     weights = export_weights(training)
     drawn = draw_curves(training.output)

@@ -34,6 +34,8 @@ from DosePredictionLib.training.skipped_steps import Buffers, SkippedSteps
 from DosePredictionLib.training.stage import Stage, map_tensors, to_device
 from DosePredictionLib.training.stages import stage_of
 from DosePredictionLib.training.thin_maps import thicken_thin_maps
+from DosePredictionLib.training.time_left import CHECKPOINT as SAVING
+from DosePredictionLib.training.time_left import STEP, VALIDATION, TimeLeft
 
 CHECKPOINT = "checkpoint.pt"
 
@@ -104,6 +106,10 @@ class TrainingRun:
         self.origin: Origin | None = None
         #: Set from outside (a signal): end after this step, with a checkpoint.
         self.stop_requested = False
+        #: Set from outside (``train --minutes``): end before this is over, with a checkpoint.
+        self.time_left = TimeLeft()
+        #: Whether it ended for that.
+        self.out_of_time = False
         self._coarse: dict[int, TrainingCase] = {}
         self._side_by_side = SideBySide()
         self._trained, *self.optimisers = self.fabric.setup(
@@ -150,10 +156,14 @@ class TrainingRun:
         self._trim_curves()
         if self.step < last:
             self._note_patients()
+            self.out_of_time = not self._has_time()
+            if self.out_of_time:
+                return
         recent: list[dict[str, Tensor]] = []
         began = time.perf_counter()
         for batch in self._batches(last):
-            recent.append(self._optimise(batch))
+            with self.time_left.measured(STEP):
+                recent.append(self._optimise(batch))
             self.step += 1
             if self.step % 50 == 0:
                 names = dict.fromkeys(name for terms in recent for name in terms)
@@ -166,21 +176,37 @@ class TrainingRun:
                 began = time.perf_counter()
                 self._log(means)
             whole = self.step % self.config.checkpoint_every == 0 or self.step == last
-            if self.validation and (self.step % self.config.validate_every == 0 or self.step == self.config.steps):
+            if self._validates_after(self.step):
                 self.seconds += time.perf_counter() - began  # hours are of training alone
-                scores = self.validation_scores()
+                with self.time_left.measured(VALIDATION):
+                    scores = self.validation_scores()
                 self._log(scores)
                 self._note_progress(scores[self.stage.score_name])
                 began = time.perf_counter()
-            stop = self._has_stalled or self.stop_requested
+            self.out_of_time = self.step < last and not self._has_stalled and not self._has_time()
+            stop = self._has_stalled or self.stop_requested or self.out_of_time
             if whole or stop:
                 self.seconds += time.perf_counter() - began
-                self.save()
+                with self.time_left.measured(SAVING):
+                    self.save()
                 began = time.perf_counter()
             if self._has_stalled:
                 print(self._why_it_ends(), flush=True)
             if stop:
                 break
+
+    def _validates_after(self, step: int) -> bool:
+        return bool(self.validation) and (step % self.config.validate_every == 0 or step == self.config.steps)
+
+    def _has_time(self) -> bool:
+        """Whether another step, its validation and a checkpoint fit into the time that the run was given.
+
+        A run that ended between a step and its validation would go on without that validation.
+        """
+        if not self.time_left.is_limited:
+            return True
+        validated = len(self.validation) if self._validates_after(self.step + 1) else 0
+        return everywhere(self.fabric, self.time_left.is_enough(validated))
 
     def _note_patients(self) -> None:
         """Count the training patients among those seen, and tell who of them is validated on."""
@@ -301,11 +327,15 @@ class TrainingRun:
         # What a worker sets holds for all threads that have not asked yet: this one asks first.
         torch.get_num_threads()
         with ThreadPoolExecutor(self.config.workers, initializer=torch.set_num_threads, initargs=(1,)) as pool:
-            while submitted < last or ahead:
-                while submitted < last and len(ahead) <= 2 * self.config.workers:
-                    ahead.append(pool.submit(self._draw, submitted))
-                    submitted += 1
-                yield ahead.popleft().result()
+            try:
+                while submitted < last or ahead:
+                    while submitted < last and len(ahead) <= 2 * self.config.workers:
+                        ahead.append(pool.submit(self._draw, submitted))
+                        submitted += 1
+                    yield ahead.popleft().result()
+            finally:  # a run that ends early does not wait for what nobody takes
+                for future in ahead:
+                    future.cancel()
 
     def _draw(self, step: int) -> Any:
         """This process's batch of a step; each pass over the cases has its own order."""

@@ -378,7 +378,9 @@ class TrainingRun:
         parts = [self.network.get_submodule(name) for name in getattr(self.network, "clipped_apart", ("",))]
         norms = [torch.nn.utils.clip_grad_norm_(part.parameters(), 1.0) for part in parts]
         # One step that is not a number would spoil the weights for good.
-        usable = everywhere(self.fabric, all(bool(torch.isfinite(one)) for one in (loss.total, *norms)))
+        # All of them at once, since a GPU's queue runs empty each time that the loop waits for an answer.
+        lengths = torch.stack([loss.total.detach(), *(norm.to(loss.total.device) for norm in norms)])
+        usable = everywhere(self.fabric, bool(torch.isfinite(lengths).all()))
         if usable:
             self._side_by_side.step(self.optimisers)
         else:

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, cast
 
 import torch
 from torch import nn
 
 from DosePredictionLib.errors import InputError
 from DosePredictionLib.training.config import TrainingConfig
+
+if TYPE_CHECKING:
+    from DosePredictionLib.training.matrix_muon import MatrixMuon
 
 #: The matrices are shared out among so many optimisers, which step side by side: each matrix is too small for a
 #: processor's threads to work on together. The number is fixed, so that any computer can go on with a run.
@@ -56,18 +60,39 @@ def build_optimisers(config: TrainingConfig, network: nn.Module) -> list[torch.o
 
 
 class SideBySide:
-    """Steps optimisers of different weights in threads of their own, each with one thread for its arithmetic."""
+    """Steps optimisers of different weights.
+
+    On processors in threads of their own, each with one thread for its arithmetic; on CUDA all of Muon's together,
+    shape by shape (`matrix_muon.step_by_shape`).
+    """
 
     def __init__(self) -> None:
         self._pool = ThreadPoolExecutor(PARTS, initializer=torch.set_num_threads, initargs=(1,))
 
     def step(self, optimisers: Sequence[torch.optim.Optimizer]) -> None:
         """One step of each."""
-        if len(optimisers) == 1 or torch.get_num_threads() == 1:
+        if optimisers[0].param_groups[0]["params"][0].device.type == "cuda":
+            self.step_by_shape(optimisers)
+        elif len(optimisers) == 1 or torch.get_num_threads() == 1:
             for optimiser in optimisers:
                 optimiser.step()
         else:
             list(self._pool.map(lambda optimiser: optimiser.step(), optimisers))
+
+    @staticmethod
+    def step_by_shape(optimisers: Sequence[torch.optim.Optimizer]) -> None:
+        """One step of each as a GPU takes it, with few launches."""
+        muons = []
+        for optimiser in optimisers:
+            inside = getattr(optimiser, "optimizer", optimiser)  # out of what Fabric wrapped around it
+            if hasattr(inside, "take_gradients"):
+                muons.append(inside)
+            else:
+                optimiser.step()
+        if muons:
+            from DosePredictionLib.training.matrix_muon import step_by_shape
+
+            step_by_shape(cast("Sequence[MatrixMuon]", muons))
 
 
 def _even_parts(matrices: Sequence[nn.Parameter]) -> list[list[nn.Parameter]]:

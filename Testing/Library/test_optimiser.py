@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import importlib.util
 
 import pytest
@@ -183,3 +184,28 @@ def test_steps_side_by_side_equal_steps_one_after_another() -> None:
         made.append(network)
     for one, other in zip(*(network.parameters() for network in made), strict=True):
         torch.testing.assert_close(one, other, atol=2e-5, rtol=0)
+
+
+def test_a_gpus_steps_by_shape_are_those_of_each_matrix_by_itself() -> None:
+    """As far as bfloat16 tells; either goes on from the other's momentum, as a checkpoint that changes computers."""
+    torch.manual_seed(2)
+    layers = [nn.Linear(40, 24), nn.Linear(40, 24), nn.Linear(24, 40), nn.Conv3d(16, 20, 3), nn.Conv3d(16, 20, 3)]
+    plain = nn.Sequential(*layers).to(memory_format=torch.channels_last_3d)
+    together = copy.deepcopy(plain)
+    pair = [build_optimisers(_config("muon"), network) for network in (plain, together)]
+    for step in range(4):
+        for ours, theirs in zip(plain.parameters(), together.parameters(), strict=True):
+            ours.grad = torch.randn_like(ours) * 10.0 ** -(step % 2)
+            theirs.grad = None if step == 2 and ours.ndim == 5 else ours.grad.clone()
+            ours.grad = None if theirs.grad is None else ours.grad
+        if step == 3:
+            for ours, theirs in zip(*pair, strict=True):
+                theirs.load_state_dict(copy.deepcopy(ours.state_dict()))
+        SideBySide().step(pair[0])
+        SideBySide.step_by_shape(pair[1])
+    for ours, theirs in zip(*pair, strict=True):
+        for a, b in zip(ours.state_dict()["state"].values(), theirs.state_dict()["state"].values(), strict=True):
+            assert a.keys() == b.keys() and all(torch.allclose(a[name], b[name], atol=1e-6) for name in a)
+    moved = 4 * 1e-3  # four steps of the learning rate's length
+    for ours, theirs in zip(plain.parameters(), together.parameters(), strict=True):
+        torch.testing.assert_close(ours, theirs, atol=0.02 * moved, rtol=0)

@@ -54,7 +54,8 @@ def step_by_shape(optimisers: Sequence[MatrixMuon]) -> None:
     A GPU is done with so small a product before the next one is launched: of a network with 70 matrices of 18 shapes,
     each with some twenty operations, it would mostly wait.
     """
-    alike: dict[tuple[object, ...], list[tuple[Tensor, Tensor, dict[str, Any]]]] = {}
+    alike: dict[tuple[torch.Size, float, float], list[tuple[Tensor, Tensor, Tensor]]] = {}
+    method = optimisers[0].param_groups[0]  # all have the same momentum and iteration
     for optimiser in optimisers:
         optimiser.take_gradients()
         for group in optimiser.param_groups:
@@ -65,16 +66,15 @@ def step_by_shape(optimisers: Sequence[MatrixMuon]) -> None:
                 if "momentum_buffer" not in state:
                     state["momentum_buffer"] = torch.zeros_like(matrix.grad, memory_format=torch.preserve_format)
                 key = (matrix.shape, group["lr"], group["weight_decay"])
-                alike.setdefault(key, []).append((matrix, state["momentum_buffer"], group))
-    for several in alike.values():
-        matrices, momenta = [matrix for matrix, _, _ in several], [momentum for _, momentum, _ in several]
-        gradients, group = [matrix.grad for matrix in matrices], several[0][2]
-        torch._foreach_lerp_(momenta, gradients, 1 - group["momentum"])
-        ahead = torch._foreach_lerp(gradients, momenta, group["momentum"])  # Nesterov's
-        even = _evened_out(torch.stack(ahead), group["ns_coefficients"], group["ns_steps"], group["eps"])
+                alike.setdefault(key, []).append((matrix, matrix.grad, state["momentum_buffer"]))
+    for (shape, learning_rate, weight_decay), several in alike.items():
+        matrices, gradients, momenta = (list(some) for some in zip(*several, strict=True))
+        torch._foreach_lerp_(momenta, gradients, 1 - method["momentum"])
+        ahead = torch._foreach_lerp(gradients, momenta, method["momentum"])  # Nesterov's
+        even = _evened_out(torch.stack(ahead), method["ns_coefficients"], method["ns_steps"], method["eps"])
         # The length of AdamW's steps: adjust_lr_fn "match_rms_adamw".
-        length = 0.2 * group["lr"] * max(matrices[0].shape) ** 0.5
-        torch._foreach_mul_(matrices, 1 - group["lr"] * group["weight_decay"])
+        length = 0.2 * learning_rate * max(shape) ** 0.5
+        torch._foreach_mul_(matrices, 1 - learning_rate * weight_decay)
         torch._foreach_add_(matrices, list(even.to(matrices[0].dtype).unbind()), alpha=-length)
 
 

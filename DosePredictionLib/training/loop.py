@@ -5,9 +5,7 @@ from __future__ import annotations
 import copy
 import math
 import time
-from collections import deque
 from collections.abc import Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any, cast
@@ -22,7 +20,6 @@ from DosePredictionLib.inference.weights_header import read_weights_header
 from DosePredictionLib.systems.registry import system_from_config
 from DosePredictionLib.training.case_cache import TrainingCase, cached_cases
 from DosePredictionLib.training.checkpoint_file import read_checkpoint, write_checkpoint
-from DosePredictionLib.training.coarse_case import halved
 from DosePredictionLib.training.config import TrainingConfig
 from DosePredictionLib.training.curve_lines import CURVES, add_to_curves, trim_curves
 from DosePredictionLib.training.earlier_patients import patients_before, told_of_overlap
@@ -31,8 +28,9 @@ from DosePredictionLib.training.optimiser import SideBySide, build_optimisers
 from DosePredictionLib.training.origin import Origin, origin_of, told_of_change
 from DosePredictionLib.training.run_history import settings_before
 from DosePredictionLib.training.skipped_steps import Buffers, SkippedSteps
-from DosePredictionLib.training.stage import Stage, map_tensors, to_device
+from DosePredictionLib.training.stage import Stage, to_device
 from DosePredictionLib.training.stages import stage_of
+from DosePredictionLib.training.step_draws import StepDraws
 from DosePredictionLib.training.thin_maps import thicken_thin_maps
 from DosePredictionLib.training.time_left import CHECKPOINT as SAVING
 from DosePredictionLib.training.time_left import STEP, VALIDATION, TimeLeft
@@ -82,7 +80,6 @@ class TrainingRun:
             torch.set_num_threads(config.threads)
         self.system = system_from_config(config.system, config.system_config)
         self.stage = stage_of(config)
-        self._unturned_stage = stage_of(replace(config, turn_probability=0.0)) if config.unturned_steps else self.stage
         self.fabric = fabric_of(config, getattr(self.stage, "leaves_parameters_unused", False))
         torch.manual_seed(config.seed)
         self.network = _built(self.stage, config).to(self.device)
@@ -110,7 +107,6 @@ class TrainingRun:
         self.time_left = TimeLeft()
         #: Whether it ended for that.
         self.out_of_time = False
-        self._coarse: dict[int, TrainingCase] = {}
         self._side_by_side = SideBySide()
         self._trained, *self.optimisers = self.fabric.setup(
             torch.compile(self.network, dynamic=False) if config.compile else self.network,
@@ -137,6 +133,11 @@ class TrainingRun:
             raise InputError(f"{config.train} holds no case that can be trained on; each needs a dose and a target.")
         if config.validation_cases:
             self.validation = self.validation[: config.validation_cases]
+        unturned = stage_of(replace(config, turn_probability=0.0)) if config.unturned_steps else self.stage
+        self.draws = StepDraws(
+            config, self.cases, self.stage, unturned, self.fabric.global_rank, self.fabric.world_size,
+            pinned=self.device.type == "cuda",
+        )  # fmt: skip
         prepare = getattr(self.stage, "prepare", None)
         if prepare is not None and not resumed:
             prepare(self.network, self.cases)
@@ -161,7 +162,7 @@ class TrainingRun:
                 return
         recent: list[dict[str, Tensor]] = []
         began = time.perf_counter()
-        for batch in self._batches(last):
+        for batch in self.draws.of_steps(self.step, last):
             with self.time_left.measured(STEP):
                 recent.append(self._optimise(batch))
             self.step += 1
@@ -318,49 +319,6 @@ class TrainingRun:
 
     def _origin_now(self) -> Origin | None:
         return origin_of(self.config, cast(Any, getattr(self.stage, "released", self.system)).name)
-
-    def _batches(self, last: int) -> Iterator[Any]:
-        """The batches of the steps up to ``last``, drawn ahead by the configuration's workers."""
-        ahead: deque[Future[Any]] = deque()
-        submitted = self.step
-        # A worker's arithmetic keeps to its own thread; otherwise it and the network fight for the same processors.
-        # What a worker sets holds for all threads that have not asked yet: this one asks first.
-        torch.get_num_threads()
-        with ThreadPoolExecutor(self.config.workers, initializer=torch.set_num_threads, initargs=(1,)) as pool:
-            try:
-                while submitted < last or ahead:
-                    while submitted < last and len(ahead) <= 2 * self.config.workers:
-                        ahead.append(pool.submit(self._draw, submitted))
-                        submitted += 1
-                    yield ahead.popleft().result()
-            finally:  # a run that ends early does not wait for what nobody takes
-                for future in ahead:
-                    future.cancel()
-
-    def _draw(self, step: int) -> Any:
-        """This process's batch of a step; each pass over the cases has its own order."""
-        cases, seeds = [], []
-        for item in range(self.config.batch):
-            drawn = (step * self.fabric.world_size + self.fabric.global_rank) * self.config.batch + item
-            epoch, place = divmod(drawn, len(self.cases))
-            order = np.random.default_rng((self.config.seed, 1, epoch)).permutation(len(self.cases))
-            cases.append(self._shown(int(order[place]), step))
-            seeds.append((self.config.seed, 2, drawn))
-        ending = step >= self.config.steps - self.config.unturned_steps
-        batch = (self._unturned_stage if ending else self.stage).draw(cases, seeds)
-        # From pinned memory the copy to a GPU goes on beside its arithmetic.
-        return map_tensors(batch, Tensor.pin_memory) if self.device.type == "cuda" else batch
-
-    def _shown(self, index: int, step: int) -> TrainingCase:
-        """A case as a step sees it: of half the resolution at first, if the configuration says so."""
-        if step >= self.config.coarse_steps:
-            self._coarse.clear()
-            return self.cases[index]
-        coarse = self._coarse.get(index)
-        if coarse is None:
-            # Held here: another worker, already at a later step, may empty the dictionary at any time.
-            coarse = self._coarse[index] = halved(self.cases[index])
-        return coarse
 
     def _optimise(self, batch: Any) -> dict[str, Tensor]:
         """One optimiser step; the loss's terms, none where the step was skipped.

@@ -163,7 +163,7 @@ def test_a_run_resumes_exactly_logs_and_releases_plain_weights(tmp_path, case, n
     assert loaded.system == load_weights(told.from_weights).system
     records = [json.loads(line) for line in (tmp_path / "run" / "curves.jsonl").read_text().splitlines()]
     assert {"validation_dose_score_gy", "validation_scorecard_percent"} <= set(records[-1])
-    _, logged = (loss := whole.stage.loss(whole.network, whole._draw(3))).total, loss.logged
+    _, logged = (loss := whole.stage.loss(whole.network, whole.draws.of_step(3))).total, loss.logged
     assert {"reward", "scorecard_percent", "scorecard_gain", "sample_error_gy", "drift", "anchor_loss"} <= set(logged)
     assert float(logged["drift"]) > 0 and float(logged["policy_pull"]) > 0 and float(logged["anchor_pull"]) > 0
 

@@ -216,7 +216,7 @@ def test_every_configuration_is_a_data_class_of_checked_fields():
 
 def test_the_first_steps_may_be_coarse(tmp_path, cases):
     run = TrainingRun(config(tmp_path, coarse_steps=2, turn_probability=0.0, steps=4, batch=1), cases, cases[:1])
-    sizes = [run._draw(step).clean.shape[2:] for step in range(4)]
+    sizes = [run.draws.of_step(step).clean.shape[2:] for step in range(4)]
     assert sizes[0] == sizes[1] and sizes[2] == sizes[3]
     assert all(2 * coarse <= fine + 8 for coarse, fine in zip(sizes[0], sizes[2], strict=True)), "and padding"
     run.run()
@@ -246,7 +246,7 @@ def test_hours_are_of_all_steps_and_no_validation(tmp_path, cases, monkeypatch, 
 
     monkeypatch.setattr(loop, "time", SimpleNamespace(perf_counter=lambda: now[0]))
     run = TrainingRun(config(tmp_path, steps=12, validate_every=validate_every), cases, cases[:1])
-    monkeypatch.setattr(run, "_draw", lambda step: step)
+    monkeypatch.setattr(run.draws, "of_step", lambda step: step)
     monkeypatch.setattr(run, "_optimise", lambda _: passing(10.0, {}))
     monkeypatch.setattr(run, "validation_scores", lambda: passing(1000.0, {run.stage.score_name: 1.0}))
     run.run()

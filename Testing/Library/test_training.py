@@ -29,6 +29,7 @@ from DosePredictionLib.training.draw import draw_batch
 from DosePredictionLib.training.export import export_weights
 from DosePredictionLib.training.loop import TrainingRun
 from DosePredictionLib.training.losses import ScoredStructure, dose_error_gy, dvh_errors_gy, structure_doses
+from DosePredictionLib.training.step_draws import StepDraws
 
 
 @pytest.fixture(scope="module")
@@ -116,13 +117,10 @@ def test_every_pass_sees_all_cases_in_an_order_and_with_draws_of_the_seed(tmp_pa
         def draw(self, drawn, seeds):
             return [[place for case in drawn for place, one in enumerate(cases) if one is case], seeds]
 
-    run = TrainingRun(config(tmp_path, batch=3, coarse_steps=0), cases, cases[:1])
-    run.stage = run._unturned_stage = Watching()
-    run.config = replace(run.config, steps=100)
     orders, draws = {}, {}
     for seed in (0, 1):
-        run.config = replace(run.config, seed=seed)
-        batches = [run._draw(step) for step in range(12)]
+        shown = StepDraws(config(tmp_path, batch=3, steps=100, seed=seed), cases, Watching(), Watching())
+        batches = [shown.of_step(step) for step in range(12)]
         orders[seed] = [order for order, _ in batches]
         draws[seed] = {one for _, seeds in batches for one in seeds}
         assert all(sorted(order) == [0, 1, 2] for order in orders[seed])
@@ -211,7 +209,8 @@ def test_the_last_steps_turn_nobody(tmp_path, cases):
     ending = TrainingRun(config(tmp_path / "ending", **changes, unturned_steps=2), cases, cases[:1])
     turning = TrainingRun(config(tmp_path / "turning", **changes), cases, cases[:1])
     lying = TrainingRun(config(tmp_path / "lying", **{**changes, "turn_probability": 0.0}), cases, cases[:1])
-    seen, turned, still = ([float(batch.clean.sum()) for batch in run._batches(12)] for run in (ending, turning, lying))
+    runs = ending, turning, lying
+    seen, turned, still = ([float(batch.clean.sum()) for batch in run.draws.of_steps(0, 12)] for run in runs)
     assert seen == turned[:10] + still[10:]
     assert not set(turned) & set(still)
 

@@ -48,24 +48,29 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 @contextmanager
 def between_steps(training: TrainingRun) -> Iterator[None]:
-    """An interrupt (Ctrl-C) ends the run after the step that is under way, with a checkpoint; a second one at once.
+    """Ctrl-C, or a queue's SIGTERM, ends the run after the step under way, with a checkpoint; a second one at once.
 
     In the middle of a step some weights have moved and others not, which no checkpoint may hold.
     """
     if threading.current_thread() is not threading.main_thread():
         yield  # signals come to the main thread alone
         return
-    before = signal.getsignal(signal.SIGINT)
+    before = {one: signal.getsignal(one) for one in (signal.SIGINT, signal.SIGTERM)}
+
+    def restore() -> None:
+        for one, handler in before.items():
+            signal.signal(one, handler)
 
     def stop(*_: object) -> None:
         training.stop_requested = True
-        signal.signal(signal.SIGINT, before)
+        restore()
 
-    signal.signal(signal.SIGINT, stop)
+    for one in before:
+        signal.signal(one, stop)
     try:
         yield
     finally:
-        signal.signal(signal.SIGINT, before)
+        restore()
 
 
 def run(arguments: argparse.Namespace) -> int:

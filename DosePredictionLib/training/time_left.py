@@ -24,6 +24,7 @@ class TimeLeft:
     def __init__(self, seconds: float = math.inf) -> None:
         self._ends_at = monotonic() + seconds
         self._longest: dict[str, float] = {}
+        self._steps = 0
 
     @property
     def is_limited(self) -> bool:
@@ -35,6 +36,10 @@ class TimeLeft:
         """Learn from what is done how long a part takes: `STEP`, `VALIDATION` or `CHECKPOINT`."""
         began = monotonic()
         yield
+        if part == STEP:
+            self._steps += 1
+            if self._steps == 2:  # the first compiles, or looks for the fastest kernels: no other takes as long
+                del self._longest[STEP]
         self._longest[part] = max(self._longest.get(part, 0.0), monotonic() - began)
 
     def is_enough(self, validated: int) -> bool:

@@ -140,7 +140,9 @@ def test_without_patience_the_last_weights_are_left_whatever_was_kept_before(tmp
     assert header.training["steps"] == 4 and "steps_run" not in header.training
 
 
-def test_an_interrupt_ends_the_run_between_two_steps(tmp_path, cases, monkeypatch):
+@pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupt_ends_the_run_between_two_steps(tmp_path, cases, monkeypatch, sent):
+    before = signal.getsignal(sent)
     whole = TrainingRun(config(tmp_path / "whole"), cases, cases[:1])
     whole.run()
     run = TrainingRun(config(tmp_path / "parts"), cases, cases[:1])
@@ -149,13 +151,13 @@ def test_an_interrupt_ends_the_run_between_two_steps(tmp_path, cases, monkeypatc
     def interrupted(optimisers):
         count.append(1)
         if len(count) == 3:
-            signal.raise_signal(signal.SIGINT)  # in the middle of the third step
+            signal.raise_signal(sent)  # in the middle of the third step
         step_of(optimisers)
 
     monkeypatch.setattr(run._side_by_side, "step", interrupted)
     with between_steps(run):
         run.run()
-    assert run.stop_requested and run.step == 3
+    assert run.stop_requested and run.step == 3 and signal.getsignal(sent) is before
     resumed = TrainingRun(config(tmp_path / "parts"), cases, cases[:1])
     assert resumed.step == 3
     resumed.run()

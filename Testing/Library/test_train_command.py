@@ -109,3 +109,19 @@ def test_a_validation_has_to_fit_into_the_time_left_too(monkeypatch):
     assert left.is_enough(10)
     now[0] = 99.0
     assert not left.is_enough(0)
+
+
+def test_a_first_step_that_compiles_does_not_keep_its_time_free(monkeypatch):
+    now = [0.0]
+    monkeypatch.setattr(time_left, "monotonic", lambda: now[0])
+    left = time_left.TimeLeft(200.0)
+    enough = []
+    for seconds in (60.0, 1.0, 3.0, 1.0):
+        with left.measured(time_left.STEP):
+            now[0] += seconds
+        now[0], before = 189.0, now[0]  # 11 s are left
+        enough.append(left.is_enough(0))
+        now[0] = before
+    assert enough == [False, True, True, True]
+    now[0] = 191.0  # the longest step but the first takes 3 s
+    assert not left.is_enough(0)

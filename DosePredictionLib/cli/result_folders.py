@@ -26,11 +26,6 @@ RESULT_TABLES = ("dvh.csv", "goals.csv")
 _RESULTS = (*DOSES, *RESULT_TABLES, "isodoses.dcm", "report.html", "scene.mrb", "views.png", "dvh.png")
 
 
-def is_result(name: str) -> bool:
-    """Whether a file of this name may be a prediction's or a sampled modality's, or a part of one."""
-    return name in (*_RESULTS, PREDICTION) or name.endswith((".nrrd", ".json")) or name.startswith(".partial-")
-
-
 def result_folders(cases: Sequence[Case], output: Path) -> list[Path]:
     """Where each case's results go: one of its own in ``output``, or that itself when there is but one case.
 

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import shutil
+import sys
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, contextmanager, nullcontext, suppress
 from pathlib import Path
 
-from DosePredictionLib.cli.result_folders import OPENKBP, is_result, remove_earlier_prediction
+from DosePredictionLib.cli.result_folders import OPENKBP, remove_earlier_prediction
 from DosePredictionLib.errors import InputError
 from DosePredictionLib.patient.made_by_model import PREDICTED_DOSES
 from DosePredictionLib.whole_file import cannot_write, is_partial_folder, move_onto, partial_folder, whole_file
+
+#: In a temporary folder of `moved_when_whole`: held by the process that writes there, and left when that was killed.
+_MARK = ".in-use"
 
 
 @contextmanager
@@ -28,12 +32,16 @@ def results_at_once(folder: Path, openkbp_table: Path | None = None) -> Iterator
         InputError: something can't be written, or removed.
     """
     # The table comes after the folder's files, which say that it is their own; an earlier one is gone before.
-    with ExitStack() as beside, moved_when_whole(folder) as new:
+    with _no_empty_folder_left(folder), ExitStack() as beside, moved_when_whole(folder) as new:
         yield new
         if openkbp_table is not None:
             for table in (new / OPENKBP).glob("*.csv"):
-                # A result folder that is a link or a mount lies on another disk: nothing is moved from there.
-                shutil.copyfile(table, beside.enter_context(whole_file(openkbp_table)))
+                whole = beside.enter_context(whole_file(openkbp_table))
+                try:
+                    # A result folder that is a link or a mount lies on another disk: nothing is moved from there.
+                    shutil.copyfile(table, whole)
+                except OSError as error:
+                    raise cannot_write(openkbp_table, error) from error
         remove_earlier_prediction(folder, openkbp_table)
 
 
@@ -48,19 +56,28 @@ def moved_when_whole(folder: Path) -> Iterator[Path]:
     Raises:
         InputError: the folder can't be written to.
     """
-    missing = [place for place in (folder, *folder.parents) if not place.exists()]
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        _remove_left_folders(folder)
-        with partial_folder(folder) as new:
-            try:
-                yield new
-            except InputError as error:  # of a name in a folder that is gone when the user reads it
-                raise InputError(str(error).replace(str(new), str(folder))) from error
-            for path in sorted((one for one in new.iterdir() if one.is_file()), key=_place):
-                move_onto(path, folder / path.name)
+        with _no_empty_folder_left(folder):
+            folder.mkdir(parents=True, exist_ok=True)
+            _remove_left_folders(folder)
+            with partial_folder(folder) as new, _in_use(new):
+                try:
+                    yield new
+                except InputError as error:  # of a name in a folder that is gone when the user reads it
+                    raise InputError(str(error).replace(str(new), str(folder))) from error
+                written = (one for one in new.iterdir() if one.is_file() and one.name != _MARK)
+                for path in sorted(written, key=_place):
+                    move_onto(path, folder / path.name)
     except OSError as error:
         raise cannot_write(folder, error) from error
+
+
+@contextmanager
+def _no_empty_folder_left(folder: Path) -> Iterator[None]:
+    """Remove a folder, and those above it, that were not there before and that nothing has come into."""
+    missing = [place for place in (folder, *folder.parents) if not place.exists()]
+    try:
+        yield
     finally:
         for place in missing:
             with suppress(OSError):  # it is not empty
@@ -73,7 +90,38 @@ def _place(result: Path) -> tuple[bool, bool]:
 
 
 def _remove_left_folders(folder: Path) -> None:
-    """Remove the temporary folders of `moved_when_whole` whose process was killed; a result folder has one writer."""
+    """Remove the temporary folders of `moved_when_whole` whose process was killed.
+
+    Not those of one that writes there now, as where a patient's dose and CT are sampled at the same time.
+    """
     for left in filter(is_partial_folder, folder.iterdir()):
-        if all(is_partial_folder(one) or one.name == OPENKBP or is_result(one.name) for one in left.iterdir()):
+        with suppress(OSError), _in_use(left, new=False):
             shutil.rmtree(left, ignore_errors=True)
+
+
+@contextmanager
+def _in_use(partial: Path, *, new: bool = True) -> Iterator[None]:
+    """Hold a temporary folder's mark, which the system lets go when the process ends, however it does.
+
+    Args:
+        partial: the folder.
+        new: whether it is this process's own. There are disks on which no file can be locked: it is used all the same.
+
+    Raises:
+        OSError: another process holds the mark, or there is none.
+    """
+    mark = partial / _MARK
+    if sys.platform == "win32":
+        if not new:
+            mark.unlink()  # which open files can't be
+            yield
+            return
+        with mark.open("wb"):
+            yield
+        return
+    import fcntl
+
+    with mark.open("wb" if new else "r+b") as held:
+        with suppress(OSError) if new else nullcontext():
+            fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        yield

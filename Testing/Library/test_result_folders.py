@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import json
 import os
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -186,3 +187,29 @@ def test_a_table_of_the_challenge_that_is_killed_before_it_stands_can_be_predict
             (new / "prediction.json").write_text('{"format": "openkbp", "weights": "x.safetensors"}')
     assert not (out / "ball.csv").exists() and (out / "ball" / "prediction.json").exists()
     check_openkbp_tables([Case(tmp_path / "x", "ball")], [out / "ball"], out)
+
+
+def test_two_that_write_into_one_folder_at_once_leave_each_other_alone(tmp_path):
+    """As a patient's dose and CT, or two of its modalities, that are sampled at the same time."""
+    out = tmp_path / "out"
+    with moved_when_whole(out) as first:
+        (first / "ct.json").write_text("{}")
+        with moved_when_whole(out) as second:
+            (second / "ptv.json").write_text("{}")
+        (first / "ct.nrrd").write_text("an image")
+    assert {path.name for path in out.iterdir()} == {"ct.json", "ct.nrrd", "ptv.json"}
+
+
+def test_a_full_disk_beside_a_new_folder_is_told_and_leaves_none(tmp_path, monkeypatch):
+    """The table in the challenge's layout goes to its place by itself."""
+
+    def full(*paths):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(results_at_once_module.shutil, "copyfile", full)
+    out = tmp_path / "out"
+    told = rf"Cannot write {re.escape(str(out / 'ball.csv'))}: No space left on device"
+    with pytest.raises(InputError, match=told), results_at_once(out / "ball", out / "ball.csv") as new:
+        (new / "openkbp").mkdir()
+        (new / "openkbp" / "ball.csv").write_text("new")
+    assert list(tmp_path.iterdir()) == []

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from DosePredictionLib.patient.geometry import Geometry
 from DosePredictionLib.patient.structure import Structure
 from DosePredictionLib.patient.volume import Volume
 
@@ -17,8 +18,13 @@ def part_on_dose(structure: Structure, dose: Volume) -> Structure:
         structure: on any grid.
         dose: Gy, on its own; beyond it the dose is not 0 but not known.
     """
+    return part_on_grid(structure, dose.geometry)
+
+
+def part_on_grid(structure: Structure, geometry: Geometry) -> Structure:
+    """The part of a structure that lies on a grid, such as the CT's; it has no voxels where none does."""
     whole = structure.measured
-    known = dose.geometry.covers(whole.geometry)
+    known = geometry.covers(whole.geometry)
     if known.all():
         return structure
     return replace(structure, mask=Volume(np.where(known, whole.array, whole.array.dtype.type(0)), whole.geometry))

@@ -8,7 +8,7 @@ import numpy as np
 
 from DosePredictionLib.dosimetry.dvh import Dvh, compute_dvhs
 from DosePredictionLib.dosimetry.metric import Metric
-from DosePredictionLib.dosimetry.part_on_dose import part_on_dose
+from DosePredictionLib.dosimetry.part_on_dose import part_on_dose, part_on_grid
 from DosePredictionLib.dosimetry.sampling import sample_doses
 from DosePredictionLib.patient.patient import Patient
 from DosePredictionLib.patient.structure import Structure, StructureRole
@@ -58,7 +58,8 @@ def roi_errors(patient: Patient, dose: Volume, reference: Volume) -> list[RoiErr
     """Errors in every target and organ that lies on the clinical dose's grid, in the patient's order.
 
     Of structures that reach beyond that grid the part on it counts: outside there is nothing to compare with. One that
-    holds no voxel's centre of the patient's grid, as a lens or a nerve on thick slices may, is read where its DVHs are.
+    holds no voxel's centre of the patient's grid, as a lens or a nerve on thick slices may, is read where its DVHs are;
+    one that lies beside that grid is in no prediction.
 
     Args:
         patient: whose structures are looked at.
@@ -76,7 +77,8 @@ def roi_errors(patient: Patient, dose: Volume, reference: Volume) -> list[RoiErr
             continue
         inside = (structure.mask.on_grid(patient.geometry, nearest=True).array != 0) & known
         part = part_on_dose(structure, reference)
-        errors = difference[inside] if inside.any() else _between_voxels(part, dose, reference)
+        on_both = part_on_grid(part, patient.geometry)
+        errors = difference[inside] if inside.any() else _between_voxels(on_both, dose, reference)
         if not errors.size:
             continue
         both = compute_dvhs([dose, reference], part)

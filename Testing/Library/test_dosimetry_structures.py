@@ -112,3 +112,16 @@ def test_an_organ_between_the_centres_of_voxels_is_judged_too():
     assert lens_error.criteria[1].difference_gy == pytest.approx(-2.0, abs=1e-3)
     beyond = Volume(reference.array[:10], AXIAL.cropped((0, 0, 0), (10, 44, 48)))
     assert "Lens_L" not in [one.structure for one in roi_errors(patient, beyond, beyond)], "nothing to compare with"
+
+
+def test_an_organ_beside_the_ct_is_not_judged_though_the_clinical_dose_reaches_it():
+    """No prediction does: 0 Gy there would be no error of its."""
+    x, y, z = AXIAL.origin_mm
+    wide = Geometry((60, 44, 48), AXIAL.spacing_mm, (x, y, z - 20 * AXIAL.spacing_mm[2]))
+    drawn = Volume(np.zeros(wide.shape, np.uint8), wide)
+    drawn.array[2:6, 10:20, 10:20] = 1
+    lung = Structure("Lung L", drawn, StructureRole.OAR, "Lung_L")
+    patient = ball_patient().with_structures((*ball_patient().structures, lung))
+    dose, reference = (Volume(np.full(one.shape, 30.0, np.float32), one) for one in (AXIAL, wide))
+    errors = {one.structure: one for one in roi_errors(patient, dose, reference)}
+    assert "Lung_L" not in errors and errors["SpinalCord"].mae_gy == 0.0

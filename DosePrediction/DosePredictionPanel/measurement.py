@@ -42,14 +42,14 @@ class Measurement:
         tell: shows a sentence to the user.
         request, goals: give what is chosen.
         busy: whether a prediction is under way, which will be measured itself.
-        changed: called when chart and table show what is chosen.
+        looked: called when that was looked at; with True when chart and table were made anew.
     """
 
     def __init__(
         self, jobs: Jobs, tell: Callable[[str], None], request: Callable[[], Request], goals: Callable[[], str],
-        busy: Callable[[], bool], changed: Callable[[], None],
+        busy: Callable[[], bool], looked: Callable[[bool], None],
     ) -> None:  # fmt: skip
-        self._jobs, self._tell, self._changed = jobs, tell, changed
+        self._jobs, self._tell, self._looked = jobs, tell, looked
         self._request, self._goals, self._busy = request, goals, busy
         self._dose: Any = None
         self._known = KnownDose()
@@ -209,8 +209,7 @@ class Measurement:
 
     def _on_done(self, done: bool) -> None:
         self._asked = None
-        if done:
-            self._changed()
+        self._looked(done)
         if self._parameters is not None:
             self.follow(self._parameters, self._dose)  # what was chosen while this was measured
 

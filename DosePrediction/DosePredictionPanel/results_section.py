@@ -189,13 +189,15 @@ class ResultsSection(Section):
         choices = choices_predicted_for(self._dose, segmentation)
         return replace(request, segmentation_node=segmentation, choices=choices)
 
-    def _on_measured(self) -> None:
-        """Chart and goals are new."""
-        for name in ("checks", "curves"):
-            self._applied.pop(name, None)
-        self._show_nodes()
+    def _on_measured(self, anew: bool) -> None:
+        """Chart and goals are new, or they have been found to be of what is drawn."""
+        if anew:
+            for name in ("checks", "curves"):
+                self._applied.pop(name, None)
+            self._show_nodes()
         if self._parameters is not None and self._dose is not None:
-            self._apply(self._parameters)
+            if anew:
+                self._apply(self._parameters)
             self.scoring.follow(self._parameters, self._dose)  # what is scored may have come with a scene, as they had
 
     def _on_scored(self) -> None:

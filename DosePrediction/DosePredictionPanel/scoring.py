@@ -9,6 +9,7 @@ from typing import Any
 import slicer
 from DosePredictionScene.contours_state import Contours, Touched
 from DosePredictionScene.measured import CLINICAL, COMPARED
+from DosePredictionScene.measured_contours import completed, measured_contours, remember_measured_contours
 from DosePredictionScene.owned_nodes import remove_owned
 from DosePredictionScene.patient_from_nodes import reference_dose_in_pieces
 from DosePredictionScene.pieces import Pieces, in_background, unless, while_in_scene
@@ -85,7 +86,7 @@ class Scoring:
             return  # a scene from another computer: what it holds stays
         if before == wanted and dose.GetID() not in self._shown:  # a table that came with a scene
             came = self._measurement.contours_of(dose).came
-            self._shown |= {} if came is None else {dose.GetID(): came}
+            self._shown |= {} if came is None else {dose.GetID(): _scored_in(dose, came)}
         touched = measured_contours_touched(dose, parameters)
         touched_since = dose.GetID() in self._shown and self._shown[dose.GetID()].touched != touched
         if (before != wanted or touched_since) and self._asked != (dose, wanted, touched):
@@ -131,6 +132,7 @@ class Scoring:
             return False
         update_scorecard_table(dose, scored)
         remember_scored_with(dose, wanted)
+        remember_measured_contours(dose.GetNodeReference(TABLE_ROLE), self._known[2])
         self._shown[dose.GetID()] = self._known[2]
         return True
 
@@ -173,3 +175,13 @@ class Scoring:
     def _wanted(self, parameters: Parameters) -> ScoredWith:
         digest = structures_digest(self._dose, parameters)
         return ScoredWith.of(parameters.scorecard, compared_dose(parameters), digest)
+
+
+def _scored_in(dose: Any, came: Contours) -> Contours:
+    """What was drawn when a table that came with a scene was made: unless it says otherwise, what came with it.
+
+    The dose may have been measured after that, and the scene been saved before it was scored.
+    """
+    kept = measured_contours(dose.GetNodeReference(TABLE_ROLE))
+    scored_in = came if kept is None else completed(kept, came)
+    return came if came.are_drawn_as(scored_in) else scored_in

@@ -1,4 +1,7 @@
-"""The contours that a dose in the scene was measured in. Kept on the dose, so a scene keeps it."""
+"""The contours that a dose in the scene was measured in. Kept on the dose, so a scene keeps it.
+
+Of a scorecard, whose table is made after that, it is kept on the table.
+"""
 
 from __future__ import annotations
 
@@ -15,19 +18,19 @@ CONTOURS_ATTRIBUTE = "DosePrediction.MeasuredContours"
 KeptContours = Mapping[str, SegmentState | None]
 
 
-def remember_measured_contours(dose_node: Any, contours: Contours) -> None:
-    """Note what was drawn when chart and tables of a dose were made; `NOT_READ` is nothing to note."""
+def remember_measured_contours(node: Any, contours: Contours) -> None:
+    """Note what was drawn when a dose's or a card's tables were made; `NOT_READ` is nothing to note."""
     if contours is NOT_READ:
-        dose_node.RemoveAttribute(CONTOURS_ATTRIBUTE)
+        node.RemoveAttribute(CONTOURS_ATTRIBUTE)
         return
     said = {segment_id: _said(state) for segment_id, state in contours.segments.items()}
-    dose_node.SetAttribute(CONTOURS_ATTRIBUTE, json.dumps(said, separators=(",", ":")))
+    node.SetAttribute(CONTOURS_ATTRIBUTE, json.dumps(said, separators=(",", ":")))
 
 
-def measured_contours(dose_node: Any) -> KeptContours | None:
-    """What was drawn when chart and tables of a dose were made; None where nothing says it."""
+def measured_contours(node: Any) -> KeptContours | None:
+    """What was drawn when a dose's or a card's tables were made; None where nothing says it."""
     try:
-        said = json.loads(dose_node.GetAttribute(CONTOURS_ATTRIBUTE) or "null")
+        said = json.loads(node.GetAttribute(CONTOURS_ATTRIBUTE) or "null")
         return None if said is None else {str(segment_id): _state(one) for segment_id, one in said.items()}
     except (InputError, ValueError, TypeError, AttributeError):  # a scene edited by hand
         return None

@@ -294,6 +294,20 @@ def test_a_loaded_scene_is_not_measured_anew_when_the_module_is_opened(scored: S
     assert figures_of(scored) == after and unsaved() == [] and scored.status == said
 
 
+def test_a_scene_that_was_saved_between_measuring_and_scoring_is_scored_when_it_is_loaded(
+    scored: Session, tmp_path: Path
+) -> None:
+    before = figures_of(scored)
+    draw_in_the_target()
+    scored.standin.process_events(until=lambda: bool(scored.panel.jobs))
+    while scored.panel.jobs and figures_of(scored)[0] == before[0]:
+        scored.panel.jobs.advance(1e-4)
+    assert figures_of(scored)[1] == before[1], "it is measured, and not yet scored"
+    save_and_load(scored, tmp_path)
+    scored.settle()
+    assert_followed(scored, before)
+
+
 @pytest.mark.parametrize("said", [None, "{edited by hand", "[]", '{"Cord": [1, 2]}'])
 def test_a_scene_that_does_not_say_its_contours_is_taken_as_it_comes(
     scored: Session, tmp_path: Path, said: str | None

@@ -80,7 +80,7 @@ def goes_below_zero(dose: np.ndarray) -> str:
     if not too_low(lowest):
         return ""
     return (
-        f"goes down to {rounded(lowest, 1, too_low):g} Gy, more than {100 * LARGEST_UNDERSHOOT:g} % of its maximum "
+        f"goes down to {rounded(lowest, 1, too_low):.8g} Gy, more than {100 * LARGEST_UNDERSHOOT:g} % of its maximum "
         f"({highest:.4g} Gy) below 0; give the dose itself, not a difference of doses."
     )
 

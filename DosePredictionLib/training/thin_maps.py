@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import torch.nn.functional as functional
 from torch import Tensor, nn
+from torch.nn.utils import parametrize
 
 
 def thicken_thin_maps(network: nn.Module) -> None:
@@ -16,12 +17,15 @@ def thicken_thin_maps(network: nn.Module) -> None:
     which the convolution pads with anyway, and the result cut to its length, numbers are the same and gradients right.
 
     Args:
-        network: whose convolutions (but not those of subclasses, which may pad by themselves) are changed in place; the
-            parameters and their names stay as they are.
+        network: whose convolutions (but not those of subclasses, which may pad by themselves) are changed in place,
+            those with low-rank changes of their weights, too; the parameters and their names stay as they are.
     """
     for module in network.modules():
-        if type(module) is nn.Conv3d and _keeps_depth(module):
-            module.__class__ = ThickenedConv3d
+        if not isinstance(module, nn.Conv3d) or parametrize.type_before_parametrizations(module) is not nn.Conv3d:
+            continue
+        if _keeps_depth(module):
+            own = type(module)  # of changed weights, a class of the layer's own, which knows how to come by them
+            module.__class__ = ThickenedConv3d if own is nn.Conv3d else type(own.__name__, (own, ThickenedConv3d), {})
 
 
 class ThickenedConv3d(nn.Conv3d):

@@ -10,6 +10,7 @@ from ball_case import ball_case
 from test_training import config
 from torch import nn
 
+from DosePredictionLib.networks.low_rank import add_low_rank, changes_of
 from DosePredictionLib.training.loop import TrainingRun
 from DosePredictionLib.training.thin_maps import ThickenedConv3d, thicken_thin_maps
 
@@ -48,6 +49,28 @@ def test_gradients_of_thin_maps(kernel, depth):
     del filled
     for found, expected in zip(gradients(changed[0], volume, True), gradients(plain, volume, False), strict=True):
         assert off(found, expected) < 0.02
+
+
+def test_gradients_of_low_rank_changes():
+    torch.manual_seed(0)
+    network = nn.Sequential(nn.Conv3d(32, 32, 3, padding=1))
+    add_low_rank(network, 4)
+    torch.nn.init.normal_(next(changes_of(network)).up, std=0.02)
+    names = list(network.state_dict())
+    thicken_thin_maps(network)
+    assert isinstance(network[0], ThickenedConv3d) and list(network.state_dict()) == names
+    volume, found = torch.randn(1, 32, 2, 6, 6), []
+    filled = [torch.full((1 << size,), 1e30) for size in range(8, 20)]
+    del filled
+    for bfloat16 in (True, False):
+        network.zero_grad()
+        with torch.autocast("cpu", torch.bfloat16, enabled=bfloat16):
+            result = network(volume)
+        pull = torch.randn(result.shape, generator=torch.Generator().manual_seed(1))
+        (result.float() * pull.bfloat16().float()).sum().backward()
+        change = next(changes_of(network))
+        found.append(torch.cat([change.down.grad.flatten(), change.up.grad.flatten()]))
+    assert off(*found) < 0.02
 
 
 def test_prediction_sees_the_map_as_it_is():

@@ -203,6 +203,8 @@ def test_structures_that_are_dragged_are_measured_where_they_come_to_lie(
     scored.settle()
     jobs, added = scored.panel.jobs, []
     add = jobs.add
+    # Computers under load halt for longer than users do.
+    monkeypatch.setattr(sys.modules["DosePredictionPanel.panel"], "STILL_MS", 2000)
     monkeypatch.setattr(jobs, "add", lambda *job, **named: (added.append(named.get("name")), add(*job, **named)))
     moved = np.eye(4)
     for step in range(1, 51):
@@ -211,7 +213,7 @@ def test_structures_that_are_dragged_are_measured_where_they_come_to_lie(
         scored.standin.process_events()
     scored.settle()
     assert_followed(scored, before)
-    assert max(map(added.count, added)) <= 2, "measuring and scoring, each once or, where the computer halts, twice"
+    assert sorted(added) == ["measuring", "scoring"]
     dvhs = patient_dvhs(
         patient_from_nodes(slicer.util.getNode("Phantom CT"), structures), scored.panel.logic.shown.prediction.dose
     )

@@ -8,19 +8,18 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pydicom
 import pytest
 import slicer
 import vtk
-from ct_series import make_from_dicom
 from DosePredictionScene import prediction_run, voxels
 from DosePredictionScene.contours_state import Contours, contours_in_pieces
 from DosePredictionScene.measured_contours import CONTOURS_ATTRIBUTE, measured_contours
 from DosePredictionScene.patient_from_nodes import patient_from_nodes
-from DosePredictionScene.pieces import WAITING, Pieces, in_one_go
+from DosePredictionScene.pieces import Pieces, in_one_go
 from DosePredictionScene.self_test import phantom_nodes
-from panel_session import Session, load_scene
+from panel_session import Session
 from phantom_scene import transform_node
+from scored_phantom import draw_in_the_target, figures_of, save, save_and_load, scored_phantom
 from standin.gestures import choose, click
 
 from DosePredictionLib.worker.predictor import patient_dvhs
@@ -28,22 +27,8 @@ from DosePredictionLib.worker.predictor import patient_dvhs
 
 @pytest.fixture
 def scored(session: Session) -> Session:
-    """The phantom predicted, measured and on a scorecard."""
-    session.phantom()
-    session.panel.parameters.scorecard = "head-and-neck"
-    session.settle()
-    session.predict()
-    return session
-
-
-def draw_in_the_target(ct: Any = None, segmentation: Any = None) -> None:
-    """Draw the cord anew."""
-    ct = ct or slicer.util.getNode("Phantom CT")
-    segmentation = segmentation or slicer.util.getNode("Phantom structures")
-    cord = segmentation.GetSegmentation().GetSegmentIdBySegmentName("SpinalCord")
-    _, y, x = np.indices((24, 40, 48))
-    mask = (np.hypot(y - 20, x - 24) < 3).astype(np.uint8)
-    slicer.util.updateSegmentBinaryLabelmapFromArray(mask, segmentation, cord, ct)
+    """See `scored_phantom`."""
+    return scored_phantom(session)
 
 
 def draw_after(turns: int, session: Session) -> None:
@@ -52,14 +37,6 @@ def draw_after(turns: int, session: Session) -> None:
         session.panel.jobs.advance(1e-4)
     draw_in_the_target()
     session.settle()
-
-
-def figures_of(session: Session) -> tuple[str, str]:
-    """The cord's goal, and the points of the scorecard."""
-    table = session.panel.results.ui.goalsTable
-    rows = [[table.item(row, column).text() for column in range(4)] for row in range(table.rowCount)]
-    value = next(row[3] for row in rows if row[1] == "SpinalCord" and row[3] != "-")
-    return value, str(session.panel.results.ui.scorecardTotalLabel.text)
 
 
 def assert_followed(session: Session, before: tuple[str, str]) -> None:
@@ -73,18 +50,6 @@ def unsaved() -> list[str]:
     nodes: Any = vtk.vtkCollection()
     slicer.mrmlScene.GetStorableNodesModifiedSinceRead(nodes)
     return sorted(nodes.GetItemAsObject(index).GetName() for index in range(nodes.GetNumberOfItems()))
-
-
-def save(path: Path) -> None:
-    assert slicer.mrmlScene.WriteToMRB(str(path))
-
-
-def save_and_load(session: Session, folder: Path) -> None:
-    """Close the scene, and let Slicer load it."""
-    save(folder / "scene.mrb")
-    slicer.mrmlScene.Clear(False)
-    session.settle()
-    load_scene(folder / "scene.mrb", folder / "unpacked")
 
 
 def test_a_contour_drawn_after_the_prediction_is_measured_as_it_is_now(scored: Session) -> None:
@@ -358,100 +323,3 @@ def test_tables_written_at_once_after_a_contour_was_drawn_are_of_that_contour(sc
     scored.settle()
     rows = csv.DictReader((tmp_path / "dvh-summary.csv").open(encoding="utf-8"))
     assert next(float(row["max_gy"]) for row in rows if row["structure"] == "SpinalCord") > highest + 10.0
-
-
-@pytest.mark.parametrize("turns", [0, 10])
-def test_a_dose_that_comes_while_an_export_measures_the_one_before_stays_known(
-    scored: Session, tmp_path: Path, turns: int
-) -> None:
-    results = scored.panel.results
-    dose, points = slicer.util.getNode("Phantom CT predicted dose"), figures_of(scored)[1]
-    draw_in_the_target()
-    click(scored.panel.run.ui.predictButton)
-    scored.standin.process_events(until=lambda: scored.predictor.busy)
-    scored.predictor.factor = 0.5
-    scored.standin.dialogs.answer(str(tmp_path))
-    click(results.ui.exportTablesButton)
-    for _ in range(turns):
-        scored.panel.jobs.advance(1e-6)
-    scored.predictor.finish()
-    scored.standin.process_events(until=lambda: not scored.panel.logic.busy)
-    scored.settle()
-    highest = float(slicer.util.arrayFromVolume(dose).max())
-    assert float(in_one_go(results.measurement.in_pieces()).prediction.dose.array.max()) == pytest.approx(highest)
-    own = figures_of(scored)
-    save_and_load(scored, tmp_path)
-    scored.settle()
-    scored.panel.parameters.scorecard = ""
-    scored.settle()
-    scored.panel.parameters.scorecard = "head-and-neck"
-    scored.settle()
-    assert figures_of(scored) == own and own[1] != points
-
-
-def test_a_dose_that_comes_while_an_rt_dose_export_measures_the_one_before_is_told(
-    scored: Session, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """An RT Dose of the one before, without its prescriptions, would come of it."""
-    ct, results, logic = scored.panel.parameters.ct, scored.panel.results, scored.panel.logic
-    module = sys.modules["DosePredictionPanel.measurement"]
-    measure: Any = vars(module)["restored_in_pieces"]
-
-    def until_the_new_dose_has_come(*arguments: Any) -> Pieces[Any]:
-        result = yield from measure(*arguments)
-        while logic.busy:
-            yield WAITING
-        return result
-
-    make_from_dicom(ct, tmp_path / "ct", monkeypatch)
-    results.exports.show(ct.GetNodeReference("DosePrediction.Dose"), ct)
-    draw_in_the_target()
-    click(scored.panel.run.ui.predictButton)
-    scored.standin.process_events(until=lambda: scored.predictor.busy)
-    monkeypatch.setattr(module, "restored_in_pieces", until_the_new_dose_has_come)
-    scored.standin.dialogs.answer(str(tmp_path / "rtdose.dcm"))
-    click(results.ui.exportDicomButton)
-    for _ in range(150):
-        scored.panel.jobs.advance(1e-3)
-    assert scored.panel.jobs, "it is being measured"
-    scored.predictor.finish()
-    scored.standin.process_events(until=lambda: not logic.busy)
-    scored.settle()
-    assert scored.status == "A new dose has come while the one before was measured; try again."
-    assert not (tmp_path / "rtdose.dcm").exists()
-    scored.standin.dialogs.answer(str(tmp_path / "rtdose.dcm"))
-    click(results.ui.exportDicomButton)
-    scored.settle()
-    assert pydicom.dcmread(tmp_path / "rtdose.dcm").PlanOverviewSequence
-
-
-def test_a_dose_that_comes_while_an_export_scores_the_one_before_is_scored_itself(
-    scored: Session, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    scoring, logic, of_before = sys.modules["DosePredictionPanel.scoring"], scored.panel.logic, figures_of(scored)[1]
-    score: Any = vars(scoring)["scored_in_pieces"]
-
-    def until_the_new_dose_has_come(*arguments: Any) -> Pieces[Any]:
-        result = yield from score(*arguments)
-        while logic.busy:
-            yield WAITING
-        return result
-
-    draw_in_the_target()
-    click(scored.panel.run.ui.predictButton)
-    scored.standin.process_events(until=lambda: scored.predictor.busy)
-    scored.predictor.factor = 0.5
-    scored.standin.dialogs.answer(str(tmp_path))
-    click(scored.panel.results.ui.exportTablesButton)
-    monkeypatch.setattr(scoring, "scored_in_pieces", until_the_new_dose_has_come)
-    for _ in range(150):
-        scored.panel.jobs.advance(1e-3)
-    scored.predictor.finish()
-    scored.standin.process_events(until=lambda: not logic.busy)
-    scored.settle()
-    with (tmp_path / "scorecard.csv").open(encoding="utf-8") as file:
-        assert list(csv.DictReader(file))
-    after = figures_of(scored)[1]
-    monkeypatch.undo()
-    scored.predict()
-    assert figures_of(scored)[1] == after != of_before

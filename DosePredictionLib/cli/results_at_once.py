@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 import shutil
-import sys
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager, nullcontext, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
+from DosePredictionLib.cli.folder_in_use import MARK, in_use, remove_left_folders
 from DosePredictionLib.cli.result_folders import OPENKBP, remove_earlier_prediction
 from DosePredictionLib.errors import InputError
 from DosePredictionLib.patient.made_by_model import PREDICTED_DOSES
-from DosePredictionLib.whole_file import cannot_write, is_partial_folder, move_onto, partial_folder, whole_file
-
-#: In a temporary folder of `moved_when_whole`: held by the process that writes there, and left when that was killed.
-_MARK = ".in-use"
+from DosePredictionLib.whole_file import cannot_write, move_onto, partial_folder, whole_file
 
 
 @contextmanager
@@ -59,13 +56,13 @@ def moved_when_whole(folder: Path) -> Iterator[Path]:
     try:
         with _no_empty_folder_left(folder):
             folder.mkdir(parents=True, exist_ok=True)
-            _remove_left_folders(folder)
-            with partial_folder(folder) as new, _in_use(new):
+            remove_left_folders(folder)
+            with partial_folder(folder) as new, in_use(new):
                 try:
                     yield new
                 except InputError as error:  # of a name in a folder that is gone when the user reads it
                     raise InputError(str(error).replace(str(new), str(folder))) from error
-                written = (one for one in new.iterdir() if one.is_file() and one.name != _MARK)
+                written = (one for one in new.iterdir() if one.is_file() and one.name != MARK)
                 for path in sorted(written, key=_place):
                     move_onto(path, folder / path.name)
     except OSError as error:
@@ -87,41 +84,3 @@ def _no_empty_folder_left(folder: Path) -> Iterator[None]:
 def _place(result: Path) -> tuple[bool, bool]:
     """Where a file comes among those that are moved."""
     return result.name in PREDICTED_DOSES, result.suffix != ".json"
-
-
-def _remove_left_folders(folder: Path) -> None:
-    """Remove the temporary folders of `moved_when_whole` whose process was killed.
-
-    Not those of one that writes there now, as where a patient's dose and CT are sampled at the same time.
-    """
-    for left in filter(is_partial_folder, folder.iterdir()):
-        with suppress(OSError), _in_use(left, new=False):
-            shutil.rmtree(left, ignore_errors=True)
-
-
-@contextmanager
-def _in_use(partial: Path, *, new: bool = True) -> Iterator[None]:
-    """Hold a temporary folder's mark, which the system lets go when the process ends, however it does.
-
-    Args:
-        partial: the folder.
-        new: whether it is this process's own. There are disks on which no file can be locked: it is used all the same.
-
-    Raises:
-        OSError: another process holds the mark, or there is none.
-    """
-    mark = partial / _MARK
-    if sys.platform == "win32":
-        if not new:
-            mark.unlink()  # which open files can't be
-            yield
-            return
-        with mark.open("wb"):
-            yield
-        return
-    import fcntl
-
-    with mark.open("wb" if new else "r+b") as held:
-        with suppress(OSError) if new else nullcontext():
-            fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        yield

@@ -49,7 +49,8 @@ def match_structure_name(name: str) -> NameMatch:
     spelling; PTVs with their dose in Gy or cGy or their level;
     the body; supports, devices and structures that serve planning only, which are ignored; organs with a margin (PRV)
     and parts of organs, which are measured (role OTHER). A name like none of these that resembles an organ's is guessed
-    with a confidence below 0.8. CTVs, GTVs and ITVs are role OTHER: the dose is prescribed to PTVs.
+    with a confidence below 0.8, but not where it is TG-263's own name of something else (A_Femoral_L). CTVs, GTVs and
+    ITVs are role OTHER: the dose is prescribed to PTVs.
     """
     text = name.strip()
     words = words_of(text)
@@ -69,6 +70,11 @@ def match_structure_name(name: str) -> NameMatch:
     if names_a_target(text):
         return match_target_name(text)
     guess = guess_organ_name(text)
+    named = _resembling_names().get(_bare(text))
+    if guess is not None and named is not None:
+        return NameMatch(
+            named, StructureRole.OTHER, None, 0.9, f"the TG-263 name {named}: measured, not seen by the model"
+        )
     if guess is not None:
         return guess
     return NameMatch(None, StructureRole.OTHER, None, 0.0, "no known name: measured, not seen by the model")

@@ -25,6 +25,13 @@ def test_nothing_is_guessed_from_names_that_resemble_none(name):
     assert (match.standard_name, match.role, match.confidence) == (None, StructureRole.OTHER, 0.0)
 
 
+@pytest.mark.parametrize("name", ["A_Femoral_L", "Bone_Temporal_R", "Pineal", "glnd parathyroid", "SpinalCord_Cerv"])
+def test_tg263s_own_name_of_something_else_is_no_misspelt_organ(name):
+    match = match_structure_name(name)
+    assert match.standard_name.casefold() == name.replace(" ", "_").casefold()
+    assert match.role is StructureRole.OTHER and match.sure
+
+
 @pytest.mark.parametrize(
     ("name", "standard"),
     [

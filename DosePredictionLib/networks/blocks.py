@@ -21,7 +21,7 @@ def activation(x: Tensor) -> Tensor:
     return functional.leaky_relu(x, 0.01)
 
 
-def _start_at_zero(layer: nn.Linear | nn.Conv3d) -> None:
+def start_at_zero(layer: nn.Linear | nn.Conv3d) -> None:
     """Set a layer's parameters to zero, so that what it adds begins as nothing."""
     for parameter in layer.parameters():
         nn.init.zeros_(parameter)
@@ -83,7 +83,7 @@ class ModulatedInstanceNorm(nn.Module):
     def __init__(self, channels: int, embedding: int) -> None:
         super().__init__()
         self.project = nn.Linear(embedding, 2 * channels)
-        _start_at_zero(self.project)
+        start_at_zero(self.project)
 
     def forward(self, x: Tensor, embedding: Tensor) -> Tensor:
         """(N, C, Z, Y, X) and (N, embedding) to (N, C, Z, Y, X)."""
@@ -105,7 +105,7 @@ class ModulatedChannelNorm(nn.Module):
     def __init__(self, channels: int, embedding: int) -> None:
         super().__init__()
         self.project = nn.Linear(embedding, 2 * channels)
-        _start_at_zero(self.project)
+        start_at_zero(self.project)
 
     def forward(self, x: Tensor, embedding: Tensor) -> Tensor:
         """(N, C, Z, Y, X) and (N, embedding) to (N, C, Z, Y, X)."""
@@ -139,8 +139,8 @@ class SpatialGuidance(nn.Module):
         # Two convolutions and not one that is split: a split copies both halves in the channels-last layout.
         self.scale = nn.Conv3d(hidden, channels, 1)
         self.shift = nn.Conv3d(hidden, channels, 1)
-        _start_at_zero(self.scale)
-        _start_at_zero(self.shift)
+        start_at_zero(self.scale)
+        start_at_zero(self.shift)
 
     def forward(self, anatomy: Tensor) -> tuple[Tensor, Tensor]:
         """(N, conditions, Z, Y, X) to the scale and shift maps, each (N, channels, Z, Y, X)."""
@@ -162,7 +162,7 @@ class ResidualBlock(nn.Module):
         self.norm_out = NORMS[norm](outputs, embedding)
         self.conv_out = nn.Conv3d(outputs, outputs, 3, padding=1)
         self.skip = nn.Conv3d(inputs, outputs, 1) if inputs != outputs else nn.Identity()
-        _start_at_zero(self.conv_out)
+        start_at_zero(self.conv_out)
 
     def forward(self, x: Tensor, embedding: Tensor, guidance: tuple[Tensor, Tensor] | None = None) -> Tensor:
         """(N, inputs, Z, Y, X) to (N, outputs, Z, Y, X); ``guidance`` modulates the second norm voxel by voxel."""

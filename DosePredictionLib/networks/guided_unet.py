@@ -18,6 +18,7 @@ from DosePredictionLib.networks.blocks import (
     space_to_depth,
     unrounded,
 )
+from DosePredictionLib.networks.fine_level import FineLevel
 
 STEMS = ("strided", "space-to-depth")
 JOINS = ("add", "concatenate")
@@ -37,9 +38,9 @@ class GuidedUNet(nn.Module):
     """Predicts the clean dose from a noisy one, the patient's channels and the noise time.
 
     The first convolution brings the volume to half resolution and depth-to-space brings it back, so that nothing else
-    runs at full resolution. The patient's channels enter twice: beside the noisy dose at the input, and, averaged to
-    each level's resolution, as scale and shift maps in every level's blocks (the multi-layer anatomical guidance of
-    MAGDiff, in 3D).
+    runs at full resolution but a `FineLevel`, where there is one. The patient's channels enter twice: beside the noisy
+    dose at the input, and, averaged to each level's resolution, as scale and shift maps in every level's blocks (the
+    multi-layer anatomical guidance of MAGDiff, in 3D).
 
     Args:
         conditions: number of the patient's channels.
@@ -53,6 +54,7 @@ class GuidedUNet(nn.Module):
             of 3 x 3 x 3 cubes of two voxels. The latter sees a little farther and takes longer.
         join: how a decoder's level meets the encoder's: "add", or "concatenate", which doubles the channels there.
         dropout: share of the channels that training leaves out inside each block.
+        fine: channels of a level at full resolution; 0 for none.
 
     Volumes must have sizes that are multiples of `size_multiple`.
     """
@@ -69,6 +71,7 @@ class GuidedUNet(nn.Module):
         stem: str = "space-to-depth",
         join: str = "concatenate",
         dropout: float = 0.0,
+        fine: int = 0,
     ) -> None:
         super().__init__()
         levels = len(channels)
@@ -101,6 +104,7 @@ class GuidedUNet(nn.Module):
         )
         self.norm = NORMS[norm](channels[0], embedding)
         self.head = nn.Conv3d(channels[0], 8, 3, padding=1)
+        self.fine = FineLevel(conditions + 1, fine, channels[0], embedding, norm, dropout) if fine else None
 
     def guide(self, conditions: Tensor) -> list[tuple[Tensor, Tensor] | None]:
         """Scale and shift maps of every level; they don't depend on the time, so a sampler computes them once.
@@ -136,7 +140,11 @@ class GuidedUNet(nn.Module):
         """
         maps = self.guide(conditions) if maps is None else maps
         embedding = self.time_embedding(time, scalars)
-        x = self.stem(self._input(conditions, noisy))
+        shown = self._input(conditions, noisy)
+        x = self.stem(shown if self.strided else space_to_depth(shown))
+        if self.fine is not None:
+            features, added = self.fine.down(shown, embedding)
+            x = x + added
         skips = []
         for level, blocks in enumerate(self.encoder):
             x = blocks(x, embedding, maps[level])
@@ -147,12 +155,14 @@ class GuidedUNet(nn.Module):
             x, skip = self.upsample[level](x), skips.pop()
             x = x + skip if self.adds else torch.cat([x, skip], dim=1)
             x = self.decoder[level](x, embedding, maps[level])
-        return depth_to_space(unrounded(self.head, activation(self.norm(x, embedding))))
+        dose = depth_to_space(unrounded(self.head, activation(self.norm(x, embedding))))
+        return dose if self.fine is None else dose + self.fine.up(features, x, embedding)
 
     def _input(self, conditions: Tensor, noisy: Tensor) -> Tensor:
-        """What the stem sees, in the layout and number type that it is fastest in."""
+        """What the first convolutions see, in the layout and number type that they are fastest in."""
         if torch.is_autocast_enabled(conditions.device.type):
             number = torch.get_autocast_dtype(conditions.device.type)
             conditions, noisy = conditions.to(number), noisy.to(number)
         x = torch.cat([conditions, noisy], dim=1)
-        return x.contiguous(memory_format=torch.channels_last_3d) if self.strided else space_to_depth(x)
+        whole = self.strided or self.fine is not None
+        return x.contiguous(memory_format=torch.channels_last_3d) if whole else x

@@ -39,6 +39,7 @@ class DefaultSystem(TuplesFromJson):
         pure_noise: share of the training draws that start from pure noise.
         drop: probability that an optional condition (CT, beams) is left out of a training draw.
         dropout: share of the channels inside each block that are left out of a training step; prediction has all.
+        fine: channels of a level at full resolution, beside the others, of which the finest has half; 0 for none.
     """
 
     channels: tuple[str, ...] = CHANNELS
@@ -51,6 +52,7 @@ class DefaultSystem(TuplesFromJson):
     pure_noise: float = 0.5
     drop: float = 0.05
     dropout: float = 0.0
+    fine: int = 0
 
     name: ClassVar[str] = "default"
     optional_conditions: ClassVar[tuple[str, ...]] = ("ct", "beams")
@@ -75,6 +77,7 @@ class DefaultSystem(TuplesFromJson):
             stem=self.stem,
             join=self.join,
             dropout=self.dropout,
+            fine=self.fine,
         )
         return network.to(memory_format=torch.channels_last_3d)  # type: ignore[call-overload, no-any-return]
 

@@ -16,7 +16,7 @@ _WHOLE = {
     "widths": 1, "ct_widths": 1, "width": 1, "head_width": 1, "groups": 1, "condition_width": 1, "tokens": 1, "fold": 1,
     "latent": 1, "features": 1, "hidden": 1, "heads": 1, "layers": 1, "feed_forward": 1, "merge": 1, "merged_hidden": 1,
     "patch": 1, "field_of_view": 1, "diffusion_steps": 1, "noise_steps": 1, "sampling_steps": 1, "blocks": 0,
-    "attention": 0, "fusion_blocks": 0, "overlap": 0, "radii": 0, "guidance": 0, "slot_width": 0,
+    "attention": 0, "fusion_blocks": 0, "overlap": 0, "radii": 0, "guidance": 0, "slot_width": 0, "fine": 0,
 }  # fmt: skip
 #: Which voxels are targets is learnt from this channel and judged by it.
 _TARGETS = "prescription"

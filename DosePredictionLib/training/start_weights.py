@@ -14,6 +14,9 @@ from DosePredictionLib.systems.system import System
 
 #: Fields of a system that say how training draws and validates: a second run of the same network may have others.
 DRAWS = ("pure_noise", "drop", "dropout", "dose_share", "ct_share", "hidden", "sampling_steps")
+#: Fields that say which parts stand beside the others, and are 0 where there is none. What a new part adds begins as
+#: nothing, so a network that has it may start from weights that don't.
+PARTS = ("fine",)
 
 
 def network_to_train(system: System, source: str | Path | None) -> nn.Module:
@@ -43,7 +46,8 @@ def check_same_network(loaded: LoadedWeights, system: System) -> None:
         system: the configuration's.
 
     Raises:
-        InputError: they are of another system, or a field that says something of the network differs (see `DRAWS`).
+        InputError: they are of another system, or a field that says something of the network differs (but see `DRAWS`
+            and `PARTS`).
     """
     if loaded.header.system != system.name:
         raise InputError(
@@ -55,7 +59,9 @@ def check_same_network(loaded: LoadedWeights, system: System) -> None:
         for one in (system, loaded.system)
     )
     differing = [
-        f"{name} is {there[name]!r} there and {here[name]!r} here" for name in here if here[name] != there[name]
+        f"{name} is {there[name]!r} there and {here[name]!r} here"
+        for name in here
+        if here[name] != there[name] and not (name in PARTS and there[name] == 0)
     ]
     if differing:
         raise InputError(
@@ -65,13 +71,14 @@ def check_same_network(loaded: LoadedWeights, system: System) -> None:
 
 
 def load_into(network: nn.Module, loaded: LoadedWeights) -> None:
-    """Load the state of a weights file into a network.
+    """Load the state of a weights file into a network; parts that are not in the file keep their own (see `PARTS`).
 
     Raises:
         InputError: the network has other parameters.
     """
+    new = {name: value for name, value in network.state_dict().items() if name.split(".")[0] in PARTS}
     try:
-        network.load_state_dict(loaded.network.state_dict())
+        network.load_state_dict(new | loaded.network.state_dict())
     except RuntimeError as error:
         problem = str(error).splitlines()[1].strip() if "\n" in str(error) else str(error)
         raise InputError(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import numpy as np
 import pytest
 import torch
 from any_to_any_run import SMALL, small_config, two_balls
@@ -127,3 +128,20 @@ def test_the_weights_are_read_at_the_start_only(tmp_path, cases, monkeypatch):
     assert read == [str(weights)]
     curves = (tmp_path / "second" / "curves.jsonl").read_text(encoding="utf-8")
     assert curves.count("validation_dose_score_gy") == 3
+
+
+def test_a_level_at_full_resolution_beside_finished_weights_begins_as_nothing(tmp_path, cases):
+    weights = str(export_weights(TrainingRun(config(tmp_path / "without"), cases, cases[:1])))
+    with_it = {**TINY, "fine": 4}
+    run = TrainingRun(config(tmp_path / "with", from_weights=weights, system_config=with_it), cases, cases[:1])
+    before, inputs = load_weights(weights), cases[0].inputs
+    dose = before.system.sample_dose(before.network.eval(), inputs, 1, 0)
+    np.testing.assert_allclose(run.system.sample_dose(run.network.eval(), inputs, 1, 0), dose, atol=1e-5)
+    run.run()
+    trained = run.network.state_dict()
+    assert trained["fine.head.weight"].any() and trained["fine.downsample.weight"].any()
+    # It is a part of the weights from then on: they start no network without it.
+    weights = str(export_weights(run))
+    assert load_weights(weights).system.fine == 4
+    with pytest.raises(InputError, match="fine is 4 there and 0 here.*same system_config"):
+        TrainingRun(config(tmp_path / "again", from_weights=weights), cases, cases[:1])

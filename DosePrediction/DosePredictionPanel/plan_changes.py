@@ -70,7 +70,7 @@ def _targets(plan: PredictedPlan) -> str:
 
 def _beams(plan: PredictedPlan) -> str:
     if not plan.beams:
-        return _("the model's beams")
+        return _("unknown beams")
     angles = (f"{gantry:g}" + (f"/{couch:g}" if couch else "") for gantry, couch in plan.beams)
     listed = ", ".join(angles)
     if plan.isocentre_mm is None:

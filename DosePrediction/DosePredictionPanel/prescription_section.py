@@ -45,7 +45,6 @@ class PrescriptionSection(Section):
         self._goal_choices = GoalChoices(self._own_folder())
         fill_choices(ui.techniqueSelector, {"": _("not known")} | {name: name for name in TECHNIQUES})
         fill_choices(ui.siteSelector, {"": _("not known")} | {name: name for name in SITES})
-        ui.beamAnglesEdit.placeholderText = _("Default of the model (0, 40, 80 ... 320)")
         ui.goalsPathEdit.filters = ctk.ctkPathLineEdit.Files
         self._bindings = Bindings()
         self._bindings.spin_box(ui.fractionsSpinBox, "fractions")

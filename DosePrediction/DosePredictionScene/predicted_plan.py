@@ -27,7 +27,7 @@ class PredictedPlan:
     Attributes:
         targets: name and prescription in Gy, in alphabetical order.
         fractions, technique, site: None when unknown.
-        beams: gantry and couch angle in degrees; empty for the model's default beams.
+        beams: gantry and couch angle in degrees; empty when unknown.
         isocentre_mm: of these beams, LPS; None for the centroid of all targets.
     """
 

@@ -74,6 +74,13 @@ def test_goals_follow_the_number_of_fractions_at_once(predicted: Session) -> Non
     assert cord_goal(predicted) == before and note(predicted) == "" and table.rowCount > 1
 
 
+def test_a_field_of_beam_angles_that_is_left_empty_says_that_the_model_knows_no_beams(predicted: Session) -> None:
+    field = predicted.panel.prescription.ui.beamAnglesEdit
+    assert predicted_plan(dose_of(predicted)).context.beams is None
+    assert field.text == "" and field.placeholderText.startswith("not known")
+    assert "told of no beams" in field.toolTip
+
+
 def test_a_changed_prescription_technique_or_beam_is_said_until_the_next_prediction(predicted: Session) -> None:
     structures, ui = predicted.panel.structures, predicted.panel.prescription.ui
     row = [row.name for row in structures.rows].index("PTV70")
@@ -84,7 +91,7 @@ def test_a_changed_prescription_technique_or_beam_is_said_until_the_next_predict
     type_into(ui.beamAnglesEdit, "0, 90")
     predicted.settle()
     said = note(predicted)
-    assert "IMRT, now VMAT" in said and "the model's beams, now beams at 0, 90 degrees" in said
+    assert "IMRT, now VMAT" in said and "unknown beams, now beams at 0, 90 degrees" in said
     type_into(ui.beamAnglesEdit, "0, 9x")
     predicted.settle()  # half typed: the section above says so
     type_into(ui.beamAnglesEdit, "0, 90")
@@ -216,7 +223,7 @@ def test_beams_about_an_isocentre_of_their_own_do_not_fill_the_field(session: Se
     session.settle()
     assert parameters.fractions == 35 and parameters.beam_angles == ""
     predicted_for = "beams at 0, 90 degrees about R -10.0, A -20.0, S 30.0 mm"
-    assert f"{predicted_for}, now the model's beams" in note(session)
+    assert f"{predicted_for}, now unknown beams" in note(session)
     type_into(session.panel.prescription.ui.beamAnglesEdit, "0, 90")
     session.settle()
     assert f"{predicted_for}, now beams at 0, 90 degrees." in note(session)

@@ -76,12 +76,12 @@ def paired_test(figure: str, unit: str, a: Mapping[str, float], b: Mapping[str, 
     second = np.array([b[name] for name in shared], dtype=float)
     nan = float("nan")
     means = (float(first.mean()), float(second.mean())) if shared else (nan, nan)
+    lower = int(np.count_nonzero(first < second))
     if len(shared) < 2:
-        return PairedTest(figure, unit, len(shared), *means, nan, nan)
+        return PairedTest(figure, unit, len(shared), *means, nan, nan, lower)
     if np.array_equal(first, second):
         return PairedTest(figure, unit, len(shared), *means, 1.0, 1.0)
     difference = first - second
-    lower = int(np.count_nonzero(difference < 0))
     # The same difference in every patient has no spread to test against: it is as sure as can be.
     t_p = 0.0 if np.ptp(difference) <= 1e-9 * np.abs(difference).max() else float(ttest_rel(first, second).pvalue)
     return PairedTest(figure, unit, len(shared), *means, t_p, float(wilcoxon(first, second).pvalue), lower)

@@ -154,7 +154,8 @@ def test_paired_tests_are_scipys_and_pair_by_patient():
     assert found.stars == "***" and found.mean_a < found.mean_b
     assert found.a_lower == sum(one < other for one, other in zip(*pairs, strict=True))
     assert paired_test("MAE", "Gy", first, first).t_p == 1.0
-    assert math.isnan(paired_test("MAE", "Gy", {"a": 1.0}, {"a": 2.0}).t_p)
+    alone, other = paired_test("MAE", "Gy", {"a": 1.0}, {"a": 2.0}), paired_test("MAE", "Gy", {"a": 2.0}, {"a": 1.0})
+    assert math.isnan(alone.t_p) and (alone.a_lower, other.a_lower) == (1, 0)
     assert paired_test("MAE", "Gy", {"a": 1.0, "b": 2.0}, {"a": 2.0, "b": 3.0}).stars == "***"
 
 

@@ -208,8 +208,11 @@ def read_plan_figures(path: str | Path) -> list[PlanFigure]:
         raise InputError(f"{path} is no table of plan figures; evaluate with --plan-figures writes one.") from error
 
 
-def summarise(figures: Sequence[PlanFigure]) -> dict[str, dict[str, float | int]]:
-    """Mean of `PlanFigure.value` over the patients and its standard error, by `PlanFigure.key`."""
+def summarise(figures: Sequence[PlanFigure]) -> dict[str, dict[str, float | int | None]]:
+    """Mean of `PlanFigure.value` over the patients and its standard error, by `PlanFigure.key`.
+
+    One patient alone tells no standard error: it is None.
+    """
     values: dict[str, list[float]] = {}
     for one in figures:
         if not math.isnan(one.value):
@@ -217,7 +220,7 @@ def summarise(figures: Sequence[PlanFigure]) -> dict[str, dict[str, float | int]
     return {
         key: {
             "mean": round(float(np.mean(some)), 4),
-            "standard_error": round(float(np.std(some, ddof=1) / len(some) ** 0.5), 4) if len(some) > 1 else 0.0,
+            "standard_error": round(float(np.std(some, ddof=1) / len(some) ** 0.5), 4) if len(some) > 1 else None,
             "patients": len(some),
         }
         for key, some in values.items()

@@ -138,6 +138,8 @@ def test_the_summary_is_of_absolute_differences():
     (only,) = summarise(figures).values()
     assert only["mean"] == 2.0 and only["patients"] == 3
     assert only["standard_error"] == pytest.approx(np.std([1, 1, 4], ddof=1) / 3**0.5, abs=1e-4)
+    (alone,) = summarise(figures[:1]).values()
+    assert alone == {"mean": 1.0, "standard_error": None, "patients": 1}
 
 
 def test_paired_tests_are_scipys_and_pair_by_patient():

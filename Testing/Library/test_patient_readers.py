@@ -167,6 +167,15 @@ def test_packed_and_csv_hold_the_same_patient(openkbp_files):
     assert named(packed, "possible_dose_mask").role is StructureRole.DOSE_REGION
 
 
+def test_a_prescription_json_beside_the_challenges_tables_is_told_to_be_passed_over(openkbp_files, tmp_path):
+    assert read_patient(openkbp_files / "pt_8").warnings == ()
+    write_csv(tmp_path / "pt_9")
+    (tmp_path / "pt_9" / "prescription.json").write_text('{"fractions": 30}')
+    patient = read_patient(tmp_path / "pt_9")
+    assert patient.fractions == 35
+    assert [text for text in patient.warnings if "prescription.json is not read" in text]
+
+
 def test_axes_there_and_back():
     array = np.arange(24).reshape(2, 3, 4)
     assert np.array_equal(zyx_to_openkbp(openkbp_to_zyx(array)), array)

@@ -35,7 +35,7 @@ def add_model_options(parser: argparse.ArgumentParser) -> None:
                         "for the system")  # fmt: skip
     parser.add_argument("--calibration-weights", metavar="FILE", type=Path,
                         help="the same with another calibration, one that was trained for these weights")  # fmt: skip
-    parser.add_argument("--device", default="auto", help="auto, cpu, cuda or mps (default: auto)")
+    parser.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:1 ... or mps (default: auto)")
 
 
 def chosen_system(arguments: argparse.Namespace) -> str:

@@ -41,7 +41,7 @@ def add_parser(commands: Any) -> None:
     )
     parser.add_argument("case", metavar="CASE", type=Path, help="a case, as for predict")
     parser.add_argument("--dose", metavar="FILE", type=Path,
-                        help="dose in Gy (NRRD, NIfTI, MetaImage); default: the case's own dose")  # fmt: skip
+                        help="dose in Gy (NRRD, NIfTI, MetaImage or RTDOSE); default: the case's own dose")  # fmt: skip
     parser.add_argument("--scorecard", default="head-and-neck", metavar="NAME_OR_FILE",
                         help="head-and-neck, lung, or a JSON file (default: head-and-neck)")  # fmt: skip
     parser.add_argument("--predictions", metavar="DIR", type=Path,

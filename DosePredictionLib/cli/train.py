@@ -38,7 +38,8 @@ def add_parser(commands: Any) -> None:
 def add_options(parser: argparse.ArgumentParser) -> None:
     """The options of every command that trains."""
     parser.add_argument("config", type=Path, metavar="CONFIG", help="JSON file; Testing/Benchmarks holds those used")
-    parser.add_argument("--until", type=int, metavar="STEP", help="stop at this step (1 or more) and keep a checkpoint")
+    parser.add_argument("--until", type=int, metavar="STEP",
+                        help="stop at this step (1 or more), with a checkpoint and weights")  # fmt: skip
     parser.add_argument("--minutes", type=float, metavar="M",
                         help="end with a checkpoint before so many minutes are over, as a borrowed computer or a "
                         "cluster's queue asks for; the same command goes on from there")  # fmt: skip

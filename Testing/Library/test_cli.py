@@ -439,3 +439,12 @@ def test_the_external_stands_in_for_the_dose_region():
     patient = replace(ball_patient(), reference_dose=ball_dose())
     assert not patient.with_role(StructureRole.DOSE_REGION)
     assert score_patient(patient, ball_dose(1.0)).dose_score > 0
+
+
+@pytest.mark.parametrize(
+    ("command", "said"), [("scorecard", "or RTDOSE"), ("predict", "cuda:1"), ("train", "with a checkpoint and weights")]
+)
+def test_help_tells_what_is_taken_and_what_is_left(command, said, capsys):
+    with pytest.raises(SystemExit):
+        main([command, "--help"])
+    assert said in " ".join(capsys.readouterr().out.split())

@@ -31,6 +31,8 @@ from DosePredictionLib.patient.volume import Volume
 
 #: Points that gamma looks at unless more are asked for: the pass rate is then good to 0.7 % (one standard error).
 GAMMA_POINTS = 5_000
+#: Smaller parts of a structure outside a dose's grid change no figure that is shown, as those of goals.
+SMALLEST_PART_PERCENT = 0.05
 
 
 @dataclass(frozen=True)
@@ -40,7 +42,7 @@ class DvhFigure:
     Attributes:
         structure: as the user's data call it.
         metric: "Dmean", "D95%", "D0.03cc" ...
-        values_gy: by dose name.
+        values_gy: by dose name; NaN where the structure lies wholly outside that dose's grid.
     """
 
     structure: str
@@ -94,6 +96,25 @@ class DoseComparison:
     gamma_note: str = ""
     region: str = ""
     goal_set: str = ""
+
+    @property
+    def outside_percent(self) -> dict[str, dict[str, float]]:
+        """How much of a structure lies outside a dose's grid, by structure and dose name; those of which some does."""
+        structures = dict.fromkeys(figure.structure for figure in self.figures)
+        parts = {name: {dose: self.dvhs[dose][name].outside_dose_percent for dose in self.names} for name in structures}
+        return {name: by_dose for name, by_dose in parts.items() if max(by_dose.values()) >= SMALLEST_PART_PERCENT}
+
+    @property
+    def outside_note(self) -> str:
+        """A sentence on what lies outside a dose's grid; empty when nothing does."""
+        told = [
+            f"{part:.1f} % of {structure} outside {dose}"
+            for structure, by_dose in self.outside_percent.items()
+            for dose, part in by_dose.items() if part >= SMALLEST_PART_PERCENT
+        ]  # fmt: skip
+        if not told:
+            return ""
+        return f"What lies outside a dose's grid counts as 0 Gy in figures of structures: {', '.join(told)}."
 
 
 def compare_doses(
@@ -183,7 +204,9 @@ def _figures(patient: Patient, dvhs: Mapping[str, Mapping[str, Dvh]]) -> tuple[D
     for structure in measured_structures(patient):
         of_target = structure.role is StructureRole.TARGET
         for metric, read in _TARGET_FIGURES if of_target else _ORGAN_FIGURES:
-            values = {name: read(by_structure[structure.name]) for name, by_structure in dvhs.items()}
+            found = {name: by_structure[structure.name] for name, by_structure in dvhs.items()}
+            # Of what lies wholly outside its grid a dose tells nothing: 0 Gy would be taken for its dose.
+            values = {name: float("nan") if dvh.lies_outside_dose else read(dvh) for name, dvh in found.items()}
             figures.append(DvhFigure(structure.name, metric, values))
     return tuple(figures)
 

@@ -12,6 +12,7 @@ from DosePredictionLib.csv_file import write_csv
 from DosePredictionLib.dosimetry.comparison import DoseComparison
 from DosePredictionLib.dosimetry.gamma import HIGHEST_GAMMA, THRESHOLD_PERCENT
 from DosePredictionLib.dosimetry.goals import GoalResult, Verdict
+from DosePredictionLib.dosimetry.tables import wrapped
 from DosePredictionLib.intended_use import INTENDED_USE
 from DosePredictionLib.json_file import write_json
 
@@ -45,6 +46,9 @@ def _rows(comparison: DoseComparison) -> Iterable[list[str]]:
     for figure in comparison.figures:
         doses_gy = [figure.values_gy[name] for name in names]
         yield ["dvh", figure.structure, figure.metric, "Gy", *_with_differences(doses_gy, 3)]
+    for structure, by_dose in comparison.outside_percent.items():
+        parts = (_text(by_dose[name], 2) for name in names)
+        yield ["dvh", structure, "outside the dose's grid, counted as 0 Gy", "%", *parts]
     for results in zip(*(comparison.goals[name] for name in names), strict=True) if comparison.goals else ():
         goal, label = results[0].goal, label_of(results)
         if all(result.verdict is Verdict.NOT_APPLICABLE for result in results):
@@ -117,6 +121,7 @@ def comparison_content(comparison: DoseComparison) -> dict[str, Any]:
         "doses": list(comparison.names),
         "prescription_gy": comparison.prescription_gy,
         "dvh": [asdict(figure) for figure in comparison.figures],
+        "outside_dose_percent": comparison.outside_percent,
         "goal_set": comparison.goal_set,
         "goals": {
             name: [
@@ -180,6 +185,8 @@ def format_agreement(comparison: DoseComparison) -> str:
             )
     if comparison.region:
         lines.append(f"Gamma and isodoses: in the {comparison.region}.")
+    if comparison.outside_note:
+        lines.extend(wrapped(comparison.outside_note))
     return "\n".join([*lines, INTENDED_USE])
 
 

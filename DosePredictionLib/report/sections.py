@@ -243,6 +243,7 @@ def figures_section(patient: Patient, comparison: DoseComparison, order: Sequenc
             row.append(Raw(f'<span class="{css}">{number(difference, decimals, signed=True)}</span>'))
         rows.append(row)
     note = f"Gy. Differences of {NOTABLE_GY:g} Gy or more are set in bold." if others else "Gy."
+    note = f"{note} {comparison.outside_note}".rstrip()
     return section("Dose by structure", table(headings, rows, numbers_from=2), note=note)
 
 

@@ -385,3 +385,32 @@ def test_voxels_on_the_very_border_of_a_coarser_dose_are_no_difference(shift_mm:
     reference, dose = (Volume(np.full(grid.shape, 40.0, np.float32), grid) for grid in (fine, coarse))
     assert voxel_statistics(reference, dose, np.ones(fine.shape, bool), "all").max_absolute_gy == 0.0
     assert not dose_difference(dose, reference, fine).array.any()
+
+
+def test_what_a_dose_does_not_reach_is_told_and_has_no_figures_where_it_reaches_nothing(patient, tmp_path, capsys):
+    target, organ = patient.targets[0], next(s for s in patient.structures if s.role is StructureRole.OAR)
+    places = np.argwhere(target.mask.on_grid(AXIAL, nearest=True).array)
+    middle = int(np.median(places[:, 0]))
+    part_percent = 100.0 * float(np.mean(places[:, 0] >= middle))
+    half = Volume(dose_gy().array[:middle], AXIAL.cropped((0, 0, 0), (middle, *AXIAL.shape[1:])))
+    above = Volume(np.ones((2, 2, 2), np.uint8), AXIAL.cropped((AXIAL.shape[0] - 2, 5, 5), (2, 2, 2)))
+    far = replace(organ, name="Lens", mask=above, role=StructureRole.OTHER, standard_name=None)
+    case, out = tmp_path / "case", tmp_path / "out"
+    write_patient_folder(replace(patient, reference_dose=half, structures=(*patient.structures, far)), case)
+    dose_gy().write(tmp_path / "whole.nrrd")
+    assert (
+        main(["compare", str(case), "--dose", f"A={tmp_path / 'whole.nrrd'}", "-o", str(out), "--gamma-points", "0"])
+        == 0
+    )
+    told = " ".join(capsys.readouterr().out.split())
+    page = (out / "compare.html").read_text(encoding="utf-8")
+    for sentence in (f"{part_percent:.1f} % of {target.name} outside Reference", "100.0 % of Lens outside Reference"):
+        assert sentence in told and sentence in page
+    with (out / "compare.csv").open(newline="", encoding="utf-8") as stream:
+        rows = {(row["structure"], row["metric"]): row for row in csv.DictReader(stream) if row["kind"] == "dvh"}
+    lens = rows["Lens", "Dmean"]
+    assert (lens["Reference"], lens["A - Reference"]) == ("", "") and float(lens["A"]) > 0.0
+    outside = rows[target.name, "outside the dose's grid, counted as 0 Gy"]
+    assert float(outside["Reference"]) == pytest.approx(part_percent, abs=0.01) and float(outside["A"]) == 0.0
+    content = json.loads((out / "compare.json").read_text(encoding="utf-8"))
+    assert content["outside_dose_percent"]["Lens"] == {"Reference": 100.0, "A": 0.0}

@@ -23,7 +23,8 @@ def add_parser(commands: Any) -> None:
     parser.add_argument("--dose", action="append", required=True, metavar="[NAME=]FILE", dest="doses",
                         help="a predicted dose in Gy (NRRD, NIfTI or RTDOSE), any grid; again for each further "
                         "one")  # fmt: skip
-    parser.add_argument("-o", "--output", required=True, type=Path, metavar="OUT", help="folder for the pictures")
+    parser.add_argument("-o", "--output", required=True, type=Path, metavar="OUT",
+                        help="folder for the pictures: doses_axial, doses_coronal, doses_sagittal, dvh")  # fmt: skip
     parser.add_argument("--format", choices=PICTURES, default="png", help="of the pictures (default: png)")
     parser.set_defaults(run=run)
 

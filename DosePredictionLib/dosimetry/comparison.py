@@ -114,7 +114,10 @@ class DoseComparison:
         ]  # fmt: skip
         if not told:
             return ""
-        return f"What lies outside a dose's grid counts as 0 Gy in figures of structures: {', '.join(told)}."
+        return (
+            "What lies outside a dose's grid counts as 0 Gy in figures of structures, and what lies wholly outside has "
+            f"none: {', '.join(told)}."
+        )
 
 
 def compare_doses(

@@ -7,6 +7,7 @@ from pathlib import Path
 from DosePredictionLib.errors import InputError
 from DosePredictionLib.patient.dicom_case import choose_case
 from DosePredictionLib.patient.dicom_files import is_dicom
+from DosePredictionLib.patient.plan_file import PLAN_FILE
 from DosePredictionLib.patient.reader_gdp_hmm import is_gdp_hmm, prescription_tables
 
 
@@ -20,7 +21,7 @@ def case_files(path: Path) -> list[Path]:
     """
     if path.is_dir():
         return sorted(file for file in path.rglob("*") if file.is_file())
-    found = [path, path.parent / "prescription.json"]
+    found = [path, path.parent / PLAN_FILE]
     if is_gdp_hmm(path):
         found = [path, *prescription_tables(path)]
     elif is_dicom(path):

@@ -17,6 +17,8 @@ from DosePredictionLib.patient.patient import Patient
 from DosePredictionLib.patient.structure import Structure, StructureRole, structure_role
 from DosePredictionLib.whole_file import whole_file
 
+#: What the file is called.
+PLAN_FILE = "prescription.json"
 _KEYS = ("prescriptions_gy", "prescription_gy", "fractions", "technique", "site", "beams", "structures")
 _STRUCTURE_KEYS = ("role", "standard_name", "prescription_gy")
 #: May stand anywhere, for people.

@@ -30,7 +30,7 @@ from DosePredictionLib.patient.identifier import patient_identifier
 from DosePredictionLib.patient.naming import NameMatch, match_structure_names
 from DosePredictionLib.patient.patient import Patient
 from DosePredictionLib.patient.plan_applied import apply_plan, dose_is_given
-from DosePredictionLib.patient.plan_file import PlanDescription, read_plan_file
+from DosePredictionLib.patient.plan_file import PLAN_FILE, PlanDescription, read_plan_file
 from DosePredictionLib.patient.structure import Structure, StructureRole
 
 __all__ = ["find_dicom_cases", "holds_dicom_case", "is_dicom", "read_dicom"]
@@ -65,7 +65,7 @@ def read_dicom(path: Path) -> Patient:
     matches, told = with_prescriptions(regions, guesses, plan)
     warnings.extend(told)
     folder = path if path.is_dir() else path.parent
-    corrections = read_plan_file(folder / "prescription.json")
+    corrections = read_plan_file(folder / PLAN_FILE)
     matches = apply_plan(matches, names, corrections)
     structures, told = _structures(regions, matches, ct.geometry)
     warnings.extend(told)
@@ -85,7 +85,7 @@ def read_dicom(path: Path) -> Patient:
 def _without_plan(matches: Sequence[NameMatch], corrections: PlanDescription) -> str:
     """One sentence: where prescriptions and beams come from when there is no RTPLAN."""
     sources = {
-        "prescription.json" if dose_is_given(match) else "the structures' names"
+        PLAN_FILE if dose_is_given(match) else "the structures' names"
         for match in matches
         if match.role is StructureRole.TARGET and match.prescription_gy is not None
     }

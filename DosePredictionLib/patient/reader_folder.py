@@ -59,12 +59,11 @@ from DosePredictionLib.patient.made_by_model import PREDICTION, is_predicted_dos
 from DosePredictionLib.patient.naming import NameMatch, match_structure_names
 from DosePredictionLib.patient.patient import Patient
 from DosePredictionLib.patient.plan_applied import apply_plan
-from DosePredictionLib.patient.plan_file import read_plan_file
+from DosePredictionLib.patient.plan_file import PLAN_FILE, read_plan_file
 from DosePredictionLib.patient.segmentation_nrrd import Segment, read_segmentation
 from DosePredictionLib.patient.structure import Structure, StructureRole
 from DosePredictionLib.patient.volume import Volume
 
-_PLAN_FILE = "prescription.json"
 _SEGMENTATION_SUFFIX = ".seg.nrrd"
 #: The clinical dose, and what a prediction and a comparison of doses leave beside it: no masks.
 _DOSES = {"dose", "dose_std", "dose_uncalibrated"}
@@ -88,7 +87,7 @@ def is_patient_folder(path: Path) -> bool:
     structures = structure_images(path)
     if holds_ct_image(path) or any(image_suffix(entry) == _SEGMENTATION_SUFFIX for entry in structures):
         return True
-    return (path / _PLAN_FILE).is_file() and bool(structures)
+    return (path / PLAN_FILE).is_file() and bool(structures)
 
 
 def holds_ct_image(path: Path, sampled: bool = True) -> bool:
@@ -128,7 +127,7 @@ def read_patient_folder(path: Path) -> Patient:
     if grid is None:
         raise InputError(f"{path} holds neither a CT nor structures; put ct.nrrd and a .seg.nrrd file into it.")
 
-    plan = read_plan_file(path / _PLAN_FILE)
+    plan = read_plan_file(path / PLAN_FILE)
     names = [segment.name for segment in segments]
     guesses = match_structure_names(names)
     matches = apply_plan(guesses, names, plan)

@@ -19,10 +19,8 @@ from DosePredictionLib.patient.identifier import patient_identifier
 from DosePredictionLib.patient.openkbp_axes import OPENKBP_SHAPE, openkbp_to_zyx
 from DosePredictionLib.patient.openkbp_patient import DOSE_REGION_NAME, OPENKBP_STRUCTURES, openkbp_patient
 from DosePredictionLib.patient.patient import Patient
+from DosePredictionLib.patient.plan_file import PLAN_FILE
 from DosePredictionLib.patient.volume import Volume
-
-#: Of other folders; a user may have put one here.
-_PLAN_FILE = "prescription.json"
 
 
 def is_openkbp_csv(path: Path) -> bool:
@@ -58,10 +56,10 @@ def read_openkbp_csv(path: Path) -> Patient:
     dose = _read_values(path / "dose.csv") if (path / "dose.csv").is_file() else None
     stored_ct = None if ct is None else np.rint(ct).astype(np.int16)
     patient = openkbp_patient(patient_identifier(path), spacing, masks, stored_ct, dose)
-    if not (path / _PLAN_FILE).exists():
+    if not (path / PLAN_FILE).exists():
         return patient
     told = (
-        f"{_PLAN_FILE} is not read beside the challenge's tables, whose plan is known; write the patient as a case "
+        f"{PLAN_FILE} is not read beside the challenge's tables, whose plan is known; write the patient as a case "
         "folder (write_patient_folder) to change what is in it."
     )
     return replace(patient, warnings=(*patient.warnings, told))

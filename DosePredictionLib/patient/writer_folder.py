@@ -9,7 +9,7 @@ import numpy as np
 from DosePredictionLib.errors import InputError
 from DosePredictionLib.patient.geometry import Geometry
 from DosePredictionLib.patient.patient import Patient
-from DosePredictionLib.patient.plan_file import write_plan_file
+from DosePredictionLib.patient.plan_file import PLAN_FILE, write_plan_file
 from DosePredictionLib.patient.segmentation_nrrd import Segment, start_within, write_segmentation
 from DosePredictionLib.whole_file import move_onto, partial_folder
 
@@ -43,7 +43,7 @@ def _write(patient: Patient, folder: Path) -> None:
     for number, (geometry, segments) in enumerate(_by_grid(patient), start=1):
         name = "structures" if number == 1 else f"structures-{number}"
         write_segmentation(segments, geometry, folder / f"{name}.seg.nrrd")
-    write_plan_file(patient, folder / "prescription.json")
+    write_plan_file(patient, folder / PLAN_FILE)
     if patient.reference_dose is not None:
         patient.reference_dose.write(folder / "dose.nrrd")
 

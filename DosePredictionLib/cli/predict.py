@@ -70,7 +70,8 @@ def add_parser(commands: Any) -> None:
     parser.add_argument("--target", default="dose", metavar="MODALITY",
                         help="dose, or with --system diffkt3d another modality (ct, ptv, oar, body, beam, angle), "
                         "which is sampled from the others and written as MODALITY.nrrd, on the model's grid cut to a "
-                        "box around the body, and MODALITY.json says how it was made (default: dose)")  # fmt: skip
+                        "box around the body, and MODALITY.json says how it was made and what its voxels hold "
+                        "(default: dose)")  # fmt: skip
     parser.set_defaults(run=run)
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from DosePredictionLib.conditioning.channels import model_input
+from DosePredictionLib.conditioning.channels import OAR_CHANNELS, model_input
 from DosePredictionLib.conditioning.modalities import DOSE, MODALITY_CHANNELS
 from DosePredictionLib.errors import InputError
 from DosePredictionLib.inference.device import choose_device
@@ -24,6 +24,15 @@ from DosePredictionLib.systems.diffkt3d import DiffKT3DSystem
 
 #: What can be asked for besides the dose.
 TARGETS = tuple(name for name in MODALITY_CHANNELS if name != DOSE)
+#: What the voxels of each hold, for whoever finds the image.
+VALUES = {
+    "ct": "HU, air outside the body",
+    "ptv": "prescribed dose in Gy",
+    "oar": ", ".join(["0 no organ", *(f"{label} {organ}" for label, organ in enumerate(OAR_CHANNELS, start=1))]),
+    "body": "0 outside to 1 inside",
+    "beam": "relative dose of the open beams of the highest target",
+    "angle": "lines from the isocentre towards each beam's source, 0 to 1",
+}
 AIR_HU = -1000.0
 #: The stage of training that asks for every modality.
 ANY_TO_ANY = "any-to-any"
@@ -115,8 +124,9 @@ def modality_provenance(
     """
     samples, steps = _samples_and_steps(loaded, check_restores_modalities(loaded), options)
     return ModalityProvenance(
-        target, loaded.header.system, loaded.path.name, loaded.sha256, str(loaded.header.training.get("data", "")),
-        patient.identifier, samples, steps, options.seed, package_versions(),
+        target, VALUES[target], loaded.header.system, loaded.path.name, loaded.sha256,
+        str(loaded.header.training.get("data", "")), patient.identifier, samples, steps, options.seed,
+        package_versions(),
     )  # fmt: skip
 
 

@@ -15,6 +15,7 @@ class ModalityProvenance:
 
     Attributes:
         modality: that was sampled: "ct", "ptv" ...
+        values: what its voxels hold: "HU, air outside the body", or which label is which organ.
         system, weights, weights_sha256: what sampled it.
         trained_on: one sentence from the weights' header.
         patient: identifier of the patient whose other modalities it was sampled from; never a person's name.
@@ -24,6 +25,7 @@ class ModalityProvenance:
     """
 
     modality: str
+    values: str
     system: str
     weights: str
     weights_sha256: str

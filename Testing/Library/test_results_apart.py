@@ -16,9 +16,12 @@ from test_dicom_case import write_study
 from tiny import tiny_weights
 
 from DosePredictionLib.cli.main import main
+from DosePredictionLib.conditioning.channels import OAR_CHANNELS
 from DosePredictionLib.patient.cases import named_cases
+from DosePredictionLib.patient.image_file import read_scalar_volume
 from DosePredictionLib.patient.reading import read_patient
 from DosePredictionLib.patient.writer_folder import write_patient_folder
+from DosePredictionLib.systems.diffkt3d import DiffKT3DSystem
 
 pytestmark = pytest.mark.usefixtures("worker_thread")
 
@@ -77,6 +80,21 @@ def test_a_sampled_ct_says_how_it_was_made_and_is_known_by_that(case, tmp_path, 
     for name in ("ct.nrrd", "ct.json"):
         (out / name).replace(case / name)
     assert any("ct.nrrd was sampled by a model" in warning for warning in read_patient(case).warnings)
+
+
+def test_the_labels_of_sampled_organs_are_named_beside_them(case, tmp_path, monkeypatch):
+    def right_parotid_alone(system, network, inputs, target, steps, seed):
+        values = np.zeros((len(OAR_CHANNELS), *inputs.geometry.shape), np.float32)
+        values[OAR_CHANNELS.index("Parotid_R")] = 1.0
+        return values
+
+    monkeypatch.setattr(DiffKT3DSystem, "sample_modality", right_parotid_alone)
+    weights = modality_weights(tmp_path / "any.safetensors")
+    command = ["predict", str(case), "-o", str(tmp_path), "--target", "oar", "--weights", str(weights)]
+    assert main([*command, "--device", "cpu"]) == 0
+    (label,) = set(np.unique(read_scalar_volume(tmp_path / "oar.nrrd").array)) - {0}
+    values = json.loads((tmp_path / "oar.json").read_text())["values"]
+    assert f"{label:g} Parotid_R" in values.split(", ") and values.startswith("0 no organ, ")
 
 
 @pytest.mark.parametrize("command", ["compare", "scorecard", "evaluate"])

@@ -36,7 +36,8 @@ def argument_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="headless.py",
         description="Predicts the dose of a case and shows it in a Slicer scene, without a screen: scene.mrb, "
-        "views.png, dvh.png, goals.csv, dvh.csv, dose.nrrd, dose_std.nrrd and prediction.json in OUT. "
+        "views.png, dvh.png, goals.csv, dvh.csv, dose.nrrd, prediction.json and, of two samples or more, dose_std.nrrd "
+        "in OUT; with --calibrate also dose_uncalibrated.nrrd. "
         "Research use, not for clinical decisions.",
     )
     parser.add_argument("case", metavar="CASE", type=Path, help="a case folder, as dose-predict predict takes it")

@@ -98,8 +98,8 @@ def add_parser(commands: Any) -> None:
     )
     parser.add_argument("dataset", type=Path, metavar="DATASET", help="folder of cases")
     parser.add_argument("--predictions", type=Path, metavar="DIR",
-                        help="folder with PATIENT.csv, PATIENT/dose.nrrd or PATIENT.nrrd for each case; of a "
-                        "single case also dose.nrrd")  # fmt: skip
+                        help="folder with PATIENT.csv, PATIENT/dose.nrrd or PATIENT.nrrd (or .nii.gz) for each case; "
+                        "of a single case also dose.nrrd")  # fmt: skip
     parser.add_argument("-o", "--output", required=True, type=Path, metavar="OUT", help="folder for the tables")
     parser.add_argument("--plan-figures", metavar="GOALS",
                         help="write plan_figures.csv and plan_figures.json, too: MAE, Dice and HD95 of isodoses, D98 "

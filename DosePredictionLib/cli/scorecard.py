@@ -45,8 +45,8 @@ def add_parser(commands: Any) -> None:
     parser.add_argument("--scorecard", default="head-and-neck", metavar="NAME_OR_FILE",
                         help="head-and-neck, lung, or a JSON file (default: head-and-neck)")  # fmt: skip
     parser.add_argument("--predictions", metavar="DIR", type=Path,
-                        help="CASE is then a folder of cases, whose doses are in DIR as predict writes them "
-                        "(PATIENT/dose.nrrd, .nii.gz), or PATIENT.csv; prints each score and the mean")  # fmt: skip
+                        help="CASE is then a folder of cases, whose doses are in DIR: PATIENT.csv, PATIENT/dose.nrrd "
+                        "or PATIENT.nrrd (or .nii.gz); prints each score and the mean")  # fmt: skip
     parser.add_argument("-o", "--output", metavar="CSV", type=Path, help="write the result as a table too")
     parser.set_defaults(run=run)
 

@@ -48,7 +48,7 @@ def _rows(comparison: DoseComparison) -> Iterable[list[str]]:
         yield ["dvh", figure.structure, figure.metric, "Gy", *_with_differences(doses_gy, 3)]
     for structure, by_dose in comparison.outside_percent.items():
         parts = (_text(by_dose[name], 2) for name in names)
-        yield ["dvh", structure, "outside the dose's grid, counted as 0 Gy", "%", *parts]
+        yield ["dvh", structure, "outside the dose's grid", "%", *parts]
     for results in zip(*(comparison.goals[name] for name in names), strict=True) if comparison.goals else ():
         goal, label = results[0].goal, label_of(results)
         if all(result.verdict is Verdict.NOT_APPLICABLE for result in results):

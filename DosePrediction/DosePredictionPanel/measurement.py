@@ -22,8 +22,9 @@ from slicer.i18n import tr as _
 from DosePredictionLib.dosimetry.goal_reading import goals_of, is_goals_file
 from DosePredictionLib.errors import InputError
 from DosePredictionPanel.comparison import compared_dose
+from DosePredictionPanel.contours_of_doses import ContoursOfDoses
 from DosePredictionPanel.jobs import Jobs
-from DosePredictionPanel.known_dose import ContoursOfDose, KnownDose
+from DosePredictionPanel.known_dose import KnownDose
 from DosePredictionPanel.measured_structures import (
     contours_of_patient,
     measured_contours_in_pieces,
@@ -53,8 +54,7 @@ class Measurement:
         self._request, self._goals, self._busy = request, goals, busy
         self._dose: Any = None
         self._known = KnownDose()
-        #: By the ID of a dose.
-        self._drawn: dict[str, ContoursOfDose] = {}
+        self.contours_of_doses = ContoursOfDoses()
         #: What is being measured, or could not be: not to be tried again and again.
         self._asked: tuple[Any, MeasuredWith, Touched] | None = None
         self._parameters: Parameters | None = None
@@ -64,13 +64,13 @@ class Measurement:
         dose = shown.nodes.dose
         before = measured_with(dose)
         self._known = KnownDose(dose, shown, "" if before is None else before.structures, shown.contours)
-        self._drawn[dose.GetID()] = ContoursOfDose.of_prediction(shown.contours)
+        self.contours_of_doses.take(dose, shown.contours)
         self._asked = None
 
     def forget(self) -> None:
         """The scene is gone."""
         self._known = KnownDose()
-        self._drawn.clear()
+        self.contours_of_doses.forget()
         self._dose = self._asked = self._parameters = None
 
     @property
@@ -82,10 +82,6 @@ class Measurement:
         """Whether this is still what is known: no new dose has come since it was given."""
         return measured is self._known.measured
 
-    def contours_of(self, dose: Any) -> ContoursOfDose:
-        """What was drawn when a dose came, and when its chart and tables were made, as far as that is known."""
-        return self._drawn.get(dose.GetID()) or ContoursOfDose()
-
     def follow(self, parameters: Parameters, dose: Any) -> None:
         """Measure a dose anew if what it was measured with is not what is chosen."""
         self._dose, self._parameters = dose, parameters
@@ -94,7 +90,8 @@ class Measurement:
             return  # its figures stay as they were
         if dose is None:
             return
-        drawn = self._drawn_for(dose, parameters)
+        touched = measured_contours_touched(dose, parameters)
+        drawn = self.contours_of_doses.of_seen(dose, touched)
         if self._busy() or not goals or (is_goals_file(goals) and not Path(goals).is_file()):
             return
         wanted = self._wanted(parameters)
@@ -106,7 +103,6 @@ class Measurement:
             before = replace(before, structures=wanted.structures)
         if not before.file_time:
             before = replace(before, file_time=wanted.file_time)
-        touched = measured_contours_touched(dose, parameters)
         touched_since = touched != (drawn.shown or NOT_READ).touched
         if (before != wanted or touched_since) and self._asked != (dose, wanted, touched):
             self._begin(dose, wanted, touched, if_drawn=before == wanted, name="measuring")
@@ -119,7 +115,7 @@ class Measurement:
     def in_pieces(self) -> Pieces[Measured]:
         """The dose as it was measured; after a scene was loaded or a contour changed, it is measured first."""
         dose, parameters = self._dose, self._parameters
-        known = None if self._known.node is not dose else self._known.measured
+        known = self._known.measured_of(dose)
         touched = Touched() if parameters is None else measured_contours_touched(dose, parameters)
         if known is not None and touched == self.contours.touched:
             return known
@@ -147,12 +143,6 @@ class Measurement:
         self._tell(_("The dose of the scene is measured."))
         return measured
 
-    def _drawn_for(self, dose: Any, parameters: Parameters) -> ContoursOfDose:
-        if dose.GetID() not in self._drawn:
-            touched = measured_contours_touched(dose, parameters)
-            self._drawn[dose.GetID()] = ContoursOfDose(touched, measured_contours(dose))
-        return self._drawn[dose.GetID()]
-
     def _wanted(self, parameters: Parameters) -> MeasuredWith:
         digest = structures_digest(self._dose, parameters)
         return MeasuredWith.of(self._goals(), compared_dose(parameters), parameters.fractions, digest)
@@ -178,7 +168,8 @@ class Measurement:
     ) -> Pieces[bool]:
         """Measure and show; with ``if_drawn`` only what was drawn since: saving a scene touches contours, too."""
         request, goals = self._request(), goals_of(wanted.goals)
-        known, drawn = self._known.measured if self._known.node is dose else None, self._drawn_for(dose, parameters)
+        known = self._known.measured_of(dose)
+        drawn = self.contours_of_doses.of_seen(dose, measured_contours_touched(dose, parameters))
         read = self.contours if known is not None else drawn.shown or NOT_READ
         contours = yield from measured_contours_in_pieces(dose, parameters, read)
         if not self._is_chosen(dose, wanted):

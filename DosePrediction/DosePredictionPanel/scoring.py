@@ -85,7 +85,7 @@ class Scoring:
         if before is not None and before.card == wanted.card and is_file(wanted.card) and not wanted.file_time:
             return  # a scene from another computer: what it holds stays
         if before == wanted and dose.GetID() not in self._shown:  # a table that came with a scene
-            came = self._measurement.contours_of(dose).came
+            came = self._measurement.contours_of_doses.of(dose).came
             self._shown |= {} if came is None else {dose.GetID(): _scored_in(dose, came)}
         touched = measured_contours_touched(dose, parameters)
         touched_since = dose.GetID() in self._shown and self._shown[dose.GetID()].touched != touched
@@ -121,7 +121,7 @@ class Scoring:
 
     def _scored_and_shown(self, dose: Any, wanted: ScoredWith, parameters: Parameters, if_drawn: bool) -> Pieces[bool]:
         """Score and show; with ``if_drawn`` only what was drawn since: saving a scene touches contours, too."""
-        shown, read = self._shown.get(dose.GetID()), self._measurement.contours_of(dose).shown
+        shown, read = self._shown.get(dose.GetID()), self._measurement.contours_of_doses.of(dose).shown
         if if_drawn and shown is not None:
             contours = yield from measured_contours_in_pieces(dose, parameters, read or shown)
             if contours.are_drawn_as(shown):

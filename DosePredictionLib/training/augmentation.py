@@ -34,22 +34,25 @@ class Turn:
     enlarge: float
 
 
-def draw_turn(rng: np.random.Generator, probability: float, widest_degrees: float, resize: float) -> Turn | None:
+def draw_turn(
+    rng: np.random.Generator, probability: float, widest_degrees: float, resize: float, beam_share: float = 0.2
+) -> Turn | None:
     """A random turn, or None with probability ``1 - probability``.
 
-    The beam channels turn with the patient, so any angle gives a plan that is physically right. One turn in five is a
-    multiple of the beam spacing (as in C3D, the winner of the OpenKBP challenge), the others are small.
+    The beam channels turn with the patient, so any angle gives a plan that is physically right. Some turns are
+    multiples of the beam spacing (as in C3D, the winner of the OpenKBP challenge), the others are small.
 
     Args:
         rng: source of randomness.
         probability: of a turn.
         widest_degrees: small angles are uniform between plus and minus this.
         resize: voxels become up to this fraction smaller or larger.
+        beam_share: of the turns, so many are multiples of the beam spacing.
     """
     if rng.random() >= probability:
         return None
     angle = float(rng.uniform(-widest_degrees, widest_degrees))
-    if rng.random() < 0.2:
+    if rng.random() < beam_share:
         angle = BEAM_SPACING_DEGREES * int(rng.integers(1, round(360 / BEAM_SPACING_DEGREES)))
     return Turn(angle, float(rng.uniform(1 - resize, 1 + resize)))
 

@@ -47,7 +47,8 @@ class TrainingConfig:
         warmup_steps: the learning rate rises over these first steps.
         ema: decay of the moving average of the weights.
         turn_probability: of turning a patient about the long axis and resampling it in the axial plane.
-        turn_degrees: most of these angles are within plus and minus this.
+        turn_degrees: these angles are within plus and minus this, but for
+        beam_turn_share: so many of the turns, which are by multiples of the beams' 40 degrees.
         resize: voxels become up to this fraction smaller or larger.
         stretch_probability: of stretching a patient along the three axes to one of another build (`stretching`).
         stretch: standard deviation of the logarithm of a place's factor then.
@@ -103,6 +104,7 @@ class TrainingConfig:
     ema: float = 0.999
     turn_probability: float = 0.5
     turn_degrees: float = 15.0
+    beam_turn_share: float = 0.2
     resize: float = 0.1
     stretch_probability: float = 0.0
     stretch: float = 0.08

@@ -22,7 +22,7 @@ _NUMBERS: dict[str, tuple[float, float | None]] = {
     "mixup": (0.0, None), "mixed_batches": (0.0, 1.0), "clinical_weight": (0.0, None), "learning_rate": (0.0, None),
     "cosine_to": (0.0, None),
     "weight_decay": (0.0, None), "ema": (0.0, 1.0), "turn_probability": (0.0, 1.0), "turn_degrees": (0.0, 360.0),
-    "resize": (0.0, 0.9), "stretch_probability": (0.0, 1.0),
+    "beam_turn_share": (0.0, 1.0), "resize": (0.0, 0.9), "stretch_probability": (0.0, 1.0),
     "stretch": (0.0, 0.3), "upside_down": (0.0, 1.0), "quarter_turns": (0.0, 1.0), "curve_weight": (0.0, None),
     "criteria_weight": (0.0, None),
 }  # fmt: skip

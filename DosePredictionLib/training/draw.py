@@ -91,7 +91,7 @@ def laid(case: TrainingCase, system: Augmented, config: TrainingConfig, rng: np.
       same, and C3D, the winner of the OpenKBP challenge, mirrored its patients so,
     - turned by quarters about the long axis with the configuration's probability; the beams turn along.
     """
-    turn = draw_turn(rng, config.turn_probability, config.turn_degrees, config.resize)
+    turn = draw_turn(rng, config.turn_probability, config.turn_degrees, config.resize, config.beam_turn_share)
     if turn is not None:
         case = turned(case, turn)
     inputs = case.inputs

@@ -7,7 +7,7 @@ import csv
 import hashlib
 import json
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -61,7 +61,11 @@ class Change:
 
 
 def chosen_changes(
-    changes: Sequence[Change], steps: int, output: str, description: str | None
+    changes: Sequence[Change],
+    steps: int,
+    output: str,
+    description: str | None,
+    add_options: Callable[[argparse.ArgumentParser], None] = lambda parser: None,
 ) -> tuple[list[Change], argparse.Namespace]:
     """The rows that the command line asks for, the unchanged run first, and all it says.
 
@@ -69,12 +73,14 @@ def chosen_changes(
         changes: all there are, the unchanged run first.
         steps, output: unless others are named.
         description: of the script.
+        add_options: adds those that are the script's own.
     """
     parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--steps", type=int, default=steps, help=f"of every run (default: {steps})")
     parser.add_argument("--only", nargs="+", choices=[change.name for change in changes], metavar="NAME",
                         help="these changes, besides the unchanged run (default: all)")  # fmt: skip
     add_run_options(parser, output)
+    add_options(parser)
     arguments = parser.parse_args()
     first, *others = changes
     return [first, *(one for one in others if arguments.only is None or one.name in arguments.only)], arguments

@@ -9,7 +9,7 @@ import pytest
 from ball_case import ball_case
 
 from DosePredictionLib.conditioning.distance import FARTHEST_MM
-from DosePredictionLib.training.augmentation import Turn, turned
+from DosePredictionLib.training.augmentation import Turn, draw_turn, turned
 
 
 def moments_mm(dose, spacing_mm):
@@ -45,3 +45,12 @@ def test_turning_keeps_a_narrow_dose_as_narrow_as_it_was(turn):
         assert low <= after.min() and after.max() <= high, name
     cell = np.prod(result.inputs.geometry.spacing_mm) / np.prod(spacing)
     assert result.dose_gy.sum() * cell == pytest.approx(dose.sum(), rel=0.01)
+
+
+@pytest.mark.parametrize("share", [0.0, 0.2, 1.0])
+def test_turns_are_small_or_keep_the_nine_beams_where_they_are(share):
+    rng = np.random.default_rng(0)
+    angles = np.array([draw_turn(rng, 1.0, 20.0, 0.1, share).angle_degrees for _ in range(2000)])
+    keeps_beams = (angles % 40 == 0) & (angles != 0)
+    assert keeps_beams.mean() == pytest.approx(share, abs=0.03)
+    assert (np.abs(angles[~keeps_beams]) <= 20.0).all() and set(angles[keeps_beams] / 40) <= set(range(1, 9))

@@ -15,7 +15,9 @@ from phantom import AXIAL, ball, ball_patient
 from DosePredictionLib.conditioning.channels import CHANNELS, SCALARS, model_input
 from DosePredictionLib.patient.volume import Volume
 from DosePredictionLib.patient.writer_folder import write_patient_folder
+from DosePredictionLib.training import loop
 from DosePredictionLib.training.case_cache import TrainingCase
+from DosePredictionLib.training.loop import TrainingRun
 
 BENCHMARKS = Path(__file__).resolve().parents[1] / "Benchmarks"
 SCRIPT = BENCHMARKS / "half_resolution.py"
@@ -47,20 +49,32 @@ def test_a_halved_patient_keeps_its_millimetres_and_its_dose(monkeypatch):
     assert left.sum() * grid.voxel_volume_cc == pytest.approx(fine_cc, rel=0.25)  # 7 cc, voxels of 0.3 cc
 
 
-def test_runs_are_compared_patient_by_patient_and_not_done_twice(tmp_path, monkeypatch, capsys):
+@pytest.fixture
+def dataset(tmp_path) -> Path:
+    """Five training and three validation patients."""
     for part, count in (("train", 5), ("validation", 3)):
         for index in range(count):
             patient = replace(ball_patient(), identifier=f"{part}-{index}")
             dose = Volume((20.0 * ball(AXIAL, (0.0, 0.0, 0.0), 30.0 + index).array).astype(np.float32), AXIAL)
             write_patient_folder(replace(patient, reference_dose=dose), tmp_path / part / f"{part}-{index}")
+    return tmp_path
+
+
+def run_script(dataset: Path, output: Path, monkeypatch: pytest.MonkeyPatch, *only: str, few: bool = False) -> None:
+    """Two steps of the rows ``only`` beside the unchanged one."""
+    options = ["--train", dataset / "train", "--validation", dataset / "validation", "--output", output]
+    options += ["--few"] if few else []
+    monkeypatch.setattr(sys, "argv", [str(SCRIPT), "--steps", "2", *map(str, options), "--only", *only])
+    with pytest.raises(SystemExit) as ended:
+        runpy.run_path(str(SCRIPT), run_name="__main__")
+    assert ended.value.code == 0
+
+
+def test_runs_are_compared_patient_by_patient_and_not_done_twice(dataset, tmp_path, monkeypatch, capsys):
     output = tmp_path / "out"
 
     def table(*only):
-        options = ["--train", tmp_path / "train", "--validation", tmp_path / "validation", "--output", output]
-        monkeypatch.setattr(sys, "argv", [str(SCRIPT), "--steps", "2", *map(str, options), "--only", *only])
-        with pytest.raises(SystemExit) as ended:
-            runpy.run_path(str(SCRIPT), run_name="__main__")
-        assert ended.value.code == 0
+        run_script(dataset, output, monkeypatch, *only)
         with open(output / "table.csv", newline="", encoding="utf-8") as stream:
             return list(csv.DictReader(stream)), capsys.readouterr().out
 
@@ -77,3 +91,18 @@ def test_runs_are_compared_patient_by_patient_and_not_done_twice(tmp_path, monke
     assert rows[0]["validation, Gy"] == f"{errors['unchanged'].mean():.3f}"
     assert rows[1]["validation, Gy"].startswith(f"{errors['masks-alone'].mean():.3f} ({difference:+.3f}, p = ")
     assert "---" not in table("masks-alone")[1].replace("| --- | --- | --- |", "")
+
+
+def test_few_patients_are_those_that_are_measured(dataset, tmp_path, monkeypatch):
+    trained_on = []
+
+    class Watched(TrainingRun):
+        def __init__(self, config, train, validation):
+            trained_on.append([case.identifier for case in train])
+            super().__init__(config, train, validation)
+
+    monkeypatch.setattr(loop, "TrainingRun", Watched)
+    run_script(dataset, tmp_path / "few", monkeypatch, "dropout", few=True)
+    with open(tmp_path / "few" / "dropout" / "errors.csv", newline="", encoding="utf-8") as stream:
+        measured = [row["patient"] for row in csv.DictReader(stream) if row["part"] == "train"]
+    assert trained_on == [measured, measured] and measured == ["train-0", "train-4"]

@@ -35,7 +35,7 @@ class Turn:
 
 
 def draw_turn(
-    rng: np.random.Generator, probability: float, widest_degrees: float, resize: float, beam_share: float = 0.2
+    rng: np.random.Generator, probability: float, widest_degrees: float, resize: float, beam_share: float
 ) -> Turn | None:
     """A random turn, or None with probability ``1 - probability``.
 

@@ -47,8 +47,8 @@ class TrainingConfig:
         warmup_steps: the learning rate rises over these first steps.
         ema: decay of the moving average of the weights.
         turn_probability: of turning a patient about the long axis and resampling it in the axial plane.
-        turn_degrees: these angles are within plus and minus this, but for
-        beam_turn_share: so many of the turns, which are by multiples of the beams' 40 degrees.
+        turn_degrees: angles are within plus and minus this.
+        beam_turn_share: so many of the turns are multiples of the beams' 40 degrees instead.
         resize: voxels become up to this fraction smaller or larger.
         stretch_probability: of stretching a patient along the three axes to one of another build (`stretching`).
         stretch: standard deviation of the logarithm of a place's factor then.

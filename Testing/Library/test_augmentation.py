@@ -9,7 +9,10 @@ import pytest
 from ball_case import ball_case
 
 from DosePredictionLib.conditioning.distance import FARTHEST_MM
+from DosePredictionLib.systems.default import DefaultSystem
+from DosePredictionLib.training import draw
 from DosePredictionLib.training.augmentation import Turn, draw_turn, turned
+from DosePredictionLib.training.config import TrainingConfig
 
 
 def moments_mm(dose, spacing_mm):
@@ -54,3 +57,18 @@ def test_turns_are_small_or_keep_the_nine_beams_where_they_are(share):
     keeps_beams = (angles % 40 == 0) & (angles != 0)
     assert keeps_beams.mean() == pytest.approx(share, abs=0.03)
     assert (np.abs(angles[~keeps_beams]) <= 20.0).all() and set(angles[keeps_beams] / 40) <= set(range(1, 9))
+
+
+def test_a_run_has_the_share_of_its_configuration(monkeypatch):
+    angles = []
+
+    def noted(case, turn):
+        angles.append(turn.angle_degrees)
+        return case
+
+    monkeypatch.setattr(draw, "turned", noted)
+    config = TrainingConfig("train", "validation", "run", turn_probability=1.0, beam_turn_share=1.0)
+    rng = np.random.default_rng(0)
+    for _ in range(10):
+        draw.laid(ball_case(), DefaultSystem(), config, rng)
+    assert len(angles) == 10 and all(angle % 40 == 0 for angle in angles)

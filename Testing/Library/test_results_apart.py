@@ -17,6 +17,7 @@ from tiny import tiny_weights
 
 from DosePredictionLib.cli.main import main
 from DosePredictionLib.conditioning.channels import OAR_CHANNELS
+from DosePredictionLib.inference.modality import TARGETS, VALUES
 from DosePredictionLib.patient.cases import named_cases
 from DosePredictionLib.patient.image_file import read_scalar_volume
 from DosePredictionLib.patient.reading import read_patient
@@ -94,6 +95,7 @@ def test_the_labels_of_sampled_organs_are_named_beside_them(case, tmp_path, monk
     assert main([*command, "--device", "cpu"]) == 0
     (label,) = set(np.unique(read_scalar_volume(tmp_path / "oar.nrrd").array)) - {0}
     values = json.loads((tmp_path / "oar.json").read_text())["values"]
+    assert set(VALUES) == set(TARGETS)  # of every modality it is told
     assert f"{label:g} Parotid_R" in values.split(", ") and values.startswith("0 no organ, ")
 
 

@@ -21,7 +21,7 @@ from pathlib import Path
 
 from DosePredictionLib.errors import InputError
 from DosePredictionLib.patient.dicom_files import DicomFile, check_all_open, files_below, read_dicom_file
-from DosePredictionLib.patient.dicom_instance import MANUFACTURER
+from DosePredictionLib.patient.dicom_maker import MANUFACTURER
 from DosePredictionLib.patient.dicom_versions import distinct, find_dicom_files, find_versions
 
 #: How many folders above a file its CT is looked for.

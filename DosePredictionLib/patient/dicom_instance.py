@@ -11,6 +11,7 @@ from inspect import signature
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from DosePredictionLib.patient.dicom_maker import MANUFACTURER
 from DosePredictionLib.whole_file import whole_file
 
 if TYPE_CHECKING:
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
 UID_ROOT = "2.25."
 #: Names this writer in the files' meta information; made once from a UUID.
 IMPLEMENTATION_CLASS_UID = "2.25.229417265410137722385430167938120645713"
-MANUFACTURER = "DosePrediction"
 RESEARCH_USE = "research use, not for clinical decisions"
 #: At most 64 characters, as the value representation LO allows.
 PREDICTED = f"Predicted dose, {RESEARCH_USE}"

@@ -20,10 +20,10 @@ from DosePredictionLib.networks.patch_windows import Place, cut_patches, linear_
 from DosePredictionLib.systems.addiff_dose import AddiffDoseSystem
 from DosePredictionLib.systems.possible_dose import possible_dose
 from DosePredictionLib.systems.registry import system_from_config
+from DosePredictionLib.training.canvas_check import check_canvas
 from DosePredictionLib.training.case_cache import TrainingCase
 from DosePredictionLib.training.clinical_loss import PatientConstraint, StructureVoxels, clinical_loss, missed_percent
 from DosePredictionLib.training.config import TrainingConfig
-from DosePredictionLib.training.config_checks import check_canvas
 from DosePredictionLib.training.constraint_masks import ConstraintMasks, structure_voxels
 from DosePredictionLib.training.draw import draw_batch
 from DosePredictionLib.training.earlier_weights import earlier_weights

@@ -20,9 +20,9 @@ from DosePredictionLib.patient.geometry import index3
 from DosePredictionLib.systems.diffkt3d import DiffKT3DSystem
 from DosePredictionLib.systems.registry import system_from_config
 from DosePredictionLib.training.backbone_weights import start_from
+from DosePredictionLib.training.canvas_check import check_canvas
 from DosePredictionLib.training.case_cache import TrainingCase
 from DosePredictionLib.training.config import TrainingConfig
-from DosePredictionLib.training.config_checks import check_canvas
 from DosePredictionLib.training.dose_loss import dose_and_dvh_loss
 from DosePredictionLib.training.draw import augmented, cut, random_place, scored_structures
 from DosePredictionLib.training.losses import StructureDoses, structure_doses

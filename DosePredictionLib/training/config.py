@@ -8,7 +8,7 @@ from pathlib import Path
 
 from DosePredictionLib.errors import InputError
 from DosePredictionLib.json_file import read_json
-from DosePredictionLib.training.config_checks import check_fields
+from DosePredictionLib.training.config_checks import check_canvas_sizes, check_fields
 
 
 @dataclass(frozen=True)
@@ -135,6 +135,7 @@ class TrainingConfig:
         if isinstance(self.canvas, list):
             object.__setattr__(self, "canvas", tuple(self.canvas))  # a list in JSON
         check_fields(self)
+        check_canvas_sizes(self.canvas)
         if self.weight_bits not in (8, 16):
             raise InputError(f"The finished weights can have 8 or 16 bits, not {self.weight_bits}; mend weight_bits.")
         object.__setattr__(self, "companions", tuple(self.companions))

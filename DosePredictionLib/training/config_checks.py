@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from DosePredictionLib.errors import InputError
 
 if TYPE_CHECKING:
-    from DosePredictionLib.training.config import TrainingConfig
+    from _typeshed import DataclassInstance
 
 #: Whole numbers and their least values.
 _WHOLE = {
@@ -33,8 +33,8 @@ _OBJECTS = ("system_config", "post_training")
 _SWITCHES = ("names_kept", "compile")
 
 
-def check_fields(config: TrainingConfig) -> None:
-    """Check each field's kind and range.
+def check_fields(config: DataclassInstance) -> None:
+    """Check the kind and range of each field of a `TrainingConfig`.
 
     Raises:
         InputError: one of them is of another kind or out of its range; the sentence names it.
@@ -45,37 +45,18 @@ def check_fields(config: TrainingConfig) -> None:
         wanted = None if value is None and name in optional else _wanted(name, value)
         if wanted:
             raise InputError(f"The training configuration's {name} is {value!r}; give {wanted}.")
-    canvas = config.canvas
+
+
+def check_canvas_sizes(canvas: object) -> None:
+    """Check that a training configuration's canvas is None or three sizes.
+
+    Raises:
+        InputError: it is something else.
+    """
     three = isinstance(canvas, tuple) and len(canvas) == 3 and all(_is_whole(size) and size > 0 for size in canvas)
     if canvas is not None and not three:
         shown = list(canvas) if isinstance(canvas, tuple) else canvas
         raise InputError(f"The training configuration's canvas is {shown!r}; give three numbers of voxels.")
-
-
-def check_canvas(
-    config: TrainingConfig, multiples: tuple[int, int, int], least: tuple[int, int, int] = (1, 1, 1)
-) -> None:
-    """Check that a stage's network can take the configuration's canvas.
-
-    Args:
-        config: its canvas may be None, which fits.
-        multiples: of which the sizes must be, voxels (z, y, x).
-        least: sizes, voxels (z, y, x).
-
-    Raises:
-        InputError: the network can't; the sentence names what it can.
-    """
-    if config.canvas is None:
-        return
-    sizes = zip(config.canvas, multiples, least, strict=True)
-    if any(size % multiple or size < lowest for size, multiple, lowest in sizes):
-        wanted = f"multiples of {list(multiples)!r}"
-        if least != (1, 1, 1):
-            wanted += f", and at least {list(least)!r}"
-        raise InputError(
-            f"The training configuration's canvas is {list(config.canvas)!r}, which the network of {config.system!r} "
-            f"can't halve; give {wanted} voxels (z, y, x)."
-        )
 
 
 def _wanted(name: str, value: Any) -> str:

@@ -15,9 +15,9 @@ from DosePredictionLib.conditioning.padding import centred_offset, pad_to, windo
 from DosePredictionLib.errors import InputError
 from DosePredictionLib.systems.addiff_dose import CT_RANGE, AddiffDoseSystem
 from DosePredictionLib.systems.registry import system_from_config
+from DosePredictionLib.training.canvas_check import check_canvas
 from DosePredictionLib.training.case_cache import TrainingCase
 from DosePredictionLib.training.config import TrainingConfig
-from DosePredictionLib.training.config_checks import check_canvas
 from DosePredictionLib.training.draw import draw_batch
 from DosePredictionLib.training.earlier_weights import earlier_weights
 from DosePredictionLib.training.mixup import draw_share, mixed

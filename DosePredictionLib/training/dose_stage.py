@@ -11,9 +11,9 @@ from torch import nn
 from DosePredictionLib.diffusion.interpolation import noisy_sample
 from DosePredictionLib.systems.default import DefaultSystem
 from DosePredictionLib.systems.registry import system_from_config
+from DosePredictionLib.training.canvas_check import check_canvas
 from DosePredictionLib.training.case_cache import TrainingCase
 from DosePredictionLib.training.config import TrainingConfig
-from DosePredictionLib.training.config_checks import check_canvas
 from DosePredictionLib.training.dose_loss import dose_and_dvh_loss
 from DosePredictionLib.training.draw import Batch, draw_batch
 from DosePredictionLib.training.stage import StageLoss

@@ -13,9 +13,9 @@ from DosePredictionLib.networks.spade_unet2d import SpadeUNet2d
 from DosePredictionLib.systems.magdiff_adc import MagdiffAdcSystem
 from DosePredictionLib.systems.possible_dose import HIGHEST_DOSE
 from DosePredictionLib.systems.registry import system_from_config
+from DosePredictionLib.training.canvas_check import check_canvas
 from DosePredictionLib.training.case_cache import TrainingCase
 from DosePredictionLib.training.config import TrainingConfig
-from DosePredictionLib.training.config_checks import check_canvas
 from DosePredictionLib.training.dose_loss import dose_and_dvh_loss
 from DosePredictionLib.training.losses import dose_error_gy
 from DosePredictionLib.training.slab_draw import SlabBatch, draw_slabs

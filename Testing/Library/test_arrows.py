@@ -11,6 +11,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Iterator
+from graphlib import TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -137,6 +138,25 @@ def test_arrows_have_no_circle() -> None:
         free = {room for room, imports in ALLOWED.items() if room not in settled and imports <= settled}
         assert free, f"rooms that import each other: {set(ALLOWED) - settled}"
         settled |= free
+
+
+def files_that_import(root: Path) -> dict[str, set[str]]:
+    """By file: the files that it imports, for their types alone too; packages as the folders above name them."""
+    files: dict[str, str] = {}
+    for path in python_files(root):
+        parts = path.relative_to(root).with_suffix("").parts
+        files[".".join(parts if parts[0] == LIBRARY or len(parts) < 3 else parts[1:])] = path.as_posix()
+    imports: dict[str, set[str]] = {}
+    for module, file in files.items():
+        names = {name for _, name in imported_modules(Path(file), module.rpartition(".")[0])}
+        imports[file] = {files[one] for name in names for one in (name, name.rpartition(".")[0]) if one in files}
+    return {file: others - {file} for file, others in imports.items()}
+
+
+def test_no_file_imports_what_imports_it() -> None:
+    imports = files_that_import(ROOT)
+    assert sum(map(len, imports.values())) > 1500
+    TopologicalSorter(imports).prepare()  # raises CycleError, which names the files
 
 
 @pytest.mark.parametrize(

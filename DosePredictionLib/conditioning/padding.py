@@ -25,3 +25,8 @@ def pad_to(array: np.ndarray, shape: tuple[int, ...], offset: tuple[int, ...]) -
 def centred_offset(shape: tuple[int, ...], padded: tuple[int, ...]) -> tuple[int, ...]:
     """The offset that leaves equal room on both sides."""
     return tuple((large - small) // 2 for small, large in zip(shape, padded, strict=True))
+
+
+def random_place(shape: tuple[int, ...], within: tuple[int, ...], rng: np.random.Generator) -> tuple[int, ...]:
+    """Where an array of ``shape`` begins in one of ``within``, every place equally often; one draw an axis."""
+    return tuple(int(rng.integers(0, large - small + 1)) for small, large in zip(shape, within, strict=True))

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from DosePredictionLib.conditioning.channels import CHANNELS, SCALARS, ModelInput
 from DosePredictionLib.conditioning.dose_units import in_gy
-from DosePredictionLib.conditioning.padding import centred_offset, pad_to, padded_shape
+from DosePredictionLib.conditioning.padding import centred_offset, pad_to, padded_shape, random_place
 from DosePredictionLib.diffusion.sampler import sample
 from DosePredictionLib.errors import InputError
 from DosePredictionLib.networks.blocks import NORMS
@@ -20,6 +20,9 @@ from DosePredictionLib.networks.guided_unet import JOINS, STEMS, GuidedUNet
 from DosePredictionLib.systems.batch_of_one import batch_of_one
 from DosePredictionLib.systems.possible_dose import zero_outside
 from DosePredictionLib.systems.tuples_from_json import TuplesFromJson
+
+#: Voxels by which a placed patient can be moved at least along each axis: half of what the network's levels make one.
+ROOM = 8
 
 
 @dataclass(frozen=True)
@@ -40,6 +43,8 @@ class DefaultSystem(TuplesFromJson):
         drop: probability that an optional condition (CT, beams) is left out of a training draw.
         dropout: share of the channels inside each block that are left out of a training step; prediction has all.
         fine: channels of a level at full resolution, beside the others, of which the finest has half; 0 for none.
+        placed: each sample lies at a place of its own within the network's grid, as patients do in training, instead of
+            in its middle; samples then differ, and their mean is off by less (`Testing/Benchmarks/places.py`).
     """
 
     channels: tuple[str, ...] = CHANNELS
@@ -53,6 +58,7 @@ class DefaultSystem(TuplesFromJson):
     drop: float = 0.05
     dropout: float = 0.0
     fine: int = 0
+    placed: bool = False
 
     name: ClassVar[str] = "default"
     optional_conditions: ClassVar[tuple[str, ...]] = ("ct", "beams")
@@ -92,8 +98,7 @@ class DefaultSystem(TuplesFromJson):
         """See `System.sample_dose`."""
         unet = cast(GuidedUNet, network)
         device = next(unet.parameters()).device
-        shape = padded_shape(inputs.region.shape, unet.size_multiple)
-        offset = centred_offset(inputs.region.shape, shape)
+        shape, offset = self._place(inputs.region.shape, unet.size_multiple, seed)
 
         conditions = batch_of_one(inputs.padded_channels(shape, offset), device)
         scalars = batch_of_one(inputs.scalars, device)
@@ -108,3 +113,11 @@ class DefaultSystem(TuplesFromJson):
 
             clean = sample(denoiser, noise, steps, lambda clean: zero_outside(clean, region), on_step)
         return in_gy(clean[0, 0].float().cpu().numpy(), inputs, offset)
+
+    def _place(self, shape: tuple[int, ...], multiple: int, seed: int) -> tuple[tuple[int, ...], tuple[int, ...]]:
+        """The volume that a sample is computed in, voxels (z, y, x), and where in it the patient begins."""
+        if not self.placed:
+            volume = padded_shape(shape, multiple)
+            return volume, centred_offset(shape, volume)
+        volume = padded_shape(tuple(size + ROOM for size in shape), multiple)
+        return volume, random_place(shape, volume, np.random.default_rng(seed))

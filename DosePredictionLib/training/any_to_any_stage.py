@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from DosePredictionLib.conditioning.dose_units import gy_per_unit, in_model_units
 from DosePredictionLib.conditioning.modalities import DOSE, MODALITY_CHANNELS, modalities_of, modality_volume
-from DosePredictionLib.conditioning.padding import pad_to
+from DosePredictionLib.conditioning.padding import pad_to, random_place
 from DosePredictionLib.networks.any_to_any import AnyToAnyNetwork
 from DosePredictionLib.networks.low_rank import add_low_rank, merged_state
 from DosePredictionLib.patient.geometry import index3
@@ -24,7 +24,7 @@ from DosePredictionLib.training.canvas_check import check_canvas
 from DosePredictionLib.training.case_cache import TrainingCase
 from DosePredictionLib.training.config import TrainingConfig
 from DosePredictionLib.training.dose_loss import dose_and_dvh_loss
-from DosePredictionLib.training.draw import augmented, cut, random_place, scored_structures
+from DosePredictionLib.training.draw import augmented, cut, scored_structures
 from DosePredictionLib.training.losses import StructureDoses, structure_doses
 from DosePredictionLib.training.stage import StageLoss
 from DosePredictionLib.training.system_stage import SystemStage

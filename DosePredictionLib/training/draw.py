@@ -12,7 +12,7 @@ from torch import Tensor
 
 from DosePredictionLib.conditioning.channels import OAR_CHANNELS, ModelInput
 from DosePredictionLib.conditioning.dose_units import gy_per_unit, in_model_units
-from DosePredictionLib.conditioning.padding import pad_to, padded_shape, window
+from DosePredictionLib.conditioning.padding import pad_to, padded_shape, random_place, window
 from DosePredictionLib.diffusion.interpolation import draw_time
 from DosePredictionLib.inference.views import View
 from DosePredictionLib.patient.geometry import index3
@@ -164,11 +164,6 @@ def scored_structures(inputs: ModelInput, padded: np.ndarray) -> tuple[ScoredStr
     masks = [(prescription == level, True) for level in np.unique(prescription) if level > 0]
     masks += [(padded[inputs.names.index(organ)] > 0.5, False) for organ in OAR_CHANNELS if organ in inputs.names]
     return tuple(ScoredStructure(np.flatnonzero(mask), is_target, volume_cc) for mask, is_target in masks if mask.any())
-
-
-def random_place(shape: tuple[int, ...], within: tuple[int, ...], rng: np.random.Generator) -> tuple[int, ...]:
-    """Where an array of ``shape`` begins in one of ``within``, every place equally often; one draw an axis."""
-    return tuple(int(rng.integers(0, large - small + 1)) for small, large in zip(shape, within, strict=True))
 
 
 def cut(

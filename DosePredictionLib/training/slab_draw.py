@@ -11,13 +11,13 @@ from torch import Tensor
 
 from DosePredictionLib.conditioning.channels import ModelInput
 from DosePredictionLib.conditioning.dose_units import gy_per_unit, in_model_units
-from DosePredictionLib.conditioning.padding import pad_to, padded_shape
+from DosePredictionLib.conditioning.padding import pad_to, padded_shape, random_place
 from DosePredictionLib.diffusion.interpolation import draw_time
 from DosePredictionLib.patient.geometry import index3
 from DosePredictionLib.systems.magdiff_adc import MagdiffAdcSystem
 from DosePredictionLib.training.case_cache import TrainingCase
 from DosePredictionLib.training.config import TrainingConfig
-from DosePredictionLib.training.draw import cut, laid, random_place, rebuilt, scored_structures
+from DosePredictionLib.training.draw import cut, laid, rebuilt, scored_structures
 from DosePredictionLib.training.losses import StructureDoses, structure_doses
 
 

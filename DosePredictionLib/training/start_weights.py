@@ -12,8 +12,9 @@ from DosePredictionLib.errors import InputError
 from DosePredictionLib.inference.weights import LoadedWeights, load_weights
 from DosePredictionLib.systems.system import System
 
-#: Fields of a system that say how training draws and validates: a second run of the same network may have others.
-DRAWS = ("pure_noise", "drop", "dropout", "dose_share", "ct_share", "hidden", "sampling_steps")
+#: Fields of a system that say how doses are drawn in training and sampled: a second run of the same network may have
+#: others.
+DRAWS = ("pure_noise", "drop", "dropout", "dose_share", "ct_share", "hidden", "sampling_steps", "placed")
 #: Fields that say which parts stand beside the others, and are 0 where there is none. What a new part adds begins as
 #: nothing, so a network that has it may start from weights that don't.
 PARTS = ("fine",)

@@ -98,7 +98,8 @@ class PredictionEngine:
 
         Every second sample sees the patient's mirror image, which the networks are trained on too; networks that were
         trained on patients upside down see those too (`views`), and the companions of the weights draw their share of
-        the samples. Averaging them takes away some of the error.
+        the samples. Where the weights say so, each sample also lies elsewhere in the network's grid
+        (`DefaultSystem.placed`). Averaging them takes away some of the error.
 
         Raises:
             InputError: the patient can't be predicted.

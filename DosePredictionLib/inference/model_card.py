@@ -50,7 +50,7 @@ def model_card(header: WeightsHeader) -> str:
 ## Training
 - Data: {training.get("data", "")}
 - {trained}
-- Source: commit {header.commit or "unknown"}{went_on_from(header)}{_companions(header)}
+- Source: commit {header.commit or "unknown"}{went_on_from(header)}{_companions(header)}{_placed(header)}
 - Channels: {", ".join(str(name) for name in channels)}
 
 ## Validation
@@ -110,6 +110,13 @@ def _companions(header: WeightsHeader) -> str:
     if not header.companions:
         return ""
     return f"\n- Every other sample is drawn by {' and '.join(one['name'] for one in header.companions)}"
+
+
+def _placed(header: WeightsHeader) -> str:
+    """A line on where samples lie, if not in the middle."""
+    if not header.config.get("placed"):
+        return ""
+    return "\n- Each sample lies at a place of its own within the network's grid"
 
 
 def voxel_size_limit(header: WeightsHeader) -> str:

@@ -173,7 +173,11 @@ class DiffKT3DPolicy:
 
 
 class DefaultPolicy:
-    """The default system, which predicts the clean dose on a straight line to noise."""
+    """The default system, which predicts the clean dose on a straight line to noise.
+
+    Patients lie in the middle, also where a prediction's samples are placed: a group's samples are told apart by their
+    noise alone.
+    """
 
     def see(self, network: nn.Module, case: TrainingCase, device: torch.device) -> Seen:
         """See `DosePolicy`."""

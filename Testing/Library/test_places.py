@@ -14,6 +14,7 @@ from tiny import TINY, tiny_weights
 from DosePredictionLib.conditioning.channels import model_input
 from DosePredictionLib.conditioning.dose_units import in_gy
 from DosePredictionLib.inference.engine import PredictionEngine
+from DosePredictionLib.inference.model_card import model_card
 from DosePredictionLib.inference.options import PredictionOptions
 from DosePredictionLib.inference.weights import load_weights
 from DosePredictionLib.systems.default import ROOM, DefaultSystem
@@ -82,6 +83,7 @@ def test_weights_say_whether_their_samples_are_placed(tmp_path):
     for placed in (False, True):
         engine = PredictionEngine("default", tiny_weights(tmp_path / f"{placed}.safetensors", placed=placed), "cpu")
         assert engine.loaded.system.placed is placed
+        assert ("a place of its own" in model_card(engine.loaded.header)) is placed
         predicted = engine.predict(ball_patient(), PredictionOptions(samples=2, steps=1, seed=1))
         again = engine.predict(ball_patient(), PredictionOptions(samples=2, steps=1, seed=1))
         assert np.array_equal(predicted.dose.array, again.dose.array)

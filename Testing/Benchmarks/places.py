@@ -40,6 +40,9 @@ def sampled(draw: Draw, inputs: ModelInput, seed: int, placed: bool) -> np.ndarr
 def main() -> int:
     """Print a line for each folder and number of samples."""
     shown = command_line(__doc__)
+    if not isinstance(shown.engine.loaded.system, DefaultSystem):
+        print(f"{shown.engine.loaded.path} is not of the default system; give --weights that are.", file=sys.stderr)
+        return 2
     draws = Ensemble(shown.engine.loaded).draws(max(COUNTS))
     for dataset in shown.datasets:
         scores: dict[tuple[int, bool], list[float]] = {

@@ -91,3 +91,21 @@ def test_only_the_organs_are_taken_away(monkeypatch):
         else:
             assert np.array_equal(after, before), name
     assert inputs.channels[inputs.names.index("SpinalCord")].any(), "the patient itself is left alone"
+
+
+def test_the_table_of_places_has_the_means_of_one_four_and_eight_samples(folder, tmp_path, monkeypatch, capsys):
+    weights, cache = tiny_weights(tmp_path / "tiny.safetensors"), tmp_path / "cache"
+    told = run("places.py", monkeypatch, capsys, folder, "--weights", weights, "--cache", cache)
+    assert "3 patients:" in told and told.count("p = ") == 3
+    lines = {int(line.split()[0]): line for line in told.splitlines()[1:]}
+    middle = {count: float(line.split("middle ")[1].split()[0]) for count, line in lines.items()}
+    assert list(middle) == [1, 4, 8]
+    whole = run(
+        "without_inputs.py", monkeypatch, capsys, folder, "--weights", weights, "--cache", cache, "--samples", 4
+    )
+    assert middle[4] == pytest.approx(float(whole.split("whole")[1].split()[0]), abs=2e-3)
+
+
+def test_a_table_of_places_needs_weights_that_can_be_placed(folder, tmp_path, monkeypatch, capsys):
+    options = ("--system", "magdiff_adc", "--cache", tmp_path / "cache")
+    assert run("places.py", monkeypatch, capsys, folder, *options, code=2) == ""

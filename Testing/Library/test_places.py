@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 import torch
 from phantom import ball_patient
-from test_input_scripts import folder, run  # noqa: F401
 from tiny import TINY, tiny_weights
 
 from DosePredictionLib.conditioning.channels import model_input
@@ -78,7 +77,6 @@ def test_the_seed_says_the_place_and_unplaced_samples_lie_in_the_middle(inputs):
 
 
 def test_weights_say_whether_their_samples_are_placed(tmp_path):
-    """And the samples of a prediction then differ by more, for every view lies elsewhere."""
     doses = {}
     for placed in (False, True):
         engine = PredictionEngine("default", tiny_weights(tmp_path / f"{placed}.safetensors", placed=placed), "cpu")
@@ -102,16 +100,3 @@ def test_training_may_go_on_from_weights_of_the_middle(tmp_path, inputs):
     assert run_of_them.system.placed
     for name, value in load_weights(weights).network.state_dict().items():
         assert torch.equal(run_of_them.network.state_dict()[name], value), name
-
-
-def test_the_table_of_places_has_the_means_of_one_four_and_eight_samples(folder, tmp_path, monkeypatch, capsys):  # noqa: F811
-    weights, cache = tiny_weights(tmp_path / "tiny.safetensors"), tmp_path / "cache"
-    told = run("places.py", monkeypatch, capsys, folder, "--weights", weights, "--cache", cache)
-    assert "3 patients:" in told and told.count("p = ") == 3
-    lines = {int(line.split()[0]): line for line in told.splitlines()[1:]}
-    middle = {count: float(line.split("middle ")[1].split()[0]) for count, line in lines.items()}
-    assert list(middle) == [1, 4, 8]
-    whole = run(
-        "without_inputs.py", monkeypatch, capsys, folder, "--weights", weights, "--cache", cache, "--samples", 4
-    )
-    assert middle[4] == pytest.approx(float(whole.split("whole")[1].split()[0]), abs=2e-3)
